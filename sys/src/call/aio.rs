@@ -1,0 +1,59 @@
+//! Kernel AIO.
+
+use super::sys;
+use crate::abi::Timespec;
+use crate::abi::aio::{IoEvent, Iocb};
+use crate::{Result, User};
+
+/// The kernel's handle of an AIO context: also the address of its mapped completion ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AioContext(pub usize);
+
+/// `io_setup(2)`.
+pub fn io_setup(events: u32) -> Result<AioContext> {
+    let mut context = 0usize;
+    // SAFETY: the kernel writes the handle.
+    unsafe { sys!(__NR_io_setup, events as usize, &raw mut context as usize) }?;
+    Ok(AioContext(context))
+}
+
+/// `io_destroy(2)`: cancels or waits for what is in flight.
+pub fn io_destroy(context: AioContext) -> Result<()> {
+    // SAFETY: a handle the kernel checks.
+    unsafe { sys!(__NR_io_destroy, context.0) }.map(drop)
+}
+
+/// `io_submit(2)`; how many of the requests were taken.
+pub fn io_submit(context: AioContext, requests: &[*const Iocb]) -> Result<usize> {
+    // SAFETY: the kernel copies the requests during the call.
+    unsafe { sys!(__NR_io_submit, context.0, requests.len(), requests.as_ptr() as usize) }
+}
+
+/// `io_getevents(2)`; how many completions were stored.
+pub fn io_getevents(
+    context: AioContext,
+    at_least: usize,
+    events: &mut [IoEvent],
+    timeout: Option<&Timespec>,
+) -> Result<usize> {
+    let timeout = timeout.map_or(0, |t| core::ptr::from_ref(t) as usize);
+    // SAFETY: `events` is writable for its length.
+    unsafe {
+        sys!(
+            __NR_io_getevents,
+            context.0,
+            at_least,
+            events.len(),
+            events.as_mut_ptr() as usize,
+            timeout
+        )
+    }
+}
+
+/// `io_cancel(2)`.
+pub fn io_cancel(context: AioContext, request: *const Iocb) -> Result<()> {
+    let mut event = IoEvent::default();
+    let event: User<IoEvent> = User::of(&raw mut event);
+    // SAFETY: handles the kernel checks.
+    unsafe { sys!(__NR_io_cancel, context.0, request as usize, event.arg()) }.map(drop)
+}

@@ -1,0 +1,105 @@
+//! Paths and metadata. Every path is an address in the application's memory.
+
+use super::sys;
+use crate::{Fd, Result, User};
+
+/// `struct open_how` of `openat2(2)`.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct OpenHow {
+    /// `O_*`.
+    pub flags: u64,
+    /// Permission bits of a created file.
+    pub mode: u64,
+    /// `RESOLVE_*`.
+    pub resolve: u64,
+}
+
+/// Only what the dentry cache holds: `EAGAIN` where the lookup would have to wait (Linux 5.12).
+pub const RESOLVE_CACHED: u64 = 0x20;
+
+/// `openat(2)`.
+pub fn openat(dir: Fd, path: User<u8>, flags: u32, mode: u32) -> Result<Fd> {
+    // SAFETY: the kernel checks the address.
+    unsafe { sys!(__NR_openat, dir.arg(), path.arg(), flags as usize, mode as usize) }
+        .map(|n| Fd::new(n as i32))
+}
+
+/// `openat2(2)`, Linux 5.6.
+pub fn openat2(dir: Fd, path: User<u8>, how: User<OpenHow>, size: usize) -> Result<Fd> {
+    // SAFETY: the kernel checks both addresses.
+    unsafe { sys!(__NR_openat2, dir.arg(), path.arg(), how.arg(), size) }.map(|n| Fd::new(n as i32))
+}
+
+/// `statx(2)`.
+pub fn statx(dir: Fd, path: User<u8>, flags: u32, mask: u32, out: User<u8>) -> Result<()> {
+    // SAFETY: the kernel checks both addresses.
+    unsafe { sys!(__NR_statx, dir.arg(), path.arg(), flags as usize, mask as usize, out.arg()) }
+        .map(drop)
+}
+
+/// `unlinkat(2)`.
+pub fn unlinkat(dir: Fd, path: User<u8>, flags: u32) -> Result<()> {
+    // SAFETY: the kernel checks the address.
+    unsafe { sys!(__NR_unlinkat, dir.arg(), path.arg(), flags as usize) }.map(drop)
+}
+
+/// `renameat2(2)`.
+pub fn renameat2(from_dir: Fd, from: User<u8>, to_dir: Fd, to: User<u8>, flags: u32) -> Result<()> {
+    // SAFETY: the kernel checks both addresses.
+    unsafe {
+        sys!(__NR_renameat2, from_dir.arg(), from.arg(), to_dir.arg(), to.arg(), flags as usize)
+    }
+    .map(drop)
+}
+
+/// `mkdirat(2)`.
+pub fn mkdirat(dir: Fd, path: User<u8>, mode: u32) -> Result<()> {
+    // SAFETY: the kernel checks the address.
+    unsafe { sys!(__NR_mkdirat, dir.arg(), path.arg(), mode as usize) }.map(drop)
+}
+
+/// `symlinkat(2)`.
+pub fn symlinkat(target: User<u8>, dir: Fd, path: User<u8>) -> Result<()> {
+    // SAFETY: the kernel checks both addresses.
+    unsafe { sys!(__NR_symlinkat, target.arg(), dir.arg(), path.arg()) }.map(drop)
+}
+
+/// `linkat(2)`.
+pub fn linkat(from_dir: Fd, from: User<u8>, to_dir: Fd, to: User<u8>, flags: u32) -> Result<()> {
+    // SAFETY: the kernel checks both addresses.
+    unsafe { sys!(__NR_linkat, from_dir.arg(), from.arg(), to_dir.arg(), to.arg(), flags as usize) }
+        .map(drop)
+}
+
+/// `setxattr(2)`.
+pub fn setxattr(
+    path: User<u8>,
+    name: User<u8>,
+    value: User<u8>,
+    len: usize,
+    flags: u32,
+) -> Result<()> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_setxattr, path.arg(), name.arg(), value.arg(), len, flags as usize) }
+        .map(drop)
+}
+
+/// `fsetxattr(2)`.
+pub fn fsetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize, flags: u32) -> Result<()> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_fsetxattr, fd.arg(), name.arg(), value.arg(), len, flags as usize) }
+        .map(drop)
+}
+
+/// `getxattr(2)`.
+pub fn getxattr(path: User<u8>, name: User<u8>, value: User<u8>, len: usize) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_getxattr, path.arg(), name.arg(), value.arg(), len) }
+}
+
+/// `fgetxattr(2)`.
+pub fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_fgetxattr, fd.arg(), name.arg(), value.arg(), len) }
+}

@@ -1,0 +1,52 @@
+//! The system calls the engine makes, one thin function each.
+//!
+//! Names and argument order are the man pages' (section 2). None retries, none loops: `EINTR`
+//! and short counts come back as they are.
+
+use crate::{Errno, Result, arch};
+
+mod aio;
+mod event;
+mod fs;
+mod io;
+mod memory;
+mod net;
+mod process;
+mod signal;
+mod thread;
+mod time;
+
+pub use aio::*;
+pub use event::*;
+pub use fs::*;
+pub use io::*;
+pub use memory::*;
+pub use net::*;
+pub use process::*;
+pub use signal::*;
+pub use thread::*;
+pub use time::*;
+
+/// Makes any system call by number.
+///
+/// # Safety
+/// As for [`arch::syscall`].
+///
+/// # Errors
+/// Whatever the call answers.
+#[inline(always)]
+pub unsafe fn raw(nr: u32, args: [usize; 6]) -> Result<usize> {
+    // SAFETY: passed on to the caller.
+    Errno::from_ret(unsafe { arch::syscall(nr as usize, args) })
+}
+
+/// One system call with up to six register-sized arguments, the rest zero.
+macro_rules! sys {
+    ($nr:ident $(, $arg:expr)* $(,)?) => {{
+        let given = [$($arg),*];
+        let mut args = [0usize; 6];
+        args[..given.len()].copy_from_slice(&given);
+        $crate::call::raw(linux_raw_sys::general::$nr, args)
+    }};
+}
+pub(crate) use sys;

@@ -1,0 +1,29 @@
+//! Signals.
+
+use super::sys;
+use crate::abi::signal::{SIGSET_SIZE, SigAction, SigSet};
+use crate::{Result, User};
+
+/// `rt_sigaction(2)`.
+///
+/// # Safety
+/// The handler must be sound to run at any instruction of any thread.
+pub unsafe fn sigaction(signal: i32, new: User<SigAction>, old: User<SigAction>) -> Result<()> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for the handler.
+    unsafe { sys!(__NR_rt_sigaction, signal as usize, new.arg(), old.arg(), SIGSET_SIZE) }.map(drop)
+}
+
+/// `rt_sigprocmask(2)` with sets of ours; the mask as it was.
+pub fn sigprocmask(how: i32, set: Option<SigSet>) -> Result<SigSet> {
+    let mut old = SigSet::EMPTY;
+    let new = set.as_ref().map_or(0, |s| core::ptr::from_ref(s) as usize);
+    // SAFETY: `new` is null or a live reference, `old` is ours.
+    unsafe { sys!(__NR_rt_sigprocmask, how as usize, new, &raw mut old as usize, SIGSET_SIZE) }?;
+    Ok(old)
+}
+
+/// `tgkill(2)`.
+pub fn tgkill(pid: i32, tid: i32, signal: i32) -> Result<()> {
+    // SAFETY: numbers.
+    unsafe { sys!(__NR_tgkill, pid as usize, tid as usize, signal as usize) }.map(drop)
+}

@@ -1,0 +1,56 @@
+//! Threads and futexes.
+
+use core::sync::atomic::AtomicU32;
+
+use super::sys;
+use crate::abi::Timespec;
+use crate::{Result, User};
+
+/// `gettid(2)`.
+#[must_use]
+pub fn gettid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { sys!(__NR_gettid, 0) }.unwrap_or(0) as i32
+}
+
+/// `sched_yield(2)`.
+pub fn sched_yield() {
+    // SAFETY: no arguments.
+    let _ = unsafe { sys!(__NR_sched_yield, 0) };
+}
+
+/// Sleeps while `word` holds `expected`, at most for `timeout`. Works across processes.
+pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<&Timespec>) -> Result<()> {
+    let timeout = timeout.map_or(0, |t| core::ptr::from_ref(t) as usize);
+    let op = linux_raw_sys::general::FUTEX_WAIT;
+    // SAFETY: the word is live, the timeout null or live.
+    unsafe { sys!(__NR_futex, word.as_ptr() as usize, op as usize, expected as usize, timeout) }
+        .map(drop)
+}
+
+/// Wakes up to `count` sleepers on `word`.
+pub fn futex_wake(word: &AtomicU32, count: u32) {
+    futex_wake_at(User::of(word.as_ptr()), count);
+}
+
+/// Wakes up to `count` sleepers on the word at an address that may be gone by now.
+pub fn futex_wake_at(word: User<u32>, count: u32) {
+    let op = linux_raw_sys::general::FUTEX_WAKE;
+    // SAFETY: the kernel checks the address.
+    let _ = unsafe { sys!(__NR_futex, word.arg(), op as usize, count as usize) };
+}
+
+/// `sched_setaffinity(2)` of a thread (0: this one), with a mask of up to 1024 processors.
+pub fn sched_setaffinity(tid: i32, mask: &[u64; 16]) -> Result<()> {
+    // SAFETY: the mask is ours.
+    unsafe { sys!(__NR_sched_setaffinity, tid as usize, size_of_val(mask), mask.as_ptr() as usize) }
+        .map(drop)
+}
+
+/// Ends this thread; its stack must not be needed by anyone else.
+pub fn exit_thread() -> ! {
+    loop {
+        // SAFETY: ends the thread.
+        let _ = unsafe { sys!(__NR_exit, 0) };
+    }
+}

@@ -1,0 +1,26 @@
+//! Raw Linux system calls with kernel-style results.
+//!
+//! Every call returns a value or an [`Errno`]; there is no `errno` variable, no thread-local
+//! storage, no allocation and no libc anywhere below this line. The crate loads into glibc, musl,
+//! static and Go processes alike, and works on threads made with a bare `clone` on small stacks.
+//!
+//! All calls leave through **one** instruction, the gate ([`arch::gate_address`]): a seccomp filter that traps the
+//! io_uring calls of a process recognises the engine's own calls by that address, and a fault
+//! injector has one place to stand.
+//!
+//! Memory that belongs to the application is named by [`User`], an address this crate never
+//! dereferences: it is handed to the kernel, which answers `EFAULT` where a load of ours would
+//! have crashed the process.
+
+#![cfg_attr(not(test), no_std)]
+
+pub mod abi;
+pub mod arch;
+mod errno;
+mod types;
+
+pub mod call;
+
+pub use errno::{Errno, Result};
+pub use linux_raw_sys as raw;
+pub use types::{Fd, User};
