@@ -125,7 +125,6 @@ pub fn memfd_create(name: &core::ffi::CStr, flags: u32) -> Result<Fd> {
 }
 
 /// An all-or-nothing form of a partial copy.
-#[must_use]
 pub fn whole(result: Result<usize>, len: usize) -> Result<()> {
     match result {
         Ok(n) if n == len => Ok(()),
