@@ -1,0 +1,56 @@
+//! The project's own chores, run as `cargo xtask CHORE`.
+
+mod prerequisites;
+mod step;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask CHORE
+
+chores:
+  test [--allow-missing]   install what the tests need (as root, through apt; otherwise say what
+                           to install), then run every check and every test
+  prerequisites            only the first half of that
+
+--allow-missing goes on without the tools that are not installed: the tests that need them say so
+and count as skipped.
+
+exit status: 0 everything passed, 1 something failed, 2 wrong usage or something is not installed
+";
+
+/// Wrong usage, or a machine that lacks something: nothing was tested.
+const UNABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["test"] => match prerequisites::provide() {
+            Ok(()) => test::all(),
+            Err(missing) => unable(&missing),
+        },
+        ["test", "--allow-missing"] => {
+            if let Err(missing) = prerequisites::provide() {
+                eprintln!("{missing}");
+            }
+            test::all()
+        }
+        ["prerequisites"] => match prerequisites::provide() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(missing) => unable(&missing),
+        },
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        _ => unable(HELP),
+    }
+}
+
+fn unable(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(UNABLE)
+}

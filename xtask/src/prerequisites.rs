@@ -1,0 +1,104 @@
+//! What the tests need beyond a Rust toolchain: one list, in one place.
+
+use std::env;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A Debian package, and a file or a program that shows that it is installed.
+struct Package {
+    name: &'static str,
+    proof: Proof,
+}
+
+enum Proof {
+    Program(&'static str),
+    File(&'static str),
+}
+
+const PACKAGES: &[Package] = &[
+    Package { name: "binutils", proof: Proof::Program("readelf") },
+    Package { name: "fio", proof: Proof::Program("fio") },
+    Package { name: "gcc", proof: Proof::Program("gcc") },
+    Package { name: "libc6-dev", proof: Proof::File("/usr/include/stdio.h") },
+    Package { name: "make", proof: Proof::Program("make") },
+    Package { name: "musl-tools", proof: Proof::Program("musl-gcc") },
+    Package { name: "strace", proof: Proof::Program("strace") },
+];
+
+/// The parts of a Rust toolchain that rustup's minimal profile leaves out.
+const COMPONENTS: &[(&str, &str)] = &[("rustfmt", "fmt"), ("clippy", "clippy")];
+
+/// Installs what is missing where it may, or says how to.
+pub fn provide() -> Result<(), String> {
+    provide_components()?;
+    let missing = missing_packages();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if !is_root() {
+        return Err(format!(
+            "The tests need packages that are not installed here. Install them with\n    \
+             sudo apt-get install {names}\n\
+             or go on without the tests that need them: cargo xtask test --allow-missing"
+        ));
+    }
+    eprintln!("installing {names}");
+    // A fresh image has no package lists; a machine in use may have stale ones.
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    run(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(&missing))?;
+    match missing_packages().as_slice() {
+        [] => Ok(()),
+        still => Err(format!("apt-get installed the packages, but not {}", still.join(", "))),
+    }
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    PACKAGES.iter().filter(|package| !package.proof.holds()).map(|package| package.name).collect()
+}
+
+fn provide_components() -> Result<(), String> {
+    for (component, subcommand) in COMPONENTS {
+        let found = Command::new("cargo")
+            .args([subcommand, "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !found {
+            run(Command::new("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}
+
+impl Proof {
+    fn holds(&self) -> bool {
+        match self {
+            Proof::File(path) => Path::new(path).exists(),
+            Proof::Program(name) => env::var_os("PATH").is_some_and(|path| {
+                env::split_paths(&path).any(|directory| directory.join(name).is_file())
+            }),
+        }
+    }
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|ids| ids.split_whitespace().nth(1))
+        == Some("0")
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} failed: {status}")),
+        Err(error) => Err(format!("{command:?} could not be started: {error}")),
+    }
+}

@@ -1,0 +1,37 @@
+//! Everything that must hold before a change lands.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::step::{self, Outcome};
+use crate::tally::Tally;
+
+/// Runs every step, whatever the outcome of those before it.
+pub fn all() -> ExitCode {
+    let start = Instant::now();
+    let mut total = Tally::default();
+
+    total += step::run("format", Outcome::Status, &["cargo", "fmt", "--all", "--check"], &[]);
+    total += step::run(
+        "lints",
+        Outcome::Status,
+        &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        &[],
+    );
+    total += step::run(
+        "documentation",
+        Outcome::Status,
+        &["cargo", "doc", "--no-deps", "--workspace"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    );
+    total += step::run(
+        "tests",
+        Outcome::Libtest,
+        &["cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
+        &[],
+    );
+
+    println!("== all steps took {} s", start.elapsed().as_secs());
+    println!("{total}");
+    if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
