@@ -1,0 +1,107 @@
+//! What each test of liburing is expected to do: one line per test in `liburing.expected`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How a test ended, as its exit status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    Skip,
+    Fail,
+    /// Still running after its time; a failure, named for what it is.
+    Hang,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Verdict::Pass => "pass",
+            Verdict::Skip => "skip",
+            Verdict::Fail => "fail",
+            Verdict::Hang => "hang",
+        })
+    }
+}
+
+/// One line of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The ending that is right.
+    pub verdict: Verdict,
+    /// Why it is not a pass.
+    pub reason: String,
+}
+
+/// Reads the list: `name verdict [reason]`, `#` starts a comment.
+///
+/// # Errors
+/// The first line that cannot be read, or does not give its reason.
+pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
+    let mut list = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let wrong = |what: &str| format!("line {}: {what}: {line}", number + 1);
+        let mut words = line.splitn(3, char::is_whitespace);
+        let name = words.next().unwrap_or_default();
+        let verdict = match words.next() {
+            Some("pass") => Verdict::Pass,
+            Some("skip") => Verdict::Skip,
+            Some("fail") => Verdict::Fail,
+            _ => return Err(wrong("the second word must be pass, skip or fail")),
+        };
+        let reason = words.next().unwrap_or_default().trim().to_owned();
+        if verdict != Verdict::Pass && reason.is_empty() {
+            return Err(wrong("what does not pass needs its reason"));
+        }
+        if list.insert(name.to_owned(), Expected { verdict, reason }).is_some() {
+            return Err(wrong("listed twice"));
+        }
+    }
+    Ok(list)
+}
+
+/// Whether an ending is what the list says. A skip where a pass is expected depends on the
+/// machine (hugepages, devices, root) when it also skips on the kernel, so it is told apart.
+#[must_use]
+pub fn agrees(expected: Option<&Expected>, got: Verdict) -> bool {
+    match (expected.map_or(Verdict::Pass, |e| e.verdict), got) {
+        (Verdict::Fail, Verdict::Fail | Verdict::Hang) => true,
+        (wanted, got) => wanted == got,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read() {
+        let list = parse("# c\n\nnop pass\nzcrx  skip needs a NIC\n").unwrap();
+        assert_eq!(list["nop"].verdict, Verdict::Pass);
+        assert_eq!(list["zcrx"].reason, "needs a NIC");
+    }
+
+    #[test]
+    fn mistakes_in_a_list_are_told() {
+        assert!(parse("nop maybe").unwrap_err().contains("line 1"));
+        assert!(parse("nop fail").unwrap_err().contains("reason"));
+        assert!(parse("nop pass\nnop pass").unwrap_err().contains("twice"));
+    }
+
+    #[test]
+    fn a_test_outside_the_list_must_pass() {
+        assert!(agrees(None, Verdict::Pass));
+        assert!(!agrees(None, Verdict::Hang));
+    }
+
+    #[test]
+    fn an_expected_failure_that_passes_disagrees() {
+        let failing = Expected { verdict: Verdict::Fail, reason: "later".into() };
+        assert!(agrees(Some(&failing), Verdict::Hang));
+        assert!(!agrees(Some(&failing), Verdict::Pass));
+    }
+}

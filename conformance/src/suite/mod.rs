@@ -1,0 +1,228 @@
+//! liburing's own test suite, on the kernel and under `sysring run`.
+
+pub mod expect;
+mod run;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clap::{Args, ValueEnum};
+
+use crate::refuse::Refusal;
+use expect::{Expected, Verdict, agrees};
+use run::{Outcome, Runner};
+
+/// Options of `conformance suite`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Only these tests, by name, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    tests: Vec<String>,
+    /// What serves io_uring.
+    #[arg(long, value_enum, default_value = "run")]
+    runner: Which,
+    /// How the machine refuses io_uring to `--runner run`.
+    #[arg(long, value_enum, default_value = "eperm")]
+    refusal: Refusal,
+    /// Tests at a time.
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// A liburing tree, configured and built, instead of the one apt can fetch.
+    #[arg(long, value_name = "FOLDER")]
+    source: Option<PathBuf>,
+    /// The list of expected results.
+    #[arg(long, value_name = "FILE", default_value_os_t = default_list())]
+    expected: PathBuf,
+    /// Print each result in the form of that list, to start or renew it.
+    #[arg(long)]
+    list: bool,
+    /// The `sysring` program.
+    #[arg(long, value_name = "PROGRAM", default_value_os_t = crate::sysring_program())]
+    sysring: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Which {
+    /// The kernel's io_uring, for reference.
+    Kernel,
+    /// `sysring run --engine user`, with io_uring refused.
+    Run,
+}
+
+fn default_list() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("liburing.expected")
+}
+
+/// Tests that take many seconds whoever serves them, the longest first: started before the rest,
+/// so that the whole takes little longer than they do.
+const SLOW: [&str; 14] = [
+    "send-zerocopy",
+    "multicqes_drain",
+    "read-mshot",
+    "cq-overflow",
+    "pollfree",
+    "wait-timeout",
+    "accept-mshot-stress",
+    "poll-race-mshot",
+    "poll-race",
+    "cancel-race",
+    "timeout",
+    "recv-multishot",
+    "iopoll",
+    "poll-mshot-race",
+];
+
+/// Tests that measure time or count threads and fail beside a busy neighbour: run at the end,
+/// one at a time.
+const ALONE: [&str; 5] =
+    ["io-wq-unused-exit", "min-timeout-wait", "min-timeout", "iowait", "wq-aff"];
+
+/// Runs the suite; whether everything was as expected.
+///
+/// # Errors
+/// What kept the suite from running at all.
+pub fn suite(options: &Options) -> Result<bool, String> {
+    let cache = crate::target_folder().join("liburing");
+    let folder = match &options.source {
+        Some(tree) => {
+            fs::canonicalize(tree).map_err(|e| format!("{}: {e}", tree.display()))?.join("test")
+        }
+        None => source::tests(&cache)?,
+    };
+    let runner = match options.runner {
+        Which::Kernel => Runner::Kernel,
+        Which::Run => Runner::Run(
+            fs::canonicalize(&options.sysring).map_err(|e| {
+                format!(
+                    "{}: {e}; build it first, or name it with --sysring",
+                    options.sysring.display()
+                )
+            })?,
+            options.refusal,
+        ),
+    };
+    let expected = match options.runner {
+        Which::Run if !options.list => expectations(&options.expected)?,
+        _ => BTreeMap::new(),
+    };
+    let (together, alone) = plan(&folder, &options.tests)?;
+    let scratch = cache.join("scratch");
+    fs::create_dir_all(&scratch).map_err(|e| e.to_string())?;
+    let as_wanted = |outcome: &Outcome| agrees(expected.get(&outcome.name), outcome.verdict);
+
+    let mut outcomes = run_all(&together, &runner, &scratch, options.jobs, &as_wanted);
+    outcomes.extend(run_all(&alone, &runner, &scratch, 1, &as_wanted));
+    outcomes.sort_by(|a, b| a.name.cmp(&b.name));
+    if options.list {
+        print_list(&outcomes);
+    }
+    let judged = matches!(options.runner, Which::Run) && !options.list;
+    Ok(close(&outcomes, &expected, judged))
+}
+
+fn expectations(path: &Path) -> Result<BTreeMap<String, Expected>, String> {
+    let text = fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    expect::parse(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// The tests to run: those that may run side by side, and those that may not.
+fn plan(folder: &Path, chosen: &[String]) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+    let entries = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut tests: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "t"))
+        .filter(|path| chosen.is_empty() || chosen.contains(&stem(path)))
+        .collect();
+    if let Some(missing) = chosen.iter().find(|name| tests.iter().all(|test| stem(test) != **name))
+    {
+        return Err(format!("there is no test {missing} in {}", folder.display()));
+    }
+    let rank =
+        |path: &PathBuf| SLOW.iter().position(|slow| *slow == stem(path)).unwrap_or(SLOW.len());
+    tests.sort_by_key(|path| (rank(path), stem(path)));
+    Ok(tests.into_iter().partition(|path| !ALONE.contains(&stem(path).as_str())))
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Runs tests on `jobs` threads. A result that is not as wanted gets a second, quiet run at the
+/// end: the suite has tests that measure time. Both runs are told.
+fn run_all(
+    tests: &[PathBuf],
+    runner: &Runner,
+    scratch: &Path,
+    jobs: usize,
+    as_wanted: &(dyn Fn(&Outcome) -> bool + Sync),
+) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let outcome = run::run(test, runner, scratch);
+                    tell(&outcome);
+                    done.lock().unwrap_or_else(|e| e.into_inner()).push(outcome);
+                }
+            });
+        }
+    });
+    let outcomes = done.into_inner().unwrap_or_else(|e| e.into_inner());
+    outcomes
+        .into_iter()
+        .map(|outcome| {
+            if as_wanted(&outcome) || outcome.verdict == Verdict::Hang || jobs == 1 {
+                return outcome;
+            }
+            let path = tests.iter().find(|test| stem(test) == outcome.name);
+            let Some(path) = path else { return outcome };
+            let again = run::run(path, runner, scratch);
+            println!("again, alone: {:<30} {}", again.name, again.verdict);
+            again
+        })
+        .collect()
+}
+
+fn tell(outcome: &Outcome) {
+    let seconds = outcome.time.as_secs_f64();
+    println!("{:<32} {} {seconds:6.1} s  {}", outcome.name, outcome.verdict, outcome.note);
+}
+
+fn print_list(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        let word = if outcome.verdict == Verdict::Hang { Verdict::Fail } else { outcome.verdict };
+        println!("LIST {:<28} {word} {}", outcome.name, outcome.note);
+    }
+}
+
+/// Prints what differs from the list and the closing line.
+fn close(outcomes: &[Outcome], expected: &BTreeMap<String, Expected>, judged: bool) -> bool {
+    let count = |verdict| outcomes.iter().filter(|outcome| outcome.verdict == verdict).count();
+    let mut surprises = 0;
+    if judged {
+        for outcome in outcomes.iter().filter(|o| !agrees(expected.get(&o.name), o.verdict)) {
+            surprises += 1;
+            let wanted = expected.get(&outcome.name).map_or(Verdict::Pass, |e| e.verdict);
+            println!(
+                "UNEXPECTED {}: {} where the list says {wanted}. {}",
+                outcome.name, outcome.verdict, outcome.note
+            );
+        }
+    }
+    println!(
+        "liburing suite: {} run, {} pass, {} skip, {} fail, {} hang{}",
+        outcomes.len(),
+        count(Verdict::Pass),
+        count(Verdict::Skip),
+        count(Verdict::Fail),
+        count(Verdict::Hang),
+        if judged { format!("; {surprises} not as expected") } else { String::new() },
+    );
+    surprises == 0
+}

@@ -1,0 +1,119 @@
+//! liburing's source, fetched by package name with the machine's own apt and built unmodified.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The oldest version whose suite the expectations were written for.
+const OLDEST: (u32, u32) = (2, 15);
+
+/// Where the built tests of liburing lie, fetching and building them at the first call.
+///
+/// # Errors
+/// A sentence: what could not be done, and what to do instead.
+pub fn tests(cache: &Path) -> Result<PathBuf, String> {
+    let built = cache.join("built");
+    if !built.exists() {
+        let archive = fetch(cache)?;
+        let tree = unpack(cache, &archive)?;
+        build(&tree)?;
+        let name = tree.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        fs::write(&built, name).map_err(|e| e.to_string())?;
+    }
+    let name = fs::read_to_string(&built).map_err(|e| e.to_string())?;
+    Ok(cache.join(name).join("test"))
+}
+
+/// Downloads the source package from Debian testing, with apt, which checks the signature of the
+/// index and the hashes of the files. State and lists are ours: the machine's stay as they are.
+fn fetch(cache: &Path) -> Result<PathBuf, String> {
+    let mirror = mirror()?;
+    let apt = cache.join("apt");
+    for folder in ["state/lists/partial", "cache/archives/partial", "source"] {
+        fs::create_dir_all(apt.join(folder)).map_err(|e| e.to_string())?;
+    }
+    let list = apt.join("sources.list");
+    fs::write(&list, format!("deb-src {mirror} testing main\n")).map_err(|e| e.to_string())?;
+    fs::write(apt.join("status"), "").map_err(|e| e.to_string())?;
+    let settings = [
+        format!("Dir::Etc::sourcelist={}", list.display()),
+        "Dir::Etc::sourceparts=-".to_owned(),
+        format!("Dir::State={}", apt.join("state").display()),
+        format!("Dir::State::status={}", apt.join("status").display()),
+        format!("Dir::Cache={}", apt.join("cache").display()),
+        // The cache may lie where apt's own unprivileged user cannot write.
+        "APT::Sandbox::User=root".to_owned(),
+    ];
+    for arguments in [&["update", "-qq"][..], &["source", "-qq", "--download-only", "liburing"]] {
+        let mut command = Command::new("apt-get");
+        for setting in &settings {
+            command.args(["-o", setting]);
+        }
+        run(command.args(arguments).current_dir(apt.join("source")))?;
+    }
+    newest_archive(&apt.join("source"))
+        .ok_or_else(|| "apt downloaded no .orig.tar of liburing".to_owned())
+}
+
+fn newest_archive(folder: &Path) -> Option<PathBuf> {
+    let archive = |path: &PathBuf| {
+        let name = path.to_string_lossy().into_owned();
+        name.contains(".orig.tar.") && !name.ends_with(".asc")
+    };
+    fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path())).filter(archive).max()
+}
+
+/// The Debian mirror this machine installs its packages from.
+fn mirror() -> Result<String, String> {
+    let answer = Command::new("apt-get")
+        .args([
+            "indextargets",
+            "--format",
+            "$(ORIGIN)|$(LABEL)|$(REPO_URI)",
+            "Created-By: Packages",
+        ])
+        .output()
+        .map_err(|e| format!("apt-get cannot be run ({e}); {ELSEWHERE}"))?;
+    String::from_utf8_lossy(&answer.stdout)
+        .lines()
+        .find_map(|line| line.strip_prefix("Debian|Debian|").map(str::to_owned))
+        .ok_or_else(|| format!("apt has no Debian mirror configured on this machine; {ELSEWHERE}"))
+}
+
+const ELSEWHERE: &str = "give the folder of a built liburing with --source instead";
+
+fn unpack(cache: &Path, archive: &Path) -> Result<PathBuf, String> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let version = name.strip_prefix("liburing_").and_then(|rest| rest.split(".orig").next());
+    let version = version.ok_or_else(|| format!("cannot read a version from {name}"))?;
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if found < OLDEST {
+        return Err(format!("Debian testing has liburing {version}, older than 2.15: {ELSEWHERE}"));
+    }
+    let tree = cache.join(format!("liburing-{version}"));
+    fs::create_dir_all(&tree).map_err(|e| e.to_string())?;
+    run(Command::new("tar").args(["--strip-components=1", "-xf"]).arg(archive).current_dir(&tree))?;
+    Ok(tree)
+}
+
+fn build(tree: &Path) -> Result<(), String> {
+    run(Command::new("./configure").current_dir(tree))?;
+    run(Command::new("make").args(["-j2", "-C", "src"]).current_dir(tree))?;
+    run(Command::new("make").args(["-j2", "-k", "-C", "test"]).current_dir(tree))
+}
+
+/// Runs a tool quietly; what it said is in the error if it fails.
+fn run(command: &mut Command) -> Result<(), String> {
+    let answer = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot run {:?}: {e}", command.get_program()))?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&answer.stderr);
+    let tail: Vec<&str> = said.lines().rev().take(15).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    Err(format!("{command:?}: {}\n{}", answer.status, tail.join("\n")))
+}
