@@ -45,7 +45,7 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
             continue;
         }
         let wrong = |what: &str| format!("line {}: {what}: {line}", number + 1);
-        let mut words = line.splitn(3, char::is_whitespace);
+        let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
         let verdict = match words.next() {
             Some("pass") => Verdict::Pass,
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
             Some("fail") => Verdict::Fail,
             _ => return Err(wrong("the second word must be pass, skip or fail")),
         };
-        let reason = words.next().unwrap_or_default().trim().to_owned();
+        let reason = words.collect::<Vec<_>>().join(" ");
         if verdict != Verdict::Pass && reason.is_empty() {
             return Err(wrong("what does not pass needs its reason"));
         }
