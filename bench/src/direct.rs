@@ -1,0 +1,243 @@
+//! The engine called as a library beside the kernel's io_uring, plain calls and a thread pool:
+//! what the road itself costs, without the trap.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use sysring_sys::abi::io_uring::{Sqe, op};
+
+use crate::compare::{Contender, Samples, interleave};
+use crate::pool::Pool;
+use crate::report::{Better, Goal, Metric, Row, Unit};
+use crate::ring::{Door, Engine, Kernel, Ring};
+use crate::{Error, Settings};
+
+const PAGE: usize = 4096;
+/// Larger than the processor's caches, so that each read misses them as a real one does.
+const FILE: u64 = 64 << 20;
+const NOP_DEPTH: u32 = 64;
+/// As the fio jobs: 32 in flight, submitted and reaped in batches of 16.
+const POOL_DEPTH: u32 = 32;
+const POOL_BATCH: u32 = 16;
+
+/// What one run answers. Processor time is the whole process's: a pool keeps several processors
+/// busy to be as fast.
+const COST: [Metric; 2] = [
+    Metric { name: "per operation", unit: Unit::Nanoseconds, better: Better::Lower },
+    Metric { name: "CPU / operation", unit: Unit::Nanoseconds, better: Better::Lower },
+];
+
+/// NOPs, 64 at a time.
+pub fn nop(settings: &Settings) -> Result<Vec<Row>, Error> {
+    let span = span(settings);
+    let samples = interleave(
+        rounds(settings),
+        &mut [
+            Contender::new("kernel", move || nops::<Kernel>(span)),
+            if settings.noise {
+                Contender::new("kernel again", move || nops::<Kernel>(span))
+            } else {
+                Contender::new("engine", move || nops::<Engine>(span))
+            },
+        ],
+    );
+    let row = |goal| Row::new("NOP, depth 64", (0, COST[0]), goal, &samples[0], &samples[1]);
+    Ok(vec![row(Goal::Absolute { at_most: Some(60.0) }), row(Goal::Ratio { at_least: None })])
+}
+
+fn nops<D: Door>(span: Duration) -> Result<Vec<f64>, Error> {
+    let mut ring = Ring::<D>::new(NOP_DEPTH)?;
+    let nop = Sqe { opcode: op::NOP, ..Sqe::default() };
+    per_operation(span, u64::from(NOP_DEPTH), || {
+        (0..NOP_DEPTH).for_each(|_| ring.push(nop));
+        ring.enter(NOP_DEPTH, NOP_DEPTH)?;
+        (0..NOP_DEPTH).try_for_each(|_| expect(&mut ring, 0))
+    })
+}
+
+/// Random 4 KiB reads of a cached file, at three depths.
+pub fn read(settings: &Settings) -> Result<Vec<Row>, Error> {
+    let file = cached_file(settings)?;
+    let (file, span) = (&file, span(settings));
+    let mut rows = Vec::new();
+    for depth in [1, 16, 64] {
+        let samples = interleave(
+            rounds(settings),
+            &mut [
+                Contender::new("pread", move || preads(file, span)),
+                Contender::new("kernel", move || reads::<Kernel>(file, depth, depth, span)),
+                candidate(settings, file, depth, depth, span),
+            ],
+        );
+        let work = format!("4 KiB random reads from the page cache, depth {depth}, no trap");
+        rows.extend(beside(&work, &samples, [None, None]));
+    }
+    Ok(rows)
+}
+
+/// The same reads, as jobs of a pool of four threads.
+pub fn pool(settings: &Settings) -> Result<Vec<Row>, Error> {
+    let file = cached_file(settings)?;
+    let (file, span) = (&file, span(settings));
+    let samples = interleave(
+        rounds(settings),
+        &mut [
+            Contender::new("pool of 4", move || pooled(file, span)),
+            Contender::new("kernel", move || reads::<Kernel>(file, POOL_DEPTH, POOL_BATCH, span)),
+            candidate(settings, file, POOL_DEPTH, POOL_BATCH, span),
+        ],
+    );
+    let work = "4 KiB random reads from the page cache, depth 32 in batches of 16, no trap";
+    let mut rows = beside(work, &samples, [Some(2.0), None]);
+    let goal = Goal::Ratio { at_least: None };
+    rows.push(Row::new(work, (1, COST[1]), goal, &samples[0], &samples[2]));
+    Ok(rows)
+}
+
+fn candidate<'a>(
+    settings: &Settings,
+    file: &'a File,
+    depth: u32,
+    batch: u32,
+    span: Duration,
+) -> Contender<'a> {
+    if settings.noise {
+        Contender::new("kernel again", move || reads::<Kernel>(file, depth, batch, span))
+    } else {
+        Contender::new("engine", move || reads::<Engine>(file, depth, batch, span))
+    }
+}
+
+/// The last contender beside each of the two before it.
+fn beside(work: &str, samples: &[Samples], targets: [Option<f64>; 2]) -> Vec<Row> {
+    let pairs = samples.iter().zip(targets);
+    pairs
+        .map(|(baseline, at_least)| {
+            Row::new(work, (0, COST[0]), Goal::Ratio { at_least }, baseline, &samples[2])
+        })
+        .collect()
+}
+
+fn preads(file: &File, span: Duration) -> Result<Vec<f64>, Error> {
+    let mut offsets = Offsets::new();
+    let mut buffer = [0u8; PAGE];
+    per_operation(span, 64, || {
+        (0..64).try_for_each(|_| file.read_exact_at(&mut buffer, offsets.next()))
+    })
+}
+
+/// Keeps up to `depth` reads in flight, submitting and reaping `batch` at a time.
+fn reads<D: Door>(file: &File, depth: u32, batch: u32, span: Duration) -> Result<Vec<f64>, Error> {
+    let mut ring = Ring::<D>::new(depth)?;
+    let mut offsets = Offsets::new();
+    let mut buffers = vec![0u8; PAGE * depth as usize];
+    let (fd, buffers) = (file.as_raw_fd(), buffers.as_mut_ptr() as u64);
+    let mut slot = 0;
+    let mut submit = |ring: &mut Ring<D>, wait| {
+        for _ in 0..batch {
+            let addr = buffers + u64::from(slot) * PAGE as u64;
+            let read = Sqe { opcode: op::READ, fd, addr, len: PAGE as u32, ..Sqe::default() };
+            ring.push(Sqe { off: offsets.next(), ..read });
+            slot = (slot + 1) % depth;
+        }
+        ring.enter(batch, wait)
+    };
+    for _ in 0..depth / batch - 1 {
+        submit(&mut ring, 0)?;
+    }
+    let cost = per_operation(span, u64::from(batch), || {
+        submit(&mut ring, batch)?;
+        (0..batch).try_for_each(|_| expect(&mut ring, PAGE as i32))
+    })?;
+    let left = depth - batch;
+    ring.enter(0, left)?;
+    (0..left).try_for_each(|_| expect(&mut ring, PAGE as i32))?;
+    Ok(cost)
+}
+
+fn pooled(file: &File, span: Duration) -> Result<Vec<f64>, Error> {
+    let mut offsets = Offsets::new();
+    Pool::run(4, file, |pool| {
+        (0..POOL_DEPTH - POOL_BATCH).for_each(|_| pool.submit(offsets.next()));
+        let cost = per_operation(span, u64::from(POOL_BATCH), || {
+            (0..POOL_BATCH).for_each(|_| pool.submit(offsets.next()));
+            (0..POOL_BATCH).try_for_each(|_| pool.wait().map(drop))
+        });
+        (0..POOL_DEPTH - POOL_BATCH).try_for_each(|_| pool.wait().map(drop))?;
+        cost
+    })
+}
+
+fn expect<D: Door>(ring: &mut Ring<D>, result: i32) -> io::Result<()> {
+    match ring.pop() {
+        Some(cqe) if cqe.res == result => Ok(()),
+        Some(cqe) if cqe.res < 0 => Err(io::Error::from_raw_os_error(-cqe.res)),
+        Some(cqe) => Err(io::Error::other(format!("a completion says {}, not {result}", cqe.res))),
+        None => Err(io::Error::other("enter returned before the completions it was to wait for")),
+    }
+}
+
+/// Repeats `batch`, which does `operations`, for about `span`; one value per `COST`.
+fn per_operation(
+    span: Duration,
+    operations: u64,
+    mut batch: impl FnMut() -> io::Result<()>,
+) -> Result<Vec<f64>, Error> {
+    let (start, cpu, mut done) = (Instant::now(), cpu_time()?, 0);
+    loop {
+        // The clock is read seldom enough not to be what is measured.
+        for _ in 0..256_u64.div_ceil(operations) {
+            batch()?;
+            done += operations;
+        }
+        let elapsed = start.elapsed();
+        if elapsed >= span {
+            let each = |time: Duration| time.as_nanos() as f64 / done as f64;
+            return Ok(vec![each(elapsed), each(cpu_time()?.saturating_sub(cpu))]);
+        }
+    }
+}
+
+/// Processor time of this process, all threads.
+fn cpu_time() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the structure.
+    if unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// Page-aligned offsets in no order a prefetcher knows, the same ones in every run.
+struct Offsets(u64);
+
+impl Offsets {
+    fn new() -> Offsets {
+        Offsets(0x9E37_79B9_7F4A_7C15)
+    }
+
+    #[inline]
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % (FILE / PAGE as u64) * PAGE as u64
+    }
+}
+
+fn cached_file(settings: &Settings) -> Result<File, Error> {
+    let path = settings.file("cached", FILE)?;
+    crate::scratch::warm(&path)?;
+    Ok(File::open(path)?)
+}
+
+fn rounds(settings: &Settings) -> usize {
+    settings.rounds.unwrap_or(if settings.quick { 5 } else { 15 })
+}
+
+fn span(settings: &Settings) -> Duration {
+    Duration::from_millis(if settings.quick { 30 } else { 100 })
+}

@@ -1,0 +1,186 @@
+//! What sysring costs, beside the kernel's io_uring and beside what programs fall back to.
+//!
+//! Every subcommand compares contenders that take turns in one run (see `compare`), and prints
+//! ratios with their targets.
+
+mod compare;
+mod direct;
+mod echo;
+mod fio;
+mod machine;
+mod pool;
+mod process;
+mod report;
+mod ring;
+mod scratch;
+mod sysring;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use machine::Machine;
+use report::{Report, Row};
+
+/// Whatever went wrong, in words for the person who ran the benchmark.
+pub type Error = Box<dyn std::error::Error>;
+
+/// Compare sysring with the kernel's io_uring, contenders taking turns in one run.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    work: Work,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Work {
+    /// Everything below.
+    All,
+    /// fio, 4 KiB random reads from the page cache.
+    FioCached,
+    /// fio, 4 KiB random reads past the page cache.
+    FioDirect,
+    /// fio, 128 KiB sequential writes with fsync, buffered and O_DIRECT.
+    FioWrite,
+    /// A TCP echo server of one thread, 1 and 64 connections.
+    Echo,
+    /// NOPs at depth 64, the engine called directly.
+    Nop,
+    /// Cached 4 KiB reads at depths 1, 16 and 64, the engine called directly.
+    Read,
+    /// Cached 4 KiB reads against a pool of four threads, the engine called directly.
+    Pool,
+    /// The time `sysring run` adds to /bin/true.
+    Startup,
+    /// The memory added to a process with one ring.
+    Memory,
+    /// Make a ring of so many entries (0: none), print the process id, wait for the end of input.
+    #[command(hide = true)]
+    HoldRing { entries: u32 },
+}
+
+/// How to measure.
+#[derive(Args)]
+pub struct Settings {
+    /// Shorter runs, fewer rounds: a first look.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Let the kernel compete with itself: shows the noise of this machine.
+    #[arg(long, global = true)]
+    noise: bool,
+    /// Rounds of each comparison.
+    #[arg(long, global = true, value_parser = rounds)]
+    rounds: Option<usize>,
+    /// Seconds of each run of fio or of the echo server.
+    #[arg(long, global = true)]
+    seconds: Option<u32>,
+    /// Where to keep the files that are read and written [default: beside the build].
+    #[arg(long, global = true)]
+    dir: Option<PathBuf>,
+    /// The sysring binary [default: the one beside this program].
+    #[arg(long, global = true)]
+    sysring: Option<PathBuf>,
+    /// Print JSON, every round included.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Also write the table, with the machine's description, as Markdown.
+    #[arg(long, global = true, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+}
+
+fn rounds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("a positive number is needed".to_owned()),
+    }
+}
+
+impl Settings {
+    /// The directory of those files, made if need be.
+    fn dir(&self) -> Result<PathBuf, Error> {
+        let dir = match &self.dir {
+            Some(dir) => dir.clone(),
+            None => sysring::sibling("bench-files")?,
+        };
+        std::fs::create_dir_all(&dir).map_err(|e| format!("cannot make {}: {e}", dir.display()))?;
+        Ok(dir)
+    }
+
+    /// A file of `size` bytes to work on.
+    fn file(&self, name: &str, size: u64) -> Result<PathBuf, Error> {
+        scratch::file(&self.dir()?, name, size)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(complete) if complete => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sysring-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs what was asked for and prints it; false if something could not be measured.
+fn run(cli: &Cli) -> Result<bool, Error> {
+    if let Work::HoldRing { entries } = cli.work {
+        return process::hold_ring(entries).map(|()| true);
+    }
+    let settings = &cli.settings;
+    let mut report = Report { machine: Machine::here(&settings.dir()?), rows: Vec::new() };
+    if !settings.json {
+        println!("{}", report.machine.sentence());
+    }
+    for (name, measure) in works(cli.work) {
+        let rows = measure(settings).map_err(|e| format!("{name}: {e}"))?;
+        if !settings.json {
+            print!("{}", report::text(&rows));
+        }
+        report.rows.extend(rows);
+    }
+    if settings.json {
+        println!("{}", report.json()?);
+    }
+    if let Some(path) = &settings.markdown {
+        std::fs::write(path, report.markdown())
+            .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(report.rows.iter().all(|row| row.figure.is_ok()))
+}
+
+type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
+
+fn works(work: Work) -> Vec<(&'static str, Measure)> {
+    let all: [(&str, Measure); 9] = [
+        ("fio-cached", fio::cached),
+        ("fio-direct", fio::direct),
+        ("fio-write", fio::write),
+        ("echo", echo::run),
+        ("nop", direct::nop),
+        ("read", direct::read),
+        ("pool", direct::pool),
+        ("startup", process::startup),
+        ("memory", process::memory),
+    ];
+    let index = match work {
+        Work::All => return all.into(),
+        Work::FioCached => 0,
+        Work::FioDirect => 1,
+        Work::FioWrite => 2,
+        Work::Echo => 3,
+        Work::Nop => 4,
+        Work::Read => 5,
+        Work::Pool => 6,
+        Work::Startup => 7,
+        Work::Memory => 8,
+        Work::HoldRing { .. } => return Vec::new(),
+    };
+    vec![all[index]]
+}
