@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
 use sysring_sys::abi::io_uring::{Sqe, op};
@@ -15,7 +15,13 @@ use crate::report::{Better, Goal, Metric, Row, Unit};
 use crate::ring::{Door, Engine, Kernel, Ring};
 use crate::{Error, Settings};
 
-const PAGE: usize = 4096;
+pub const PAGE: usize = 4096;
+
+/// A buffer as O_DIRECT wants it.
+#[derive(Clone)]
+#[repr(align(4096))]
+pub struct Page(pub [u8; PAGE]);
+
 /// Larger than the processor's caches, so that each read misses them as a real one does.
 const FILE: u64 = 64 << 20;
 const NOP_DEPTH: u32 = 64;
@@ -78,10 +84,26 @@ pub fn read(settings: &Settings) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// The same reads, as jobs of a pool of four threads.
+/// The same reads as jobs of a pool of four threads, then past the page cache.
 pub fn pool(settings: &Settings) -> Result<Vec<Row>, Error> {
-    let file = cached_file(settings)?;
-    let (file, span) = (&file, span(settings));
+    let cached = cached_file(settings)?;
+    let mut rows = beside_pool(
+        settings,
+        "4 KiB random reads from the page cache, depth 32 in batches of 16, no trap",
+        &cached,
+    );
+    let path = settings.file("cached", FILE)?;
+    let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(path)?;
+    rows.extend(beside_pool(
+        settings,
+        "4 KiB random reads, O_DIRECT, depth 32 in batches of 16, no trap",
+        &direct,
+    ));
+    Ok(rows)
+}
+
+fn beside_pool(settings: &Settings, work: &str, file: &File) -> Vec<Row> {
+    let span = span(settings);
     let samples = interleave(
         rounds(settings),
         &mut [
@@ -90,11 +112,10 @@ pub fn pool(settings: &Settings) -> Result<Vec<Row>, Error> {
             candidate(settings, file, POOL_DEPTH, POOL_BATCH, span),
         ],
     );
-    let work = "4 KiB random reads from the page cache, depth 32 in batches of 16, no trap";
     let mut rows = beside(work, &samples, [Some(2.0), None]);
     let goal = Goal::Ratio { at_least: None };
     rows.push(Row::new(work, (1, COST[1]), goal, &samples[0], &samples[2]));
-    Ok(rows)
+    rows
 }
 
 fn candidate<'a>(
@@ -123,9 +144,9 @@ fn beside(work: &str, samples: &[Samples], targets: [Option<f64>; 2]) -> Vec<Row
 
 fn preads(file: &File, span: Duration) -> Result<Vec<f64>, Error> {
     let mut offsets = Offsets::new();
-    let mut buffer = [0u8; PAGE];
+    let mut buffer = Page([0; PAGE]);
     per_operation(span, 64, || {
-        (0..64).try_for_each(|_| file.read_exact_at(&mut buffer, offsets.next()))
+        (0..64).try_for_each(|_| file.read_exact_at(&mut buffer.0, offsets.next()))
     })
 }
 
@@ -133,7 +154,7 @@ fn preads(file: &File, span: Duration) -> Result<Vec<f64>, Error> {
 fn reads<D: Door>(file: &File, depth: u32, batch: u32, span: Duration) -> Result<Vec<f64>, Error> {
     let mut ring = Ring::<D>::new(depth)?;
     let mut offsets = Offsets::new();
-    let mut buffers = vec![0u8; PAGE * depth as usize];
+    let mut buffers = vec![Page([0; PAGE]); depth as usize];
     let (fd, buffers) = (file.as_raw_fd(), buffers.as_mut_ptr() as u64);
     let mut slot = 0;
     let mut submit = |ring: &mut Ring<D>, wait| {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-const PAGE: usize = 4096;
+use crate::direct::{PAGE, Page};
 
 /// Reads pages of a file at given offsets; completions come in any order.
 pub struct Pool {
@@ -39,9 +39,9 @@ impl Pool {
     }
 
     fn serve(&self, file: &File) {
-        let mut buffer = [0u8; PAGE];
+        let mut buffer = Page([0; PAGE]);
         while let Some(offset) = self.jobs.pop() {
-            self.completions.push(file.read_exact_at(&mut buffer, offset));
+            self.completions.push(file.read_exact_at(&mut buffer.0, offset));
         }
     }
 }
