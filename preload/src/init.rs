@@ -1,0 +1,187 @@
+//! Making this process one that is served.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use sysring_engine::stats::{self, Stats};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, call};
+use sysring_trap::exec::{self, Carrier};
+use sysring_trap::filter::{self, Scope};
+use sysring_trap::{handler, message};
+
+use crate::environment::{self, Environment};
+use crate::gate::{self, Gate};
+
+/// Everything, in order. What fails is said, and the program runs without us if it can.
+///
+/// `path` is this object's file, if the kernel told.
+pub fn init(environment: Environment, path: Option<&'static CStr>) {
+    if let Err((step, error)) = attempt(environment, path) {
+        message::line(&[
+            b"cannot serve io_uring in this process: ",
+            step.as_bytes(),
+            b": ",
+            error.describe().as_bytes(),
+            b" (",
+            error.name().as_bytes(),
+            b")",
+        ]);
+    }
+}
+
+type Failure = (&'static str, Errno);
+
+fn attempt(
+    environment: Environment,
+    path: Option<&'static CStr>,
+) -> core::result::Result<(), Failure> {
+    let gate = gate::map().map_err(|e| ("mapping the page for its system calls", e))?;
+    if gate == Gate::Taken {
+        return Ok(());
+    }
+    let path = match path {
+        Some(path) => path.to_bytes(),
+        None => own_path(environment).map_err(|e| ("finding its own file", e))?,
+    };
+    let stats = environment.entry(b"SYSRING_STATS");
+    if let Some(path) = environment.value(b"SYSRING_STATS") {
+        // Counting is no reason to fail: the counters stay private then.
+        let _ = share_stats(path);
+    }
+    exec::carry(carrier(path, stats).map_err(|e| ("allocating memory", e))?);
+    handler::install().map_err(|e| ("installing the SIGSYS handler", e))?;
+    let inherited = handler::is_filtered();
+    if !inherited {
+        install_filter().map_err(|e| ("installing the seccomp filter", e))?;
+    }
+    if environment.value(b"SYSRING_VERBOSE").is_some_and(|v| v.to_bytes() != b"0") {
+        let pid = message::Decimal::of(call::getpid() as u64);
+        let filter: &[u8] = if inherited { b"inherited" } else { b"installed" };
+        message::line(&[
+            b"process ",
+            pid.as_bytes(),
+            b": io_uring is served by the engine in userspace (filter ",
+            filter,
+            b")",
+        ]);
+    }
+    Ok(())
+}
+
+fn install_filter() -> Result<()> {
+    let rules = filter::everywhere();
+    // SAFETY: the handler is installed, and `exec` carries it to every later program.
+    match unsafe { filter::install(&rules, Scope::Process) } {
+        // A thread with a filter of its own: let it be.
+        // SAFETY: as above.
+        Err(Errno::ESRCH) => unsafe { filter::install(&rules, Scope::Thread) },
+        result => result,
+    }
+}
+
+/// The absolute path that this object was loaded from.
+fn own_path(environment: Environment) -> Result<&'static [u8]> {
+    if let Some(list) = environment.value(b"LD_PRELOAD")
+        && let Some(path) = list
+            .to_bytes()
+            .split(|b| matches!(b, b':' | b' '))
+            .find(|path| path.starts_with(b"/") && is_ours(path))
+    {
+        return Ok(path);
+    }
+    own_mapping()
+}
+
+/// Whether a path's last part is a name this object is known by.
+fn is_ours(path: &[u8]) -> bool {
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+    name.windows(b"sysring".len()).any(|part| part == b"sysring")
+}
+
+/// The path in `/proc/self/maps` of the mapping that holds this function.
+fn own_mapping() -> Result<&'static [u8]> {
+    let here = own_mapping as *const () as usize;
+    let maps = environment::read_file(c"/proc/self/maps")?;
+    maps.split(|&b| b == b'\n')
+        .find(|line| holds(line, here))
+        .and_then(|line| line.iter().position(|&b| b == b'/').map(|at| &line[at..]))
+        .ok_or(Errno::ENOENT)
+}
+
+/// Whether a line of `maps` (`start-end perms …`, in hexadecimal) covers `address`.
+fn holds(line: &[u8], address: usize) -> bool {
+    let mut bounds = line.split(|&b| b == b'-' || b == b' ').map(|digits| {
+        digits.iter().try_fold(0usize, |number, &digit| {
+            Some(number << 4 | (digit as char).to_digit(16)? as usize)
+        })
+    });
+    match (bounds.next().flatten(), bounds.next().flatten()) {
+        (Some(start), Some(end)) => (start..end).contains(&address),
+        _ => false,
+    }
+}
+
+/// What later programs get, copied to memory of ours: a program may overwrite its environment.
+fn carrier(path: &[u8], stats: Option<&CStr>) -> Result<&'static Carrier> {
+    let stats_len = stats.map_or(0, |s| s.count_bytes());
+    let len = size_of::<Carrier>() + 2 * path.len() + stats_len + 64;
+    let memory = call::map_anonymous(len.next_multiple_of(4096), false)?;
+    // SAFETY: page-aligned, zeroed, `len` bytes long, and never unmapped.
+    let (place, text) = unsafe {
+        let text = memory.add(size_of::<Carrier>());
+        (
+            &mut *memory.cast::<MaybeUninit<Carrier>>(),
+            core::slice::from_raw_parts_mut(text, len - size_of::<Carrier>()),
+        )
+    };
+    let (path, text) = copy(text, &[path])?;
+    let (preload, text) = copy(text, &[b"LD_PRELOAD=", path.to_bytes()])?;
+    let stats = match stats {
+        Some(stats) => Some(copy(text, &[stats.to_bytes()])?.0),
+        None => None,
+    };
+    Ok(place.write(Carrier { path, preload, stats }))
+}
+
+/// Joins `parts` and a zero byte at the front of `memory`; the string, and the rest.
+fn copy(memory: &'static mut [u8], parts: &[&[u8]]) -> Result<(&'static CStr, &'static mut [u8])> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let (text, rest) = memory.split_at_mut_checked(len + 1).ok_or(Errno::E2BIG)?;
+    let mut at = 0;
+    for part in parts {
+        text[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    text[len] = 0;
+    let text = CStr::from_bytes_with_nul(text).map_err(|_| Errno::EINVAL)?;
+    Ok((text, rest))
+}
+
+/// Counts into the file from now on, together with every other process that does.
+fn share_stats(path: &CStr) -> Result<()> {
+    let path = User::of(path.as_ptr().cast());
+    let file = call::openat(Fd::CWD, path, g::O_RDWR | g::O_CLOEXEC | g::O_NOCTTY, 0)?;
+    let result = map_stats(file);
+    let _ = call::close(file);
+    result
+}
+
+fn map_stats(file: Fd) -> Result<()> {
+    const LEN: usize = 4096;
+    const { assert!(size_of::<Stats>() <= LEN) };
+    // A shorter file would answer a count with SIGBUS. Never shortens it: others count there.
+    // SAFETY: moves the file position, which is ours.
+    let end = unsafe { call::raw(g::__NR_lseek, [file.raw() as usize, 0, 2, 0, 0, 0]) }?;
+    if end < LEN {
+        call::ftruncate(file, LEN as i64)?;
+    }
+    let protection = g::PROT_READ | g::PROT_WRITE;
+    // SAFETY: no address is asked for; the mapping is page-aligned, holds zeroes or counters, and
+    // is never unmapped.
+    unsafe {
+        let place = call::mmap(0, LEN, protection, g::MAP_SHARED, file, 0)?;
+        stats::share(place as *mut Stats);
+    }
+    Ok(())
+}

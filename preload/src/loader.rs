@@ -1,0 +1,97 @@
+//! Run as a program: loading another one, and starting it as the kernel would have.
+
+use core::ffi::CStr;
+
+use sysring_sys::{Fd, Result, User, call};
+use sysring_trap::exec::LOAD;
+use sysring_trap::message;
+
+use crate::environment::Environment;
+use crate::init;
+
+mod image;
+mod stack;
+
+use image::Image;
+use stack::Stack;
+
+/// Loads the program that the arguments name, and becomes it.
+///
+/// # Safety
+/// `stack` must be the initial stack pointer of this program.
+pub unsafe fn run(stack: *mut usize) -> ! {
+    // SAFETY: by the caller's word.
+    let mut stack = unsafe { Stack::new(stack) };
+    let Some(program) = stack.argument(1).and_then(descriptor) else {
+        message::line(&[
+            b"this object is not a command. `sysring run -- PROGRAM` places it in programs; by hand,",
+            b" name it in LD_PRELOAD.",
+        ]);
+        call::exit_group(2)
+    };
+    let Some(path) = stack.argument(2) else { call::exit_group(2) };
+
+    // SAFETY: the initial stack's environment.
+    let environment = unsafe { Environment::from_pointers(stack.environment()) };
+    init::init(environment, stack.auxiliary_string(stack::AT_EXECFN));
+
+    match load(program, &mut stack) {
+        Ok(entry) => {
+            name_process(path);
+            stack.set_auxiliary(stack::AT_EXECFN, path.as_ptr() as usize);
+            // SAFETY: the image is mapped and the stack describes it.
+            unsafe { stack::enter(entry, stack.without_two_arguments()) }
+        }
+        Err(error) => {
+            message::line(&[
+                b"cannot load ",
+                path.to_bytes(),
+                b": ",
+                error.describe().as_bytes(),
+                b" (",
+                error.name().as_bytes(),
+                b")",
+            ]);
+            // What a shell answers for a program it found and could not run.
+            call::exit_group(126)
+        }
+    }
+}
+
+/// The descriptor in `--sysring-load=N`.
+fn descriptor(argument: &CStr) -> Option<Fd> {
+    let digits = argument.to_bytes().strip_prefix(LOAD)?;
+    message::parse_decimal(digits).map(|number| Fd::new(number as i32))
+}
+
+/// Maps the program, and its dynamic linker if it has one; the address to start at.
+fn load(program: Fd, stack: &mut Stack) -> Result<usize> {
+    let page = stack.auxiliary(stack::AT_PAGESZ).unwrap_or(4096);
+    let image = Image::map(program, page)?;
+    let mut entry = image.entry;
+    let mut linker_base = 0;
+    let mut path = [0u8; 4096];
+    if image.linker_path(program, &mut path)? {
+        let flags = sysring_sys::raw::general::O_RDONLY | sysring_sys::raw::general::O_CLOEXEC;
+        let file = call::openat(Fd::CWD, User::of(path.as_ptr()), flags, 0)?;
+        let linker = Image::map(file, page);
+        let _ = call::close(file);
+        let linker = linker?;
+        (entry, linker_base) = (linker.entry, linker.base);
+    }
+    let _ = call::close(program);
+    stack.set_auxiliary(stack::AT_PHDR, image.headers);
+    stack.set_auxiliary(stack::AT_PHNUM, image.header_count);
+    stack.set_auxiliary(stack::AT_ENTRY, image.entry);
+    stack.set_auxiliary(stack::AT_BASE, linker_base);
+    Ok(entry)
+}
+
+/// The process's name is the program's, not this object's.
+fn name_process(path: &CStr) {
+    const PR_SET_NAME: u32 = 15;
+    let path = path.to_bytes_with_nul();
+    let start = path.iter().rposition(|&b| b == b'/').map_or(0, |at| at + 1);
+    // SAFETY: a string; the kernel takes its first 15 bytes.
+    let _ = unsafe { call::prctl(PR_SET_NAME, [path[start..].as_ptr() as usize, 0, 0, 0]) };
+}

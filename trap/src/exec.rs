@@ -1,0 +1,237 @@
+//! Carrying the handler through `exec`, where the filter goes by itself.
+//!
+//! A dynamically linked program gets the object by LD_PRELOAD, put back if the environment lost
+//! it. Any other is loaded by the object: that is executed in its place, with a descriptor of the
+//! program in its arguments. Where it cannot be told what a file is, the kernel has the last word:
+//! the call is made as it stands, and fails or succeeds by the kernel's rules.
+
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+
+use sysring_sys::abi::signal::{SIG_SETMASK, SigSet};
+use sysring_sys::call;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User};
+
+use crate::context::Context;
+use crate::memory;
+use crate::message::Decimal;
+use crate::scratch::Scratch;
+
+mod environment;
+mod target;
+
+use target::Load;
+
+/// The second argument of the object run as a loader, followed by a descriptor in decimal. The
+/// third is the program's path, the rest its own arguments.
+pub const LOAD: &[u8] = b"--sysring-load=";
+
+/// What later programs must be given.
+#[derive(Debug)]
+pub struct Carrier {
+    /// The object.
+    pub path: &'static CStr,
+    /// `LD_PRELOAD=` and the path.
+    pub preload: &'static CStr,
+    /// `SYSRING_STATS=` and its value, where totals are kept.
+    pub stats: Option<&'static CStr>,
+}
+
+static CARRIER: AtomicPtr<Carrier> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Sets what is carried to every later program.
+pub fn carry(carrier: &'static Carrier) {
+    CARRIER.store(core::ptr::from_ref(carrier).cast_mut(), Relaxed);
+}
+
+fn carrier() -> Option<&'static Carrier> {
+    // SAFETY: null, or what `carry` was given for good.
+    unsafe { CARRIER.load(Relaxed).as_ref() }
+}
+
+/// One `execve` or `execveat`, as the application gave it.
+#[derive(Clone, Copy)]
+struct Request {
+    dir: Fd,
+    path: User<u8>,
+    argv: User<u64>,
+    envp: User<u64>,
+    flags: u32,
+}
+
+/// Serves the call if it executes a program; returns only errors.
+pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>> {
+    let user = |i: usize| User::<u64>::new(a[i] as u64);
+    let request = match nr {
+        g::__NR_execve => {
+            Request { dir: Fd::CWD, path: user(0).cast(), argv: user(1), envp: user(2), flags: 0 }
+        }
+        g::__NR_execveat => Request {
+            dir: Fd::new(a[0] as i32),
+            path: user(1).cast(),
+            argv: user(2),
+            envp: user(3),
+            flags: a[4] as u32,
+        },
+        _ => return None,
+    };
+    Some(execute(&request, context.sigmask()).map(|()| 0))
+}
+
+fn execute(request: &Request, mask: SigSet) -> Result<()> {
+    let Some(carrier) = carrier() else { return with_mask(mask, || as_it_stands(request)) };
+    let Some(Load { program, script }) = target::examine(request) else {
+        return carried(request, carrier, mask);
+    };
+    let result = loaded(request, carrier, mask, program, script);
+    let _ = call::close(program);
+    result
+}
+
+fn as_it_stands(r: &Request) -> Result<()> {
+    if r.dir == Fd::CWD && r.flags == 0 {
+        call::execve(r.path, r.argv, r.envp)
+    } else {
+        call::execveat(r.dir, r.path, r.argv, r.envp, r.flags)
+    }
+}
+
+/// The new program starts with the mask of the thread that executes it: the application's must be
+/// in force then, not the handler's.
+fn with_mask(mask: SigSet, exec: impl FnOnce() -> Result<()>) -> Result<()> {
+    call::sigprocmask(SIG_SETMASK, Some(mask))?;
+    let result = exec();
+    call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;
+    result
+}
+
+/// The kernel executes the file, and its dynamic linker finds the object in the environment.
+fn carried(request: &Request, carrier: &Carrier, mask: SigSet) -> Result<()> {
+    let plan = environment::plan(request.envp, carrier)?;
+    if plan.is_complete() {
+        return with_mask(mask, || as_it_stands(request));
+    }
+    let mut scratch = Scratch::take(plan.room())?;
+    let mut block = Block::new(scratch.bytes());
+    let envp = plan.write(carrier, &mut block)?;
+    with_mask(mask, || as_it_stands(&Request { envp, ..*request }))
+}
+
+/// The object is executed, and loads the program.
+fn loaded(
+    request: &Request,
+    carrier: &Carrier,
+    mask: SigSet,
+    program: Fd,
+    script: Option<target::Script>,
+) -> Result<()> {
+    let plan = environment::plan(request.envp, carrier)?;
+    let count = environment::count(request.argv)?;
+    let mut scratch = Scratch::take(plan.room() + (count + 8) * 8 + SPARE)?;
+    let mut block = Block::new(scratch.bytes());
+    let envp = plan.write(carrier, &mut block)?;
+
+    let number = Decimal::of(program.raw() as u64);
+    let load = block.string(&[LOAD, number.as_bytes()])?;
+    let mut arguments = request.argv;
+    let mut remaining = count;
+    let name = reachable(request, &mut block)?;
+    let option = match script.as_ref().and_then(target::Script::argument) {
+        Some(argument) => Some(block.string(&[argument])?),
+        None => None,
+    };
+    // By the kernel's rules a script's interpreter gets: its own path, one argument, the script's
+    // path, and the arguments but the first.
+    let first = match &script {
+        Some(script) => block.string(&[script.interpreter()])?,
+        None if count > 0 => memory::read(request.argv)?,
+        None => name,
+    };
+    if count > 0 {
+        arguments = arguments.add(1);
+        remaining -= 1;
+    }
+    let script_path = script.map(|_| name);
+
+    let argv = block.align()?;
+    for word in [Some(first), Some(load), Some(name), option, script_path].into_iter().flatten() {
+        block.word(word)?;
+    }
+    for i in 0..remaining {
+        block.word(memory::read(arguments.add(i))?)?;
+    }
+    block.word(0)?;
+
+    call::fcntl(program, g::F_SETFD, 0)?;
+    let path = User::of(carrier.path.as_ptr().cast());
+    with_mask(mask, || call::execve(path, argv, envp))
+}
+
+/// A path by which the loaded program finds the file of the request.
+fn reachable(request: &Request, block: &mut Block<'_>) -> Result<u64> {
+    let mut first = [0u8];
+    memory::read_bytes(&mut first, request.path)?;
+    if request.dir == Fd::CWD || first[0] == b'/' {
+        return Ok(request.path.address());
+    }
+    let dir = Decimal::of(request.dir.raw() as u64);
+    if first[0] == 0 {
+        return block.string(&[b"/dev/fd/", dir.as_bytes()]);
+    }
+    let len = memory::string_len(request.path, target::PATH_MAX)?;
+    let at = block.string(&[b"/dev/fd/", dir.as_bytes(), b"/"])?;
+    block.append(request.path, len)?;
+    Ok(at)
+}
+
+/// Room for paths and the loader's argument.
+const SPARE: usize = 2 * target::PATH_MAX + 256;
+
+/// Strings and pointer arrays, written one after the other.
+struct Block<'s> {
+    bytes: &'s mut [u8],
+    used: usize,
+}
+
+impl<'s> Block<'s> {
+    fn new(bytes: &'s mut [u8]) -> Block<'s> {
+        Block { bytes, used: 0 }
+    }
+
+    fn room(&mut self, len: usize) -> Result<&mut [u8]> {
+        let room = self.bytes.get_mut(self.used..self.used + len).ok_or(Errno::E2BIG)?;
+        self.used += len;
+        Ok(room)
+    }
+
+    /// A string, joined from parts; its address.
+    fn string(&mut self, parts: &[&[u8]]) -> Result<u64> {
+        let at = self.bytes.as_ptr() as u64 + self.used as u64;
+        for part in parts {
+            self.room(part.len())?.copy_from_slice(part);
+        }
+        self.room(1)?[0] = 0;
+        Ok(at)
+    }
+
+    /// Goes on with the last string, with one of the application's.
+    fn append(&mut self, from: User<u8>, len: usize) -> Result<()> {
+        self.used -= 1;
+        memory::read_bytes(self.room(len)?, from)?;
+        self.room(1)?[0] = 0;
+        Ok(())
+    }
+
+    /// The address of an array about to be written.
+    fn align(&mut self) -> Result<User<u64>> {
+        let padding = self.used.next_multiple_of(8) - self.used;
+        self.room(padding)?;
+        Ok(User::of(self.bytes[self.used..].as_ptr().cast()))
+    }
+
+    fn word(&mut self, word: u64) -> Result<()> {
+        self.room(8)?.copy_from_slice(&word.to_ne_bytes());
+        Ok(())
+    }
+}

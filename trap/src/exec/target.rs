@@ -1,0 +1,242 @@
+//! What a file is, seen from an `execve`: who will give it the handler?
+
+use sysring_sys::call::{self, Buffer, Offset};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Fd, Result, User};
+
+use super::Request;
+use crate::memory;
+use crate::message::Decimal;
+
+/// The kernel's limit on a path.
+pub const PATH_MAX: usize = 4096;
+
+/// A program that the object must load, because no dynamic linker will read LD_PRELOAD for it.
+pub struct Load {
+    /// The file to load, opened.
+    pub program: Fd,
+    /// The script whose interpreter it is.
+    pub script: Option<Script>,
+}
+
+/// The first line of a script.
+pub struct Script {
+    line: [u8; LINE],
+    interpreter: (usize, usize),
+    argument: (usize, usize),
+}
+
+/// As much of the first line as the kernel looks at.
+const LINE: usize = 256;
+
+impl Script {
+    /// Reads `#! interpreter [argument]`; `None` where the kernel would not run it either.
+    fn parse(head: &[u8; LINE + 1]) -> Option<Script> {
+        let text = head.strip_prefix(b"#!")?;
+        let text = &text[..text.iter().position(|&b| b == b'\n' || b == 0)?];
+        let blank = |b: &u8| matches!(b, b' ' | b'\t');
+        let start = text.iter().position(|b| !blank(b))?;
+        let end = text[start..].iter().position(blank).map_or(text.len(), |n| start + n);
+        let rest = text[end..].iter().position(|b| !blank(b)).map_or(text.len(), |n| end + n);
+        let last = text.iter().rposition(|b| !blank(b)).map_or(rest, |n| n + 1).max(rest);
+        let mut line = [0; LINE];
+        line.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Script { line, interpreter: (start, end), argument: (rest, last) })
+    }
+
+    /// The interpreter's path.
+    pub fn interpreter(&self) -> &[u8] {
+        &self.line[self.interpreter.0..self.interpreter.1]
+    }
+
+    /// The one argument, which may hold blanks.
+    pub fn argument(&self) -> Option<&[u8]> {
+        Some(&self.line[self.argument.0..self.argument.1]).filter(|a| !a.is_empty())
+    }
+}
+
+/// Looks at the file that a request names. `None`: the kernel starts it, and its dynamic linker
+/// reads LD_PRELOAD; or the kernel will say what is wrong with it.
+pub fn examine(request: &Request) -> Option<Load> {
+    let file = open(request).ok()?;
+    let load = examine_open(file);
+    if load.is_none() {
+        let _ = call::close(file);
+    }
+    load
+}
+
+fn open(request: &Request) -> Result<Fd> {
+    let mut first = [0u8];
+    memory::read_bytes(&mut first, request.path)?;
+    if first[0] == 0 && request.flags & g::AT_EMPTY_PATH != 0 {
+        return open_again(request.dir);
+    }
+    let nofollow = if request.flags & g::AT_SYMLINK_NOFOLLOW != 0 { g::O_NOFOLLOW } else { 0 };
+    call::openat(request.dir, request.path, OPEN | nofollow, 0)
+}
+
+/// Not blocking, in case it is a pipe; not the terminal, in case it is one.
+const OPEN: u32 = g::O_RDONLY | g::O_CLOEXEC | g::O_NONBLOCK | g::O_NOCTTY;
+
+/// A readable descriptor of a file that is open already, perhaps as O_PATH.
+fn open_again(fd: Fd) -> Result<Fd> {
+    let number = Decimal::of(fd.raw() as u64);
+    let mut path = [0u8; 40];
+    let prefix = b"/proc/self/fd/";
+    path[..prefix.len()].copy_from_slice(prefix);
+    path[prefix.len()..][..number.as_bytes().len()].copy_from_slice(number.as_bytes());
+    call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0)
+}
+
+/// The same for an open file, which it closes if another is to be loaded in its place.
+fn examine_open(file: Fd) -> Option<Load> {
+    // One byte more than the line, for its end: zero if the file is shorter.
+    let mut head = [0u8; LINE + 1];
+    read_at(file, &mut head[..LINE], 0).ok()?;
+    if let Some(script) = Script::parse(&head) {
+        let mut path = [0u8; LINE];
+        path[..script.interpreter().len()].copy_from_slice(script.interpreter());
+        let program = call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0).ok()?;
+        let mut head = [0u8; LINE];
+        if read_at(program, &mut head, 0).is_err()
+            || !may_execute(file)
+            || !needs_loading(program, &head)
+        {
+            let _ = call::close(program);
+            return None;
+        }
+        let _ = call::close(file);
+        return Some(Load { program, script: Some(script) });
+    }
+    needs_loading(file, head[..LINE].try_into().ok()?)
+        .then_some(Load { program: file, script: None })
+}
+
+/// Fills `to` as far as the file reaches.
+fn read_at(file: Fd, to: &mut [u8], at: u64) -> Result<usize> {
+    let buffer = Buffer { address: User::of(to.as_mut_ptr()), len: to.len() };
+    call::pread(file, buffer, Offset(at as i64))
+}
+
+/// Whether it is a program of this architecture that no dynamic linker will give the object to,
+/// and that this process may execute.
+fn needs_loading(file: Fd, head: &[u8; LINE]) -> bool {
+    let Some(elf) = Elf::parse(head) else { return false };
+    let linked = match elf.linker(file) {
+        Ok(Some(linker)) => linker.reads_preload && !is_privileged(),
+        Ok(None) => false,
+        // Not a file the kernel would run.
+        Err(_) => return false,
+    };
+    !linked && may_execute(file)
+}
+
+/// Execute permission, by the ids that count for it.
+fn may_execute(file: Fd) -> bool {
+    const X_OK: usize = 1;
+    let flags = (g::AT_EACCESS | g::AT_EMPTY_PATH) as usize;
+    let empty = c"".as_ptr() as usize;
+    // SAFETY: the path is an empty string of ours.
+    let answer =
+        unsafe { call::raw(g::__NR_faccessat2, [file.raw() as usize, empty, X_OK, flags, 0, 0]) };
+    answer.is_ok()
+}
+
+/// Whether the dynamic linker would refuse LD_PRELOAD because this process runs on borrowed
+/// rights.
+fn is_privileged() -> bool {
+    let [uid, euid, _, gid, egid, _] = call::identity();
+    uid != euid || gid != egid
+}
+
+/// The parts of an ELF header that tell how a program starts.
+struct Elf {
+    headers_at: u64,
+    header_count: u16,
+}
+
+struct Linker {
+    reads_preload: bool,
+}
+
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u16 = 62;
+#[cfg(target_arch = "aarch64")]
+const MACHINE: u16 = 183;
+
+const ET_EXEC: u16 = 2;
+const ET_DYN: u16 = 3;
+const PT_INTERP: u32 = 3;
+const PROGRAM_HEADER: usize = 56;
+
+impl Elf {
+    fn parse(head: &[u8; LINE]) -> Option<Elf> {
+        let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let word = |at: usize| u64::from_le_bytes(core::array::from_fn(|i| head[at + i]));
+        // Magic, 64 bits, little-endian.
+        let known = head.starts_with(b"\x7fELF\x02\x01")
+            && matches!(half(16), ET_EXEC | ET_DYN)
+            && half(18) == MACHINE
+            && usize::from(half(54)) == PROGRAM_HEADER;
+        known.then(|| Elf { headers_at: word(32), header_count: half(56) })
+    }
+
+    /// The program's dynamic linker, if it names one.
+    fn linker(&self, file: Fd) -> Result<Option<Linker>> {
+        for i in 0..u64::from(self.header_count) {
+            let mut header = [0u8; PROGRAM_HEADER];
+            read_at(file, &mut header, self.headers_at + i * PROGRAM_HEADER as u64)?;
+            let word = |at: usize| u64::from_le_bytes(core::array::from_fn(|i| header[at + i]));
+            if word(0) as u32 == PT_INTERP {
+                let mut path = [0u8; 128];
+                let len = (word(32) as usize).min(path.len());
+                read_at(file, &mut path[..len], word(8))?;
+                let path = path.split(|&b| b == 0).next().unwrap_or_default();
+                let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
+                // glibc's and musl's, and Android's.
+                let reads_preload = name.starts_with(b"ld") || name.starts_with(b"linker");
+                return Ok(Some(Linker { reads_preload }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(text: &[u8]) -> Option<Script> {
+        let mut head = [0; LINE + 1];
+        let len = text.len().min(LINE);
+        head[..len].copy_from_slice(&text[..len]);
+        Script::parse(&head)
+    }
+
+    #[test]
+    fn first_lines_are_read_as_the_kernel_reads_them() {
+        for (text, interpreter, argument) in [
+            (&b"#!/bin/sh\n"[..], &b"/bin/sh"[..], None),
+            (b"#! /bin/sh  -e \t\nrest", b"/bin/sh", Some(&b"-e"[..])),
+            (b"#!/usr/bin/env python3 -u\n", b"/usr/bin/env", Some(b"python3 -u")),
+            (b"#!/bin/sh", b"/bin/sh", None),
+        ] {
+            let script = script(text).unwrap();
+            assert_eq!(script.interpreter(), interpreter);
+            assert_eq!(script.argument(), argument);
+        }
+        assert!(script(b"#!   \n").is_none());
+        assert!(script(b"#\n").is_none());
+        assert!(script(b"").is_none());
+    }
+
+    #[test]
+    fn this_program_needs_no_loading() {
+        let path = std::ffi::CString::new(std::env::current_exe().unwrap().to_str().unwrap());
+        let path = path.unwrap();
+        let file = call::openat(Fd::CWD, User::of(path.as_ptr().cast()), OPEN, 0).unwrap();
+        assert!(examine_open(file).is_none());
+        call::close(file).unwrap();
+    }
+}

@@ -1,0 +1,134 @@
+//! The SIGSYS handler: from an interrupted call to its answer.
+
+use sysring_sys::abi::signal::{
+    SA_ONSTACK, SA_RESTORER, SA_SIGINFO, SIGSET_SIZE, SIGSYS, SYS_SECCOMP, SigAction, SigInfoSys,
+    SigSet,
+};
+use sysring_sys::arch;
+use sysring_sys::call;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, User};
+
+use crate::context::Context;
+use crate::{exec, fds, filter, io_uring, process, signals, stack};
+
+/// Installs the handler, for the life of this program.
+///
+/// # Errors
+/// The kernel's, from `rt_sigaction`.
+pub fn install() -> Result<()> {
+    process::init();
+    signals::inherit()?;
+    let action = SigAction {
+        handler: entry as *const () as usize,
+        // On the alternate stack where there is one: the stacks of Go's goroutines hold no signal
+        // frame. Everything blocked: nothing of the engine's may be interrupted halfway.
+        flags: SA_SIGINFO | SA_ONSTACK | SA_RESTORER,
+        restorer: arch::sigreturn_address(),
+        mask: SigSet::ALL,
+    };
+    // SAFETY: the handler uses its own stack frame, atomics, and what the engine promises to be
+    // usable in a signal handler; it may run anywhere.
+    unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }
+}
+
+/// Whether this thread's calls are trapped already, and served by this process's handler.
+///
+/// The handler must be installed.
+#[must_use]
+pub fn is_filtered() -> bool {
+    let args = [signals::PROBE as usize, 0, 0, SIGSET_SIZE];
+    // SAFETY: without sets the call does nothing, whatever its first argument.
+    unsafe { application_call(g::__NR_rt_sigprocmask as usize, args) == signals::PROBE as isize }
+}
+
+/// A call as an application makes it: not through the gate.
+#[cfg(target_arch = "x86_64")]
+unsafe fn application_call(nr: usize, a: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: the caller vouches for the call; it changes no other register.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") nr as isize => result,
+            in("rdi") a[0],
+            in("rsi") a[1],
+            in("rdx") a[2],
+            in("r10") a[3],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// A call as an application makes it: not through the gate.
+#[cfg(target_arch = "aarch64")]
+unsafe fn application_call(nr: usize, a: [usize; 4]) -> isize {
+    let result;
+    // SAFETY: the caller vouches for the call; it changes no other register.
+    unsafe {
+        core::arch::asm!(
+            "svc #0",
+            in("x8") nr,
+            inlateout("x0") a[0] as isize => result,
+            in("x1") a[1],
+            in("x2") a[2],
+            in("x3") a[3],
+            options(nostack),
+        );
+    }
+    result
+}
+
+unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Context) {
+    // SAFETY: the kernel hands both structures to a handler with SA_SIGINFO.
+    let (info_now, nr, alternate) = unsafe {
+        let frame = context as usize;
+        (*info, (*context).nr(), (*context).altstack.end_if_on(frame))
+    };
+    if info_now.code != SYS_SECCOMP || info_now.errno != i32::from(filter::MARK) {
+        // SAFETY: the arguments are the kernel's.
+        return unsafe { signals::deliver(signal, info, context) };
+    }
+    match alternate {
+        Some(end) if needs_room(nr) => stack::with_room(context.cast(), end, serve),
+        // SAFETY: the frame is the kernel's.
+        _ => unsafe { serve(context.cast()) },
+    }
+}
+
+/// Whether the call may sleep or go deep. (`execve` does neither, and must not: a successful one
+/// never gives a stack back.)
+fn needs_room(nr: u32) -> bool {
+    !matches!(nr, g::__NR_rt_sigaction | g::__NR_rt_sigprocmask | g::__NR_execve | g::__NR_execveat)
+}
+
+/// Serves the call that `context` was interrupted at.
+///
+/// # Safety
+/// `context` must be a signal frame's, or a copy of one that nothing else uses.
+unsafe extern "C" fn serve(context: *mut u8) {
+    // SAFETY: by the caller's word.
+    let context = unsafe { &mut *context.cast::<Context>() };
+    let result = dispatch(context.nr(), context.args(), context);
+    context.set_result(Errno::to_ret(result));
+}
+
+fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {
+    if let Some(result) = io_uring::serve(nr, args, context) {
+        return result;
+    }
+    if let Some(result) = signals::serve(nr, args, context) {
+        return result;
+    }
+    if let Some(result) = exec::serve(nr, args, context) {
+        return result;
+    }
+    if let Some(result) = fds::serve(nr, args) {
+        return result;
+    }
+    // SAFETY: the application's own call, through the gate.
+    unsafe { call::raw(nr, args) }
+}

@@ -1,0 +1,37 @@
+//! The three calls, handed to the engine.
+
+use sysring_engine::Caller;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Result, User};
+
+use crate::context::Context;
+use crate::process;
+
+/// Serves the call if it is one of the three.
+pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>> {
+    let result = match nr {
+        g::__NR_io_uring_enter => {
+            let caller = Caller { sigmask: Some(context.sigmask()) };
+            let arg = User::new(a[4] as u64);
+            sysring_engine::enter(
+                a[0] as u32,
+                a[1] as u32,
+                a[2] as u32,
+                a[3] as u32,
+                arg,
+                a[5],
+                &caller,
+            )
+        }
+        g::__NR_io_uring_setup => {
+            process::claim();
+            sysring_engine::setup(a[0] as u32, User::new(a[1] as u64))
+        }
+        g::__NR_io_uring_register => {
+            let arg = User::new(a[2] as u64);
+            sysring_engine::register(a[0] as u32, a[1] as u32, arg, a[3] as u32)
+        }
+        _ => return None,
+    };
+    Some(result)
+}

@@ -1,0 +1,161 @@
+//! Copies from and to the application's memory, which may be anything: they fail, we never fault.
+
+use core::mem::MaybeUninit;
+
+use sysring_sys::call::{self, Buffer};
+use sysring_sys::raw::general::{O_CLOEXEC, O_NONBLOCK};
+use sysring_sys::{Errno, Fd, Result, User};
+
+/// A value that any bytes may be.
+///
+/// # Safety
+/// Every bit pattern is a valid value, and there is no padding.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: integers, and structures of integers without gaps.
+unsafe impl Plain for u64 {}
+// SAFETY: as above.
+unsafe impl Plain for [u64; 2] {}
+// SAFETY: one u64.
+unsafe impl Plain for sysring_sys::abi::signal::SigSet {}
+// SAFETY: four u64.
+unsafe impl Plain for sysring_sys::abi::signal::SigAction {}
+
+/// Reads a value.
+pub fn read<T: Plain>(from: User<T>) -> Result<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: `value` is `size_of::<T>()` bytes of ours; on success all of them were written, and
+    // any bytes make a `T`.
+    unsafe {
+        read_raw(value.as_mut_ptr().cast(), from.cast(), size_of::<T>())?;
+        Ok(value.assume_init())
+    }
+}
+
+/// Fills `to` from the application's memory.
+pub fn read_bytes(to: &mut [u8], from: User<u8>) -> Result<()> {
+    // SAFETY: the range is the slice's.
+    unsafe { read_raw(to.as_mut_ptr(), from, to.len()) }
+}
+
+/// Writes a value.
+pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
+    let from = core::ptr::from_ref(value).cast::<u8>();
+    match call::process_vm_write(call::gettid(), to.cast(), from, size_of::<T>()) {
+        Ok(n) if n == size_of::<T>() => Ok(()),
+        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
+        Err(_) => through_pipe(User::of(from), to.cast(), size_of::<T>()),
+    }
+}
+
+/// # Safety
+/// `to` must be writable for `len` bytes.
+unsafe fn read_raw(to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
+    match call::process_vm_read(call::gettid(), to, from, len) {
+        Ok(n) if n == len => Ok(()),
+        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
+        // Refused by a filter or a security module, or not built in.
+        Err(_) => through_pipe(from, User::of(to), len),
+    }
+}
+
+/// The same copy where `process_vm_readv` is refused: a pipe's ends fail as politely.
+fn through_pipe(from: User<u8>, to: User<u8>, len: usize) -> Result<()> {
+    let mut ends = [0i32; 2];
+    call::pipe2(User::of(&raw mut ends), O_CLOEXEC | O_NONBLOCK)?;
+    let [output, input] = ends.map(Fd::new);
+    let mut done = 0;
+    let result = loop {
+        if done == len {
+            break Ok(());
+        }
+        let piece = (len - done).min(4096);
+        let copied = call::write(input, Buffer { address: from.add(done), len: piece })
+            .and_then(|n| call::read(output, Buffer { address: to.add(done), len: n }));
+        match copied {
+            Ok(n) if n > 0 => done += n,
+            Ok(_) => break Err(Errno::EFAULT),
+            Err(e) => break Err(e),
+        }
+    };
+    // Fresh descriptors of ours: closing them has no answer worth having.
+    let _ = call::close(output);
+    let _ = call::close(input);
+    result
+}
+
+/// The length of a NUL-terminated string, at most `limit`; `E2BIG` if it goes on.
+pub fn string_len(from: User<u8>, limit: usize) -> Result<usize> {
+    let mut len = 0;
+    while len < limit {
+        let at = from.add(len);
+        // Up to the end of an aligned block, so that a string that ends before an unmapped page
+        // is read whole.
+        let mut block = [0u8; 64];
+        let room = block.len() - at.address() as usize % block.len();
+        let block = &mut block[..room.min(limit - len)];
+        read_bytes(block, at)?;
+        match block.iter().position(|&b| b == 0) {
+            Some(end) => return Ok(len + end),
+            None => len += block.len(),
+        }
+    }
+    Err(Errno::E2BIG)
+}
+
+/// Whether a NUL-terminated string begins with `prefix`.
+pub fn starts_with(from: User<u8>, prefix: &[u8]) -> Result<bool> {
+    let mut done = 0;
+    while done < prefix.len() {
+        let at = from.add(done);
+        let mut block = [0u8; 16];
+        let room = block.len() - at.address() as usize % block.len();
+        let block = &mut block[..room.min(prefix.len() - done)];
+        read_bytes(block, at)?;
+        if *block != prefix[done..done + block.len()] {
+            return Ok(false);
+        }
+        done += block.len();
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_addresses_are_answers() {
+        assert_eq!(read(User::<u64>::new(8)), Err(Errno::EFAULT));
+        assert_eq!(write(User::<u64>::new(8), &1), Err(Errno::EFAULT));
+        assert_eq!(string_len(User::new(8), 100), Err(Errno::EFAULT));
+        let mut here = 0u64;
+        assert_eq!(
+            through_pipe(User::new(8), User::of(&raw mut here).cast(), 8),
+            Err(Errno::EFAULT)
+        );
+    }
+
+    #[test]
+    fn copies_copy() {
+        let there = 0x0123_4567_89ab_cdefu64;
+        assert_eq!(read(User::of(&there)), Ok(there));
+        let mut here = 0u64;
+        assert_eq!(write(User::of(&raw mut here), &there), Ok(()));
+        assert_eq!(here, there);
+
+        let from: Vec<u8> = (0..10_000u32).map(|i| i as u8).collect();
+        let mut to = vec![0u8; from.len()];
+        let result = through_pipe(User::of(from.as_ptr()), User::of(to.as_mut_ptr()), from.len());
+        assert_eq!(result, Ok(()));
+        assert!(from == to);
+    }
+
+    #[test]
+    fn strings_are_measured_to_their_limit() {
+        let text = [b"x".repeat(200), vec![0]].concat();
+        assert_eq!(string_len(User::of(text.as_ptr()), 4096), Ok(200));
+        assert_eq!(string_len(User::of(text.as_ptr()), 200), Err(Errno::E2BIG));
+        assert_eq!(string_len(User::of(text.as_ptr()), 201), Ok(200));
+    }
+}
