@@ -1,0 +1,397 @@
+//! The questions, and what each answer means.
+
+use std::env;
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::Path;
+use std::ptr;
+
+use super::{Check, Findings, Status};
+use crate::isolated::{self, Answer, Refusal};
+use crate::kernel::{self, Support};
+use crate::refuse;
+
+/// Looks at everything.
+pub fn all() -> io::Result<Findings> {
+    let io_uring = io_uring()?;
+    let seccomp = seccomp()?;
+    let engine = match (io_uring.status, seccomp.status) {
+        (Status::Yes, _) => "kernel",
+        (_, Status::Yes) => "user",
+        _ => "none",
+    };
+    let mut checks = vec![
+        system(),
+        surroundings(),
+        io_uring,
+        seccomp,
+        no_new_privs(),
+        aio()?,
+        rwf_nowait()?,
+        openat2()?,
+        resolve_cached()?,
+        process_vm_readv()?,
+        epoll_pwait2()?,
+        futex_waitv()?,
+        limit("descriptors", libc::RLIMIT_NOFILE),
+        limit("threads", libc::RLIMIT_NPROC),
+    ];
+    if kernel::is_gvisor() {
+        // What it lacks is not for its user to change.
+        for check in checks.iter_mut().filter(|check| check.status == Status::No) {
+            check.advice = check.advice.take().filter(|_| check.name == "io_uring");
+        }
+    }
+    Ok(Findings { version: env!("CARGO_PKG_VERSION"), engine, checks })
+}
+
+fn system() -> Check {
+    Check {
+        name: "kernel",
+        status: Status::Info,
+        found: format!("Linux {} on {}", kernel::release(), env::consts::ARCH),
+        uses: None,
+        advice: None,
+    }
+}
+
+fn surroundings() -> Check {
+    let mut hints = Vec::new();
+    if kernel::is_gvisor() {
+        hints.push("gVisor".to_owned());
+    }
+    if Path::new("/.dockerenv").exists() {
+        hints.push("a Docker container".to_owned());
+    }
+    if Path::new("/run/.containerenv").exists() {
+        hints.push("a Podman container".to_owned());
+    }
+    if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        hints.push("Kubernetes".to_owned());
+    }
+    if let Some(kind) = env::var_os("container") {
+        hints.push(format!("a container ({})", kind.display()));
+    }
+    if serving_object().is_some() {
+        hints.push("sysring run: io_uring is served by it already".to_owned());
+    }
+    Check {
+        name: "surroundings",
+        status: Status::Info,
+        found: if hints.is_empty() { "no sign of a container".into() } else { hints.join(", ") },
+        uses: None,
+        advice: None,
+    }
+}
+
+/// The object that an outer `sysring run` placed in this process.
+fn serving_object() -> Option<String> {
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines()
+        .filter_map(|line| line.split_ascii_whitespace().nth(5))
+        .find(|path| path.contains("sysring-") && path.ends_with(".so"))
+        .map(str::to_owned)
+}
+
+fn io_uring() -> io::Result<Check> {
+    Ok(match kernel::probe()? {
+        Support::Works => Check {
+            name: "io_uring",
+            status: Status::Yes,
+            found: format!("works, with {} operations", kernel::operations()?),
+            uses: Some("the kernel's io_uring, without sysring in between".into()),
+            advice: None,
+        },
+        Support::Refused(cause) => Check {
+            name: "io_uring",
+            status: Status::No,
+            found: cause.to_string(),
+            uses: Some("sysring's engine, in userspace".into()),
+            advice: Some(cause.advice().into()),
+        },
+    })
+}
+
+/// May a process filter its own calls? The engine is reached by such a filter.
+fn seccomp() -> io::Result<Check> {
+    /// A number that no architecture uses, so that the filter refuses nothing real.
+    const NO_CALL: u32 = 0x0fff_ffff;
+    let installed = isolated::ask_errno(|| refuse::install(&[NO_CALL], libc::ENOSYS as u16))?;
+    Ok(match installed.errno() {
+        Ok(()) => Check {
+            name: "seccomp",
+            status: Status::Yes,
+            found: match kernel::status_field("Seccomp_filters").as_deref() {
+                None | Some("0") => "filters can be installed".into(),
+                Some(count) => format!("filters can be installed; {count} are active already"),
+            },
+            uses: Some("a filter that hands the io_uring calls to the engine".into()),
+            advice: None,
+        },
+        Err(refusal) => Check {
+            name: "seccomp",
+            status: Status::No,
+            found: format!("filters cannot be installed: {}", describe(refusal)),
+            uses: Some("nothing: the engine cannot be reached by unmodified programs".into()),
+            advice: Some(
+                "allow seccomp(2) and prctl(2) in the sandbox; the kernel needs \
+                 CONFIG_SECCOMP_FILTER"
+                    .into(),
+            ),
+        },
+    })
+}
+
+fn no_new_privs() -> Check {
+    let set = kernel::status_field("NoNewPrivs").as_deref() == Some("1");
+    Check {
+        name: "no_new_privs",
+        status: Status::Info,
+        found: if set { "set already" } else { "not set" }.into(),
+        uses: Some("the engine sets it: set-uid programs do not gain privileges".into()),
+        advice: None,
+    }
+}
+
+fn aio() -> io::Result<Check> {
+    let setup = isolated::ask_errno(|| {
+        let mut context: libc::c_ulong = 0;
+        // SAFETY: writes the id of a context into a local; the child's exit frees it.
+        result(unsafe { libc::syscall(libc::SYS_io_setup, 1, &mut context) })
+    })?;
+    let most = kernel::read_number("/proc/sys/fs/aio-max-nr");
+    let used = kernel::read_number("/proc/sys/fs/aio-nr");
+    let counts = match (most, used) {
+        (Some(most), Some(used)) => {
+            format!("; {} of aio-max-nr = {most} events are left", most.saturating_sub(used))
+        }
+        _ => String::new(),
+    };
+    Ok(match setup.errno() {
+        Ok(()) => Check {
+            name: "aio",
+            status: Status::Yes,
+            found: format!("kernel AIO works{counts}"),
+            uses: Some("kernel AIO for O_DIRECT files".into()),
+            advice: None,
+        },
+        Err(refusal) => Check {
+            name: "aio",
+            status: Status::No,
+            found: format!("kernel AIO is refused: {}{counts}", describe(refusal)),
+            uses: Some("worker threads for O_DIRECT files, which is slower".into()),
+            advice: Some(match refusal {
+                Refusal::Errno(libc::EAGAIN) => "as root: raise sysctl fs.aio-max-nr".into(),
+                _ => "allow io_setup, io_submit, io_getevents and io_destroy in the sandbox".into(),
+            }),
+        },
+    })
+}
+
+/// gVisor takes RWF_NOWAIT and blocks all the same. It shows by another flag: one that does not
+/// exist, which Linux refuses and gVisor ignores.
+fn rwf_nowait() -> io::Result<Check> {
+    const NO_SUCH_FLAG: libc::c_int = 0x4000_0000;
+    let read = isolated::ask_errno(|| {
+        let mut pipe = [0; 2];
+        // SAFETY: writes two descriptors into a local; the child's exit closes them.
+        result(unsafe { libc::pipe(pipe.as_mut_ptr()) }.into())?;
+        // SAFETY: writes from a constant of that length.
+        result(unsafe { libc::write(pipe[1], b"x".as_ptr().cast(), 1) } as libc::c_long)?;
+        let mut byte = 0u8;
+        let vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        // SAFETY: reads into a local of that length. Not libc's function: it works around errors.
+        result(unsafe {
+            libc::syscall(libc::SYS_preadv2, pipe[0], &vector, 1, -1i64, 0i64, NO_SUCH_FLAG)
+        })
+    })?;
+    Ok(match read.errno() {
+        Err(Refusal::Errno(libc::EOPNOTSUPP | libc::EINVAL)) => Check {
+            name: "rwf_nowait",
+            status: Status::Yes,
+            found: "honest: unknown flags of preadv2 are refused".into(),
+            uses: Some("RWF_NOWAIT, to try a read or write without blocking".into()),
+            advice: None,
+        },
+        Ok(()) => Check {
+            name: "rwf_nowait",
+            status: Status::No,
+            found: "taken and ignored: a read would block (gVisor does this)".into(),
+            uses: Some("poll(2) and MSG_DONTWAIT instead, and worker threads".into()),
+            advice: None,
+        },
+        Err(refusal) => Check {
+            name: "rwf_nowait",
+            status: Status::No,
+            found: format!("preadv2 is refused: {}", describe(refusal)),
+            uses: Some("poll(2) and MSG_DONTWAIT instead, and worker threads".into()),
+            advice: Some("allow preadv2 and pwritev2 in the sandbox, or a newer kernel".into()),
+        },
+    })
+}
+
+fn open_root(resolve: u64) -> io::Result<Answer> {
+    isolated::ask_errno(|| {
+        // SAFETY: an all-zero open_how is a valid one.
+        let mut how: libc::open_how = unsafe { mem::zeroed() };
+        how.flags = (libc::O_PATH | libc::O_CLOEXEC) as u64;
+        how.resolve = resolve;
+        // SAFETY: a C string and a structure of the size that is passed.
+        result(unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                libc::AT_FDCWD,
+                c"/".as_ptr(),
+                &how,
+                size_of::<libc::open_how>(),
+            )
+        })
+    })
+}
+
+fn openat2() -> io::Result<Check> {
+    Ok(call_check(
+        "openat2",
+        open_root(0)?,
+        "openat2 for OPENAT2",
+        "openat(2), where the request can be expressed by it",
+        "a kernel of version 5.6 or newer, or openat2 allowed in the sandbox",
+    ))
+}
+
+fn resolve_cached() -> io::Result<Check> {
+    Ok(match open_root(libc::RESOLVE_CACHED)? {
+        // Not cached is an answer, too.
+        Answer::Number(errno) if i32::from(errno) == libc::EAGAIN => {
+            call_check("resolve_cached", Answer::Number(0), "", "", "")
+        }
+        answer => call_check(
+            "resolve_cached",
+            answer,
+            "RESOLVE_CACHED, to try an open without blocking",
+            "a plain open",
+            "a kernel of version 5.12 or newer",
+        ),
+    })
+}
+
+fn process_vm_readv() -> io::Result<Check> {
+    let read = isolated::ask_errno(|| {
+        let source = 7u8;
+        let mut target = 0u8;
+        let local = libc::iovec { iov_base: (&raw mut target).cast(), iov_len: 1 };
+        let remote = libc::iovec { iov_base: (&raw const source).cast_mut().cast(), iov_len: 1 };
+        // SAFETY: reads one local into another.
+        result(unsafe { libc::process_vm_readv(libc::getpid(), &local, 1, &remote, 1, 0) }
+            as libc::c_long)
+    })?;
+    Ok(call_check(
+        "process_vm_readv",
+        read,
+        "process_vm_readv, to copy from addresses that may be bad",
+        "a pipe, to copy from addresses that may be bad: slower",
+        "allow process_vm_readv and process_vm_writev in the sandbox",
+    ))
+}
+
+fn epoll_pwait2() -> io::Result<Check> {
+    let wait = isolated::ask_errno(|| {
+        // SAFETY: makes a descriptor; the child's exit closes it.
+        let epoll = unsafe { libc::epoll_create1(0) };
+        result(epoll.into())?;
+        // SAFETY: an all-zero event is a valid one to be filled in.
+        let mut event: libc::epoll_event = unsafe { mem::zeroed() };
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: room for one event, and a timeout; no mask.
+        result(unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                epoll,
+                &mut event,
+                1,
+                &now,
+                ptr::null::<libc::sigset_t>(),
+                0,
+            )
+        })
+    })?;
+    Ok(call_check(
+        "epoll_pwait2",
+        wait,
+        "epoll_pwait2, to wait with nanoseconds",
+        "epoll_pwait, which waits in milliseconds",
+        "a kernel of version 5.11 or newer",
+    ))
+}
+
+fn futex_waitv() -> io::Result<Check> {
+    let wait = isolated::ask_errno(|| {
+        // SAFETY: no address is passed. Where the call exists, it refuses to wait for none.
+        match result(unsafe {
+            libc::syscall(libc::SYS_futex_waitv, ptr::null::<u8>(), 0, 0, ptr::null::<u8>(), 0)
+        }) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            other => other,
+        }
+    })?;
+    Ok(call_check("futex_waitv", wait, "", "", "a kernel of version 5.16 or newer"))
+}
+
+/// A call that is there or not. An empty text says that sysring makes no use of it yet.
+fn call_check(
+    name: &'static str,
+    answer: Answer,
+    with: &str,
+    without: &str,
+    advice: &str,
+) -> Check {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    match answer.errno() {
+        Ok(()) => Check {
+            name,
+            status: Status::Yes,
+            found: "available".into(),
+            uses: text(with),
+            advice: None,
+        },
+        Err(refusal) => Check {
+            name,
+            status: Status::No,
+            found: format!("refused: {}", describe(refusal)),
+            uses: text(without),
+            advice: text(advice),
+        },
+    }
+}
+
+fn limit(name: &'static str, resource: libc::__rlimit_resource_t) -> Check {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes into a local.
+    unsafe { libc::getrlimit(resource, &mut limit) };
+    let number = |n| match n {
+        libc::RLIM_INFINITY => "unlimited".to_owned(),
+        n => n.to_string(),
+    };
+    // The engine keeps its own descriptors above this number, out of the program's way.
+    let few = resource == libc::RLIMIT_NOFILE
+        && limit.rlim_cur <= sysring_engine::descriptors::FLOOR.raw() as u64;
+    Check {
+        name,
+        status: if few { Status::Limited } else { Status::Info },
+        found: format!("limit {}, hard limit {}", number(limit.rlim_cur), number(limit.rlim_max)),
+        uses: None,
+        advice: few.then(|| "ulimit -n 1024, or more".into()),
+    }
+}
+
+fn describe(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Errno(errno) => kernel::errno_name(errno),
+        Refusal::Signal(signal) => format!("signal {signal} kills the caller"),
+    }
+}
+
+fn result(returned: libc::c_long) -> io::Result<()> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,65 @@
+//! Becoming another program, as env(1) does.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// sysring itself failed: env(1)'s exit status for that.
+pub const FAILED: u8 = 125;
+/// The program was found but could not be executed.
+const CANNOT_EXECUTE: u8 = 126;
+/// The program was not found.
+const NOT_FOUND: u8 = 127;
+
+/// Replaces this process by `command`. Returns only when that fails: what to exit with, after a
+/// message that says why.
+pub fn exec(command: &[OsString]) -> u8 {
+    let error = match try_exec(command) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    eprintln!("sysring: {}: {error}", command[0].display());
+    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE }
+}
+
+fn try_exec(command: &[OsString]) -> io::Result<std::convert::Infallible> {
+    let arguments = command
+        .iter()
+        .map(|argument| CString::new(argument.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut pointers: Vec<_> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+    pointers.push(ptr::null());
+
+    if !SIGPIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+        // SAFETY: restores the default action; no handler of ours is involved.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    }
+    // SAFETY: a null-terminated array of C strings, all alive until the call returns.
+    unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
+    Err(io::Error::last_os_error())
+}
+
+/// Sets a variable for the program that [`exec`] starts.
+pub fn set_environment(name: &str, value: impl AsRef<OsStr>) {
+    // SAFETY: this program has one thread wherever it prepares another one.
+    unsafe { std::env::set_var(name, value) };
+}
+
+/// Rust's runtime ignores SIGPIPE before `main`; the program must inherit what we were given.
+static SIGPIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_THE_RUNTIME: extern "C" fn() = {
+    extern "C" fn remember_sigpipe() {
+        // SAFETY: an all-zero sigaction is a valid one to be filled in.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        // SAFETY: asks for the action only, into a place of the right type.
+        let asked = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &mut action) };
+        let ignored = asked == 0 && action.sa_sigaction == libc::SIG_IGN;
+        SIGPIPE_WAS_IGNORED.store(ignored, Ordering::Relaxed);
+    }
+    remember_sigpipe
+};

@@ -1,0 +1,44 @@
+//! `sysring`: runs unmodified io_uring programs where io_uring is refused, and says what a
+//! machine allows.
+
+mod arguments;
+mod demo;
+mod doctor;
+mod exec;
+mod isolated;
+mod kernel;
+mod refuse;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Subcommand};
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match arguments.subcommand {
+        Subcommand::Run(run) => run::main(&run),
+        Subcommand::Doctor(doctor) => doctor::main(&doctor),
+        Subcommand::Demo(demo) => demo::main(&demo),
+        Subcommand::Refuse(refuse) => refuse::main(&refuse),
+        Subcommand::DemoClient(client) => demo::client::main(&client),
+    }
+}
+
+/// Prints a usage error, or the help that was asked for. What `run` starts may exit with any
+/// small number, so its own errors have the one that `env` uses.
+fn usage(error: &clap::Error) -> ExitCode {
+    let launches = std::env::args_os().nth(1).is_some_and(|name| name == "run" || name == "refuse");
+    // Where standard error is closed there is nobody left to tell.
+    let _ = error.print();
+    match (error.use_stderr(), launches) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::from(exec::FAILED),
+        (true, false) => ExitCode::from(2),
+    }
+}

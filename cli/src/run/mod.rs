@@ -1,0 +1,139 @@
+//! `sysring run`: a program with io_uring, the kernel's or ours.
+
+mod counters;
+mod object;
+mod supervise;
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::arguments::{Engine, Run, StatsFormat};
+use crate::exec;
+use crate::kernel::{self, Cause, Support};
+use counters::Counters;
+
+pub use counters::Report;
+
+/// Which engine a program gets.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    Kernel,
+    /// Ours, because the kernel's is refused.
+    UserFor(Cause),
+    /// Ours, as was asked.
+    UserAsAsked,
+}
+
+impl Choice {
+    /// The engine's name, as `--engine` takes it.
+    pub fn engine(&self) -> &'static str {
+        match self {
+            Choice::Kernel => "kernel",
+            Choice::UserFor(_) | Choice::UserAsAsked => "user",
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Choice::Kernel => write!(f, "the kernel's io_uring"),
+            Choice::UserFor(cause) => {
+                write!(f, "sysring's engine in userspace (the kernel's io_uring: {cause})")
+            }
+            Choice::UserAsAsked => write!(f, "sysring's engine in userspace (as asked)"),
+        }
+    }
+}
+
+pub fn main(run: &Run) -> ExitCode {
+    prepare_and_start(run).unwrap_or_else(|message| {
+        eprintln!("sysring: {message}");
+        ExitCode::from(exec::FAILED)
+    })
+}
+
+fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
+    let choice = choose(run.engine)?;
+    if run.verbose {
+        eprintln!("sysring: {choice} serves {}", run.command[0].display());
+    }
+    let object = match choice {
+        Choice::Kernel => None,
+        _ => Some(object::place().map_err(|error| {
+            format!(
+                "the object that serves io_uring could not be placed: {error}\n\
+                 It needs a directory of this user's, not mounted noexec, or memfd_create(2)."
+            )
+        })?),
+    };
+    if let Some(object) = &object {
+        preload(&object.path, run.verbose);
+    }
+    let Some(format) = run.stats else {
+        return Ok(ExitCode::from(exec::exec(&run.command)));
+    };
+
+    let counters = match &object {
+        None => None,
+        Some(object) => Some(
+            Counters::create(object.directory.as_deref())
+                .map_err(|error| format!("the counters could not be shared: {error}"))?,
+        ),
+    };
+    if let Some(counters) = &counters {
+        exec::set_environment("SYSRING_STATS", counters.path());
+    }
+    let end = supervise::run(&run.command)
+        .map_err(|error| format!("the program could not be started: {error}"))?;
+    print_stats(format, &choice, counters.as_ref());
+    drop(counters);
+    Ok(end.pass_on())
+}
+
+fn choose(engine: Engine) -> Result<Choice, String> {
+    if engine == Engine::User {
+        return Ok(Choice::UserAsAsked);
+    }
+    let support = kernel::probe()
+        .map_err(|error| format!("the kernel's io_uring could not be tried: {error}"))?;
+    match (engine, support) {
+        (_, Support::Works) => Ok(Choice::Kernel),
+        (Engine::Kernel, Support::Refused(cause)) => Err(format!(
+            "the kernel's io_uring is refused here: {cause}\n\
+             To get it: {}.\n\
+             Or let sysring's engine serve the program: sysring run --engine user -- …",
+            cause.advice()
+        )),
+        (_, Support::Refused(cause)) => Ok(Choice::UserFor(cause)),
+    }
+}
+
+/// Has the object loaded into the program, in front of what is preloaded already.
+fn preload(object: &Path, verbose: bool) {
+    let mut list = OsString::from(object);
+    if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        list.push(":");
+        list.push(others);
+    }
+    exec::set_environment("LD_PRELOAD", list);
+    exec::set_environment("SYSRING_ENGINE", "user");
+    if verbose {
+        exec::set_environment("SYSRING_VERBOSE", "1");
+    }
+}
+
+fn print_stats(format: StatsFormat, choice: &Choice, counters: Option<&Counters>) {
+    let report = Report::new(choice, counters);
+    match format {
+        StatsFormat::Text => eprint!("{report}"),
+        StatsFormat::Json => match serde_json::to_string(&report).map_err(io::Error::from) {
+            Ok(line) => eprintln!("{line}"),
+            Err(error) => eprintln!("sysring: the statistics could not be printed: {error}"),
+        },
+    }
+}

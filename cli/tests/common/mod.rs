@@ -1,0 +1,74 @@
+//! What the tests of the command line share.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The binary under test.
+pub const SYSRING: &str = env!("CARGO_BIN_EXE_sysring");
+
+/// `sysring` with arguments, and nothing on standard input.
+pub fn sysring(arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::new(SYSRING);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn output(arguments: &[impl AsRef<OsStr>]) -> Output {
+    sysring(arguments).output().expect("sysring starts")
+}
+
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Fails with everything that the program said.
+#[track_caller]
+pub fn assert_code(output: &Output, code: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}\nstdout: {}\nstderr: {}",
+        output.status,
+        stdout(output),
+        stderr(output)
+    );
+}
+
+/// Does the kernel's io_uring work for this test? Its own probe, not the one under test.
+pub fn kernel_has_io_uring() -> bool {
+    io_uring::IoUring::new(2).is_ok()
+}
+
+/// A directory of the test's own, removed at its end.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sysring-test-{}-{number}", process::id()));
+        fs::create_dir(&path).expect("a new directory");
+        Scratch(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A test that failed has said so; what is left behind is only untidy.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,146 @@
+//! io_uring programs under `sysring run`, io_uring refused.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{SYSRING, Scratch, assert_code, output, stderr, stdout};
+
+/// The bundled program on a small tree of its own.
+fn copy_command(scratch: &Path) -> Vec<String> {
+    let original = scratch.join("original");
+    if !original.exists() {
+        fs::create_dir_all(original.join("below")).expect("a new directory");
+        for (number, size) in [0, 1, 4096, 300_000].into_iter().enumerate() {
+            let content: Vec<u8> = (0..size).map(|byte| (byte * 7 + number) as u8).collect();
+            fs::write(original.join("below").join(number.to_string()), content).expect("a file");
+        }
+    }
+    let copy = scratch.join("copy");
+    [SYSRING, "demo-client", &original.to_string_lossy(), &copy.to_string_lossy()]
+        .map(str::to_owned)
+        .into()
+}
+
+/// Compares the copy with its original, and removes it.
+fn assert_copied(scratch: &Path) {
+    for number in 0..4 {
+        let read = |tree: &str| {
+            fs::read(scratch.join(tree).join("below").join(number.to_string())).expect("a file")
+        };
+        assert!(read("original") == read("copy"), "file {number} differs");
+    }
+    fs::remove_dir_all(scratch.join("copy")).expect("the copy is removed");
+}
+
+fn refused(errno: &str, rest: &[&str], program: &[String]) -> std::process::Output {
+    let mut arguments = vec!["refuse", "--errno", errno, "--"];
+    arguments.extend(rest);
+    arguments.extend(program.iter().map(String::as_str));
+    output(&arguments)
+}
+
+fn report(stderr: &str) -> serde_json::Value {
+    let line = stderr.lines().next_back().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {stderr}"))
+}
+
+#[test]
+fn without_sysring_the_program_fails() {
+    let scratch = Scratch::new();
+    let ended = refused("EPERM", &[], &copy_command(scratch.path()));
+    assert_code(&ended, 1);
+    assert!(stderr(&ended).contains("Operation not permitted"), "{}", stderr(&ended));
+}
+
+#[test]
+fn with_sysring_it_works_and_the_engine_served() {
+    let scratch = Scratch::new();
+    for errno in ["EPERM", "ENOSYS"] {
+        let run = [SYSRING, "run", "--stats=json", "--"];
+        let ended = refused(errno, &run, &copy_command(scratch.path()));
+        assert_code(&ended, 0);
+        assert_copied(scratch.path());
+        let report = report(&stderr(&ended));
+        assert_eq!(report["engine"], "user");
+        let counters = &report["counters"];
+        assert_eq!(counters["rings"], 1, "{report}");
+        let submitted = counters["submitted"].as_u64().unwrap_or(0);
+        assert!(submitted >= 40, "four files take more than {submitted} requests");
+        assert_eq!(counters["submitted"], counters["completed"], "{report}");
+    }
+}
+
+#[test]
+fn it_works_without_statistics() {
+    let scratch = Scratch::new();
+    let ended = refused("EPERM", &[SYSRING, "run", "--"], &copy_command(scratch.path()));
+    assert_code(&ended, 0);
+    assert_eq!(stderr(&ended), "");
+    assert_copied(scratch.path());
+}
+
+#[test]
+fn children_and_grandchildren_are_served() {
+    let scratch = Scratch::new();
+    let program = copy_command(scratch.path()).join(" ");
+    for script in [
+        program.clone(),
+        format!("sh -c '{program}; true'; true"),
+        format!("echo {program} | xargs env"),
+        format!("env -i {program}"),
+    ] {
+        let run = [SYSRING, "run", "--", "sh", "-c", &script];
+        let ended = refused("EPERM", &run, &[]);
+        assert_code(&ended, 0);
+        assert!(stdout(&ended).contains("checksum"), "{script}: {}", stderr(&ended));
+        assert_copied(scratch.path());
+    }
+}
+
+#[test]
+fn the_kernel_serves_where_it_works() {
+    if !common::kernel_has_io_uring() {
+        println!("skipped: the kernel's io_uring does not work here");
+        return;
+    }
+    let scratch = Scratch::new();
+    let program = copy_command(scratch.path());
+    for engine in ["--engine=auto", "--engine=kernel"] {
+        let mut arguments = vec!["run", engine, "--stats=json", "--"];
+        arguments.extend(program.iter().map(String::as_str));
+        let ended = output(&arguments);
+        assert_code(&ended, 0);
+        assert_copied(scratch.path());
+        let report = report(&stderr(&ended));
+        assert_eq!(report["engine"], "kernel");
+        assert!(report["counters"].is_null(), "{report}");
+    }
+}
+
+#[test]
+fn verbose_says_which_engine_and_why() {
+    let ended = refused("EPERM", &[SYSRING, "run", "--verbose", "--", "true"], &[]);
+    assert_code(&ended, 0);
+    assert!(stderr(&ended).contains("EPERM by a seccomp filter"), "{}", stderr(&ended));
+}
+
+#[test]
+fn what_was_preloaded_stays_so() {
+    let ended = common::sysring(&["run", "--engine=user", "--", "sh", "-c", "echo $LD_PRELOAD"])
+        .env("LD_PRELOAD", "libdl.so.2")
+        .output()
+        .expect("sysring starts");
+    assert_code(&ended, 0);
+    assert!(stdout(&ended).trim().ends_with(":libdl.so.2"), "{}", stdout(&ended));
+}
+
+#[test]
+fn the_text_of_the_statistics_names_the_engine() {
+    let ended = output(&["run", "--engine=user", "--stats", "--", "true"]);
+    assert_code(&ended, 0);
+    let said = stderr(&ended);
+    assert!(said.contains("served by sysring's engine in userspace (as asked)"), "{said}");
+    assert!(said.lines().any(|line| line.contains("rings made") && line.ends_with(" 0")), "{said}");
+}
