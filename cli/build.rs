@@ -31,7 +31,15 @@ fn build(workspace: &Path) -> PathBuf {
     let mut cargo = Command::new(variable("CARGO"));
     cargo
         .current_dir(workspace)
-        .args(["rustc", "--locked", "--package", "sysring-preload", "--release", "--features", "object"])
+        .args([
+            "rustc",
+            "--locked",
+            "--package",
+            "sysring-preload",
+            "--release",
+            "--features",
+            "object",
+        ])
         .args(["--crate-type", "cdylib", "--target", &target, "--target-dir"])
         .arg(&directory)
         // Symbols stay for debuggers and profilers; line tables would only make it larger.
