@@ -13,19 +13,36 @@ const CANNOT_EXECUTE: u8 = 126;
 /// The program was not found.
 const NOT_FOUND: u8 = 127;
 
-/// Replaces this process by `command`. Returns only when that fails: what to exit with, after a
+/// A program to become.
+pub struct Program {
+    /// Searched for in `PATH`, unless it holds a slash.
+    pub file: OsString,
+    /// From the name that the program sees as its own.
+    pub arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// The program that a command line names.
+    pub fn new(command: &[OsString]) -> Self {
+        Program { file: command[0].clone(), arguments: command.to_vec() }
+    }
+}
+
+/// Replaces this process by the program. Returns only when that fails: what to exit with, after a
 /// message that says why.
-pub fn exec(command: &[OsString]) -> u8 {
-    let error = match try_exec(command) {
+pub fn exec(program: &Program) -> u8 {
+    let error = match try_exec(program) {
         Ok(never) => match never {},
         Err(error) => error,
     };
-    eprintln!("sysring: {}: {error}", command[0].display());
+    eprintln!("sysring: {}: {error}", program.file.display());
     if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE }
 }
 
-fn try_exec(command: &[OsString]) -> io::Result<std::convert::Infallible> {
-    let arguments = command
+fn try_exec(program: &Program) -> io::Result<std::convert::Infallible> {
+    let file = CString::new(program.file.as_bytes())?;
+    let arguments = program
+        .arguments
         .iter()
         .map(|argument| CString::new(argument.as_bytes()))
         .collect::<Result<Vec<_>, _>>()?;
@@ -37,7 +54,7 @@ fn try_exec(command: &[OsString]) -> io::Result<std::convert::Infallible> {
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     }
     // SAFETY: a null-terminated array of C strings, all alive until the call returns.
-    unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
+    unsafe { libc::execvp(file.as_ptr(), pointers.as_ptr()) };
     Err(io::Error::last_os_error())
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use libc::{sock_filter, sock_fprog};
 
 use crate::arguments::Refuse;
-use crate::exec;
+use crate::exec::{self, Program};
 
 pub fn main(refuse: &Refuse) -> ExitCode {
     if let Err(error) = install(&refuse.calls, refuse.errno) {
@@ -16,7 +16,7 @@ pub fn main(refuse: &Refuse) -> ExitCode {
         );
         return ExitCode::from(exec::FAILED);
     }
-    ExitCode::from(exec::exec(&refuse.command))
+    ExitCode::from(exec::exec(&Program::new(&refuse.command)))
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -144,3 +144,58 @@ fn the_text_of_the_statistics_names_the_engine() {
     assert!(said.contains("served by sysring's engine in userspace (as asked)"), "{said}");
     assert!(said.lines().any(|line| line.contains("rings made") && line.ends_with(" 0")), "{said}");
 }
+
+#[test]
+fn a_statically_linked_program_is_served_too() {
+    let scratch = Scratch::new();
+    let (source, program) = (scratch.path().join("setup.c"), scratch.path().join("setup"));
+    // 425 is io_uring_setup, on every architecture.
+    fs::write(
+        &source,
+        "#include <errno.h>\n#include <stdio.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+         int main(int argc, char **argv) {\n\
+           char params[120] = {0};\n\
+           long fd = syscall(425, 8, params);\n\
+           printf(\"%s %d\\n\", argc > 1 ? argv[1] : \"\", fd < 0 ? errno : 0);\n\
+         }\n",
+    )
+    .expect("a file");
+    let mut compiler = std::process::Command::new("gcc");
+    compiler.arg("-static").arg("-o").args([&program, &source]);
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        println!("skipped: gcc cannot link statically here (apt-get install gcc libc6-dev)");
+        return;
+    }
+    let program = program.to_string_lossy().into_owned();
+    let command = [program, "argument".to_owned()];
+    let plain = refused("EPERM", &[], &command);
+    assert_eq!(stdout(&plain).trim(), format!("argument {}", libc::EPERM));
+    for way in [&[SYSRING, "run", "--"][..], &[SYSRING, "run", "--", "env"]] {
+        let served = refused("EPERM", way, &command);
+        assert_code(&served, 0);
+        assert_eq!(stdout(&served).trim(), "argument 0", "{way:?}");
+    }
+}
+
+#[test]
+fn where_no_file_can_be_placed_the_object_stays_in_memory() {
+    const CANNOT_MOUNT: i32 = 77;
+    let script = format!(
+        "for place in /tmp /var/tmp /dev/shm /run; do \
+           mount -t tmpfs -o noexec none $place || exit {CANNOT_MOUNT}; \
+         done; \
+         exec {SYSRING} run --engine=user --verbose -- env -u LD_PRELOAD /bin/true"
+    );
+    let ended = std::process::Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", &script])
+        .output()
+        .expect("unshare starts");
+    let said = stderr(&ended);
+    if ended.status.code() == Some(CANNOT_MOUNT) || said.starts_with("unshare: ") {
+        println!("skipped: no file systems can be mounted here: {said}");
+        return;
+    }
+    assert_code(&ended, 0);
+    assert!(!said.contains("cannot be preloaded"), "{said}");
+    assert_eq!(said.matches("served by the engine").count(), 2, "env, and its child: {said}");
+}

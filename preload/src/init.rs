@@ -93,8 +93,12 @@ fn own_path(environment: Environment) -> Result<&'static [u8]> {
     own_mapping()
 }
 
-/// Whether a path's last part is a name this object is known by.
+/// Whether a path's last part is a name this object is known by, or it is a descriptor's:
+/// `sysring run` passes the object so where it may write no file.
 fn is_ours(path: &[u8]) -> bool {
+    if path.starts_with(b"/proc/self/fd/") {
+        return true;
+    }
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
     name.windows(b"sysring".len()).any(|part| part == b"sysring")
 }

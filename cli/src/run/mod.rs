@@ -1,6 +1,7 @@
 //! `sysring run`: a program with io_uring, the kernel's or ours.
 
 mod counters;
+mod loader;
 mod object;
 mod supervise;
 
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::arguments::{Engine, Run, StatsFormat};
-use crate::exec;
+use crate::exec::{self, Program};
 use crate::kernel::{self, Cause, Support};
 use counters::Counters;
 
@@ -74,8 +75,12 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     if let Some(object) = &object {
         preload(&object.path, run.verbose);
     }
+    let program = match &object {
+        Some(object) => loader::program(&run.command, &object.path),
+        None => Program::new(&run.command),
+    };
     let Some(format) = run.stats else {
-        return Ok(ExitCode::from(exec::exec(&run.command)));
+        return Ok(ExitCode::from(exec::exec(&program)));
     };
 
     let counters = match &object {
@@ -88,7 +93,7 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     if let Some(counters) = &counters {
         exec::set_environment("SYSRING_STATS", counters.path());
     }
-    let end = supervise::run(&run.command)
+    let end = supervise::run(&program)
         .map_err(|error| format!("the program could not be started: {error}"))?;
     print_stats(format, &choice, counters.as_ref());
     drop(counters);

@@ -1,12 +1,11 @@
 //! A program run as a child, so that something can be said when it has ended.
 
-use std::ffi::OsString;
 use std::io;
 use std::mem;
 use std::process::{self, ExitCode};
 use std::ptr;
 
-use crate::exec;
+use crate::exec::{self, Program};
 
 /// How the program ended.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +28,8 @@ const PASSED_ON: &[i32] = &[
     libc::SIGWINCH,
 ];
 
-/// Runs `command` to its end.
-pub fn run(command: &[OsString]) -> io::Result<End> {
+/// Runs the program to its end.
+pub fn run(program: &Program) -> io::Result<End> {
     let watched = set_of(PASSED_ON.iter().copied().chain([libc::SIGCHLD]));
     let before = block(&watched)?;
     // SAFETY: restores the default action. Where SIGCHLD is ignored, children leave no status.
@@ -42,7 +41,7 @@ pub fn run(command: &[OsString]) -> io::Result<End> {
             set_mask(&before);
             // SAFETY: gives back the action that the program would have inherited.
             unsafe { libc::signal(libc::SIGCHLD, children) };
-            process::exit(exec::exec(command).into())
+            process::exit(exec::exec(program).into())
         }
         child => wait(child, &watched),
     }
