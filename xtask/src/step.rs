@@ -15,6 +15,8 @@ pub enum Outcome {
     Status,
     /// The results of `cargo test`.
     Libtest,
+    /// Lines like `3 passed, 0 failed, 1 skipped`.
+    Summary,
 }
 
 impl Outcome {
@@ -22,6 +24,7 @@ impl Outcome {
         match self {
             Outcome::Status => None,
             Outcome::Libtest => Tally::of_libtest(line),
+            Outcome::Summary => Tally::of_summary(line),
         }
     }
 }

@@ -35,6 +35,18 @@ impl Tally {
             skipped: number(" ignored")?,
         })
     }
+
+    /// Reads the line that [`Display`](fmt::Display) writes.
+    pub fn of_summary(line: &str) -> Option<Tally> {
+        let mut parts = line.split(", ");
+        let mut next = |what| parts.next()?.strip_suffix(what)?.parse().ok();
+        let tally = Tally {
+            passed: next(" passed")?,
+            failed: next(" failed")?,
+            skipped: next(" skipped")?,
+        };
+        parts.next().is_none().then_some(tally)
+    }
 }
 
 impl AddAssign for Tally {
@@ -75,5 +87,13 @@ mod tests {
     fn a_test_that_says_it_was_skipped_did_not_pass() {
         let lines = ["skipped: no fio here", "test result: ok. 3 passed; 0 failed; 0 ignored"];
         assert_eq!(libtest(&lines), Tally { passed: 2, failed: 0, skipped: 1 });
+    }
+    #[test]
+    fn a_summary_reads_back() {
+        let tally = Tally { passed: 7, failed: 0, skipped: 12 };
+        assert_eq!(Tally::of_summary(&tally.to_string()), Some(tally));
+        assert_eq!(Tally::of_summary("7 passed, 0 failed"), None);
+        assert_eq!(Tally::of_summary("7 passed, x failed, 1 skipped"), None);
+        assert_eq!(Tally::of_summary("7 passed, 0 failed, 1 skipped, 2 lost"), None);
     }
 }

@@ -31,6 +31,19 @@ pub fn all() -> ExitCode {
         &[],
     );
 
+    total += step::run(
+        "release build",
+        Outcome::Status,
+        &["cargo", "build", "--release", "-p", "sysring-cli", "-p", "sysring-conformance"],
+        &[],
+    );
+    total += step::run(
+        "liburing's suite",
+        Outcome::Summary,
+        &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "suite"],
+        &[],
+    );
+
     println!("== all steps took {} s", start.elapsed().as_secs());
     println!("{total}");
     if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
