@@ -109,21 +109,23 @@ fn all(demo: &Demo) -> Result<bool, String> {
         .map_err(|error| format!("a directory in {} : {error}", parent.display()))?;
     let show = Show::new(demo.json);
 
+    let unheard = |error: io::Error| format!("the findings could not be printed: {error}");
     let mut programs = vec![bundled(demo, &scratch, &show)?];
-    show.program(&programs[0]);
+    show.program(&programs[0]).map_err(unheard)?;
     if demo.no_fio {
-        show.note("fio is left out, as asked.");
+        show.note("fio is left out, as asked.").map_err(unheard)?;
     } else if fio::is_installed() {
         let program = with_fio(demo, &scratch, &show)?;
-        show.program(&program);
+        show.program(&program).map_err(unheard)?;
         programs.push(program);
     } else {
-        show.note("fio is not installed (apt-get install fio): only the bundled program was run.");
+        show.note("fio is not installed (apt-get install fio): only the bundled program was run.")
+            .map_err(unheard)?;
     }
 
     let ok = programs.iter().all(Program::shows_the_job);
     let findings = Findings { ok, programs };
-    show.end(&findings).map_err(|error| error.to_string())?;
+    show.end(&findings).map_err(unheard)?;
     Ok(ok)
 }
 

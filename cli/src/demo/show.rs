@@ -60,47 +60,49 @@ impl Show {
         Progress(bar)
     }
 
-    pub fn note(&self, note: &str) {
-        if !self.json {
-            println!("\n{note}");
-        }
+    pub fn note(&self, note: &str) -> io::Result<()> {
+        if self.json { Ok(()) } else { writeln!(io::stdout(), "\n{note}") }
     }
 
     /// The table of one program.
-    pub fn program(&self, program: &Program) {
+    pub fn program(&self, program: &Program) -> io::Result<()> {
         if self.json {
-            return;
+            return Ok(());
         }
-        println!("\n{}", program.name);
-        println!(
+        let mut out = io::stdout().lock();
+        writeln!(out, "\n{}", program.name)?;
+        writeln!(
+            out,
             "  {:<30}{:>9}{:>10}{:>11}{:>11}{:>11}{:>9}",
             "", "MB/s", "op/s", "p50 µs", "p99 µs", "max µs", "CPU s"
-        );
+        )?;
         for run in &program.runs {
+            let title = run.way.title();
             match (&run.figures, &run.error) {
-                (Some(figures), _) => println!(
-                    "  {:<30}{:>9.1}{:>10.0}{:>11.1}{:>11.1}{:>11.1}{:>9.2}  output verified",
-                    run.way.title(),
+                (Some(figures), _) => writeln!(
+                    out,
+                    "  {title:<30}{:>9.1}{:>10.0}{:>11.1}{:>11.1}{:>11.1}{:>9.2}  output verified",
                     figures.megabytes_per_second,
                     figures.operations_per_second,
                     figures.p50_us,
                     figures.p99_us,
                     figures.max_us,
                     run.cpu_seconds
-                ),
-                (None, error) => println!(
-                    "  {:<30}  fails: {}",
-                    run.way.title(),
-                    error.as_deref().unwrap_or_default()
-                ),
+                )?,
+                (None, error) => {
+                    writeln!(
+                        out,
+                        "  {title:<30}  fails: {}",
+                        error.as_deref().unwrap_or_default()
+                    )?;
+                }
             }
         }
-        for run in &program.runs {
-            if let Some(report) = &run.served {
-                let submitted = report.counters.as_ref().map_or(0, |counters| counters.submitted);
-                println!("  (c) was served by {}: {submitted} requests", report.served_by);
-            }
+        for report in program.runs.iter().filter_map(|run| run.served.as_ref()) {
+            let submitted = report.counters.as_ref().map_or(0, |counters| counters.submitted);
+            writeln!(out, "  (c) was served by {}: {submitted} requests", report.served_by)?;
         }
+        Ok(())
     }
 
     /// The verdict.
