@@ -199,3 +199,15 @@ fn where_no_file_can_be_placed_the_object_stays_in_memory() {
     assert!(!said.contains("cannot be preloaded"), "{said}");
     assert_eq!(said.matches("served by the engine").count(), 2, "env, and its child: {said}");
 }
+
+#[test]
+fn an_inner_run_leaves_the_work_to_the_outer_one() {
+    let run = ["run", "--engine=user", "--", SYSRING, "run", "--stats=json", "--", "true"];
+    let ended = output(&run);
+    assert_code(&ended, 0);
+    let report = report(&stderr(&ended));
+    assert_eq!(report["engine"], "user");
+    assert!(report["served_by"].as_str().is_some_and(|by| by.contains("outer")), "{report}");
+    let kernel = ["run", "--engine=user", "--", SYSRING, "run", "--engine=kernel", "--", "true"];
+    assert_code(&output(&kernel), 125);
+}

@@ -1,7 +1,6 @@
 //! The questions, and what each answer means.
 
 use std::env;
-use std::fs;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -34,8 +33,8 @@ pub fn all() -> io::Result<Findings> {
         process_vm_readv()?,
         epoll_pwait2()?,
         futex_waitv()?,
-        limit("descriptors", libc::RLIMIT_NOFILE),
-        limit("threads", libc::RLIMIT_NPROC),
+        descriptors(),
+        threads(),
     ];
     if kernel::is_gvisor() {
         // What it lacks is not for its user to change.
@@ -73,8 +72,8 @@ fn surroundings() -> Check {
     if let Some(kind) = env::var_os("container") {
         hints.push(format!("a container ({})", kind.display()));
     }
-    if serving_object().is_some() {
-        hints.push("sysring run: io_uring is served by it already".to_owned());
+    if kernel::is_served() {
+        hints.push("sysring run".to_owned());
     }
     Check {
         name: "surroundings",
@@ -85,17 +84,15 @@ fn surroundings() -> Check {
     }
 }
 
-/// The object that an outer `sysring run` placed in this process.
-fn serving_object() -> Option<String> {
-    let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines()
-        .filter_map(|line| line.split_ascii_whitespace().nth(5))
-        .find(|path| path.contains("sysring-") && path.ends_with(".so"))
-        .map(str::to_owned)
-}
-
 fn io_uring() -> io::Result<Check> {
     Ok(match kernel::probe()? {
+        Support::Works if kernel::is_served() => Check {
+            name: "io_uring",
+            status: Status::Info,
+            found: format!("served by sysring, with {} operations", kernel::operations()?),
+            uses: Some("the engine that serves this process already".into()),
+            advice: None,
+        },
         Support::Works => Check {
             name: "io_uring",
             status: Status::Yes,
@@ -365,24 +362,40 @@ fn call_check(
     }
 }
 
-fn limit(name: &'static str, resource: libc::__rlimit_resource_t) -> Check {
+fn descriptors() -> Check {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes into a local.
-    unsafe { libc::getrlimit(resource, &mut limit) };
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    // The engine keeps its own descriptors above this number, out of the program's way.
+    let few = limit.rlim_cur <= sysring_engine::descriptors::FLOOR.raw() as u64;
+    Check {
+        name: "descriptors",
+        status: if few { Status::Limited } else { Status::Info },
+        found: describe_limit(&limit),
+        uses: None,
+        advice: few.then(|| "ulimit -n 1024, or more".into()),
+    }
+}
+
+fn threads() -> Check {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writes into a local.
+    unsafe { libc::getrlimit(libc::RLIMIT_NPROC, &mut limit) };
+    Check {
+        name: "threads",
+        status: Status::Info,
+        found: describe_limit(&limit),
+        uses: None,
+        advice: None,
+    }
+}
+
+fn describe_limit(limit: &libc::rlimit) -> String {
     let number = |n| match n {
         libc::RLIM_INFINITY => "unlimited".to_owned(),
         n => n.to_string(),
     };
-    // The engine keeps its own descriptors above this number, out of the program's way.
-    let few = resource == libc::RLIMIT_NOFILE
-        && limit.rlim_cur <= sysring_engine::descriptors::FLOOR.raw() as u64;
-    Check {
-        name,
-        status: if few { Status::Limited } else { Status::Info },
-        found: format!("limit {}, hard limit {}", number(limit.rlim_cur), number(limit.rlim_max)),
-        uses: None,
-        advice: few.then(|| "ulimit -n 1024, or more".into()),
-    }
+    format!("limit {}, hard limit {}", number(limit.rlim_cur), number(limit.rlim_max))
 }
 
 fn describe(refusal: Refusal) -> String {

@@ -27,6 +27,8 @@ pub enum Choice {
     UserFor(Cause),
     /// Ours, as was asked.
     UserAsAsked,
+    /// Ours, which an outer `sysring run` placed in this process and its children.
+    Outer,
 }
 
 impl Choice {
@@ -34,7 +36,7 @@ impl Choice {
     pub fn engine(&self) -> &'static str {
         match self {
             Choice::Kernel => "kernel",
-            Choice::UserFor(_) | Choice::UserAsAsked => "user",
+            Choice::UserFor(_) | Choice::UserAsAsked | Choice::Outer => "user",
         }
     }
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Choice {
                 write!(f, "sysring's engine in userspace (the kernel's io_uring: {cause})")
             }
             Choice::UserAsAsked => write!(f, "sysring's engine in userspace (as asked)"),
+            Choice::Outer => write!(f, "sysring's engine in userspace, by an outer sysring run"),
         }
     }
 }
@@ -64,8 +67,8 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
         eprintln!("sysring: {choice} serves {}", run.command[0].display());
     }
     let object = match choice {
-        Choice::Kernel => None,
-        _ => Some(object::place().map_err(|error| {
+        Choice::Kernel | Choice::Outer => None,
+        Choice::UserFor(_) | Choice::UserAsAsked => Some(object::place().map_err(|error| {
             format!(
                 "the object that serves io_uring could not be placed: {error}\n\
                  It needs a directory of this user's, not mounted noexec, or memfd_create(2)."
@@ -101,6 +104,15 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
 }
 
 fn choose(engine: Engine) -> Result<Choice, String> {
+    if kernel::is_served() {
+        return match engine {
+            Engine::Auto | Engine::User => Ok(Choice::Outer),
+            Engine::Kernel => Err("the kernel's io_uring is out of reach here: an outer \
+                                   `sysring run` serves this process and all that it starts.\n\
+                                   Start the program outside of it."
+                .to_owned()),
+        };
+    }
     if engine == Engine::User {
         return Ok(Choice::UserAsAsked);
     }
