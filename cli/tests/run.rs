@@ -211,3 +211,11 @@ fn an_inner_run_leaves_the_work_to_the_outer_one() {
     let kernel = ["run", "--engine=user", "--", SYSRING, "run", "--engine=kernel", "--", "true"];
     assert_code(&output(&kernel), 125);
 }
+
+#[test]
+fn the_engine_gets_room_for_its_descriptors() {
+    let script = format!("ulimit -Sn 256 && {SYSRING} run --engine=user -- sh -c 'ulimit -Sn'");
+    let ended = std::process::Command::new("sh").args(["-c", &script]).output().expect("sh starts");
+    assert_code(&ended, 0);
+    assert!(stdout(&ended).trim().parse::<u64>().is_ok_and(|n| n > 960), "{}", stdout(&ended));
+}

@@ -10,6 +10,7 @@ use super::{Check, Findings, Status};
 use crate::isolated::{self, Answer, Refusal};
 use crate::kernel::{self, Support};
 use crate::refuse;
+use crate::run::limit;
 
 /// Looks at everything.
 pub fn all() -> io::Result<Findings> {
@@ -366,14 +367,21 @@ fn descriptors() -> Check {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writes into a local.
     unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
-    // The engine keeps its own descriptors above this number, out of the program's way.
-    let few = limit.rlim_cur <= sysring_engine::descriptors::FLOOR.raw() as u64;
+    let floor = sysring_engine::descriptors::FLOOR.raw();
+    let enough = limit::ENOUGH;
+    let (status, advice) = if limit.rlim_max >= enough {
+        (Status::Info, None)
+    } else {
+        (Status::Limited, Some(format!("as root: raise the hard limit (ulimit -Hn) to {enough}")))
+    };
     Check {
         name: "descriptors",
-        status: if few { Status::Limited } else { Status::Info },
+        status,
         found: describe_limit(&limit),
-        uses: None,
-        advice: few.then(|| "ulimit -n 1024, or more".into()),
+        uses: Some(format!(
+            "numbers from {floor} up for the engine; `run` raises a limit below {enough}"
+        )),
+        advice,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `sysring run`: a program with io_uring, the kernel's or ours.
 
 mod counters;
+pub mod limit;
 mod loader;
 mod object;
 mod supervise;
@@ -77,6 +78,7 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     };
     if let Some(object) = &object {
         preload(&object.path, run.verbose);
+        limit::raise();
     }
     let program = match &object {
         Some(object) => loader::program(&run.command, &object.path),
