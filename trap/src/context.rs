@@ -24,11 +24,19 @@ pub struct AltStack {
 impl AltStack {
     const SS_DISABLE: i32 = 2;
 
+    /// An alternate stack.
+    pub fn new(start: usize, len: usize) -> AltStack {
+        AltStack { start, flags: 0, len }
+    }
+
+    /// Whether the thread has one. (After `exec` there is none, though its flags may say so.)
+    pub fn is_set(&self) -> bool {
+        self.flags & Self::SS_DISABLE == 0 && self.len != 0
+    }
+
     /// The end of the alternate stack, if `address` lies on it.
     pub fn end_if_on(&self, address: usize) -> Option<usize> {
-        let on = self.flags & Self::SS_DISABLE == 0
-            && address >= self.start
-            && address - self.start < self.len;
+        let on = self.is_set() && address >= self.start && address - self.start < self.len;
         on.then_some(self.start.wrapping_add(self.len))
     }
 }

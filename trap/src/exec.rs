@@ -14,7 +14,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::context::Context;
-use crate::memory;
+use crate::memory::{self, Pointers};
 use crate::message::Decimal;
 use crate::scratch::Scratch;
 
@@ -134,8 +134,6 @@ fn loaded(
 
     let number = Decimal::of(program.raw() as u64);
     let load = block.string(&[LOAD, number.as_bytes()])?;
-    let mut arguments = request.argv;
-    let mut remaining = count;
     let name = reachable(request, &mut block)?;
     let option = match script.as_ref().and_then(target::Script::argument) {
         Some(argument) => Some(block.string(&[argument])?),
@@ -143,23 +141,20 @@ fn loaded(
     };
     // By the kernel's rules a script's interpreter gets: its own path, one argument, the script's
     // path, and the arguments but the first.
+    let mut arguments = Pointers::of(request.argv);
+    let given = arguments.next()?.unwrap_or(name);
     let first = match &script {
         Some(script) => block.string(&[script.interpreter()])?,
-        None if count > 0 => memory::read(request.argv)?,
-        None => name,
+        None => given,
     };
-    if count > 0 {
-        arguments = arguments.add(1);
-        remaining -= 1;
-    }
     let script_path = script.map(|_| name);
 
     let argv = block.align()?;
     for word in [Some(first), Some(load), Some(name), option, script_path].into_iter().flatten() {
         block.word(word)?;
     }
-    for i in 0..remaining {
-        block.word(memory::read(arguments.add(i))?)?;
+    while let Some(argument) = arguments.next()? {
+        block.word(argument)?;
     }
     block.word(0)?;
 

@@ -269,6 +269,17 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         p.land(no_addition);
         p.verdict(ALLOW);
     });
+    // A child of `posix_spawn`, on a stack of its own: it will need room for its traps.
+    p.on(g::__NR_clone, |p| {
+        p.load(data::arg(0));
+        let copied = p.unless(op::JUMP_ANY_BIT, g::CLONE_VM);
+        let concurrent = p.unless(op::JUMP_ANY_BIT, g::CLONE_VFORK);
+        p.allow_null(1);
+        p.suspect();
+        p.land(copied);
+        p.land(concurrent);
+        p.verdict(ALLOW);
+    });
     // `clone3` can start a child with every signal handler reset (posix_spawn of glibc 2.38 does),
     // and says so in memory no filter sees. The child would die in its first trapped call. All
     // callers know how to do without `clone3`.

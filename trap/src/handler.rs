@@ -10,7 +10,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User};
 
 use crate::context::Context;
-use crate::{exec, fds, filter, io_uring, process, signals, stack};
+use crate::{exec, fds, filter, io_uring, process, signals, spawn, stack};
 
 /// Installs the handler, for the life of this program.
 ///
@@ -125,6 +125,9 @@ fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {
     }
     if let Some(result) = exec::serve(nr, args, context) {
         return result;
+    }
+    if nr == g::__NR_clone {
+        return spawn::clone(args, context);
     }
     if let Some(result) = fds::serve(nr, args) {
         return result;

@@ -28,4 +28,5 @@ pub mod message;
 mod process;
 mod scratch;
 mod signals;
+mod spawn;
 mod stack;

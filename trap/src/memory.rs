@@ -84,6 +84,43 @@ fn through_pipe(from: User<u8>, to: User<u8>, len: usize) -> Result<()> {
     result
 }
 
+/// The pointers of an array, up to its null; a null array has none.
+pub struct Pointers {
+    next: User<u64>,
+    chunk: [u64; 32],
+    used: usize,
+    filled: usize,
+    ended: bool,
+}
+
+impl Pointers {
+    /// The pointers at `array`.
+    pub fn of(array: User<u64>) -> Pointers {
+        Pointers { next: array, chunk: [0; 32], used: 0, filled: 0, ended: array.is_null() }
+    }
+
+    /// The next one; `None` at the null.
+    pub fn next(&mut self) -> Result<Option<u64>> {
+        if self.ended {
+            return Ok(None);
+        }
+        if self.used == self.filled {
+            // Up to the end of an aligned block, never into a page that the array does not touch.
+            let block = size_of_val(&self.chunk);
+            let len = (block - self.next.address() as usize % block).next_multiple_of(8).min(block);
+            // SAFETY: `len` bytes of the chunk, and any bytes make words.
+            unsafe { read_raw(self.chunk.as_mut_ptr().cast(), self.next.cast(), len) }?;
+            self.filled = len / 8;
+            self.used = 0;
+            self.next = self.next.add(self.filled);
+        }
+        let word = self.chunk[self.used];
+        self.used += 1;
+        self.ended = word == 0;
+        Ok(Some(word).filter(|&word| word != 0))
+    }
+}
+
 /// The length of a NUL-terminated string, at most `limit`; `E2BIG` if it goes on.
 pub fn string_len(from: User<u8>, limit: usize) -> Result<usize> {
     let mut len = 0;
@@ -149,6 +186,21 @@ mod tests {
         let result = through_pipe(User::of(from.as_ptr()), User::of(to.as_mut_ptr()), from.len());
         assert_eq!(result, Ok(()));
         assert!(from == to);
+    }
+
+    #[test]
+    fn pointer_arrays_end_at_their_null() {
+        let words: Vec<u64> = (1..=100).chain([0, 7]).collect();
+        for start in 0..100 {
+            let mut pointers = Pointers::of(User::of(words[start..].as_ptr()));
+            for expected in &words[start..100] {
+                assert_eq!(pointers.next(), Ok(Some(*expected)));
+            }
+            assert_eq!(pointers.next(), Ok(None));
+            assert_eq!(pointers.next(), Ok(None));
+        }
+        assert_eq!(Pointers::of(User::NULL).next(), Ok(None));
+        assert_eq!(Pointers::of(User::new(8)).next(), Err(Errno::EFAULT));
     }
 
     #[test]

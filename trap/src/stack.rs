@@ -13,7 +13,7 @@ use sysring_sys::Result;
 use sysring_sys::call;
 
 /// Untouched pages of it cost nothing.
-const SIZE: usize = 256 * 1024;
+pub const SIZE: usize = 256 * 1024;
 
 /// The most of an alternate stack that is copied: one so large needs no help.
 const MOST: usize = SIZE / 4;
@@ -21,7 +21,8 @@ const MOST: usize = SIZE / 4;
 /// Stacks not in use; zero: no stack.
 static FREE: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 
-fn take() -> Result<usize> {
+/// A stack for the calling thread: its lowest address.
+pub fn take() -> Result<usize> {
     for slot in &FREE {
         if slot.load(Relaxed) != 0 {
             let stack = slot.swap(0, AcqRel);
@@ -33,7 +34,8 @@ fn take() -> Result<usize> {
     call::map_anonymous(SIZE, false).map(|stack| stack as usize)
 }
 
-fn give_back(stack: usize) {
+/// Takes a stack back that nobody is on any more.
+pub fn give_back(stack: usize) {
     for slot in &FREE {
         if slot.compare_exchange(0, stack, AcqRel, Relaxed).is_ok() {
             return;

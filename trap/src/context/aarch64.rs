@@ -34,6 +34,22 @@ impl Context {
         [self.x[0], self.x[1], self.x[2], self.x[3], self.x[4], self.x[5]]
     }
 
+    /// The stack pointer the thread returns with.
+    pub fn stack(&self) -> usize {
+        self.sp
+    }
+
+    /// Sets the stack pointer the thread returns with.
+    pub fn set_stack(&mut self, stack: usize) {
+        self.sp = stack;
+    }
+
+    /// What `rt_sigreturn` wants in the stack pointer to return to this context: the frame
+    /// begins with the 128 bytes of the signal's information.
+    pub fn sigreturn_stack(&self) -> usize {
+        core::ptr::from_ref(self) as usize - 128
+    }
+
     /// What the interrupted system call returns.
     pub fn set_result(&mut self, result: isize) {
         self.x[0] = result as usize;

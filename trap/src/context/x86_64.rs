@@ -52,6 +52,21 @@ impl Context {
         [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9]
     }
 
+    /// The stack pointer the thread returns with.
+    pub fn stack(&self) -> usize {
+        self.rsp
+    }
+
+    /// Sets the stack pointer the thread returns with.
+    pub fn set_stack(&mut self, stack: usize) {
+        self.rsp = stack;
+    }
+
+    /// What `rt_sigreturn` wants in the stack pointer to return to this context.
+    pub fn sigreturn_stack(&self) -> usize {
+        core::ptr::from_ref(self) as usize
+    }
+
     /// What the interrupted system call returns.
     pub fn set_result(&mut self, result: isize) {
         self.rax = result as usize;

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use sysring_sys::{Errno, Result, User};
 
 use super::{Block, Carrier};
-use crate::memory;
+use crate::memory::{self, Pointers};
 
 /// The kernel's limit on one string, and ours on their number.
 const STRING_MAX: usize = 128 * 1024;
@@ -33,11 +33,9 @@ enum Preload {
 
 /// How many pointers an array holds before its null; a null array holds none.
 pub fn count(array: User<u64>) -> Result<usize> {
-    if array.is_null() {
-        return Ok(0);
-    }
+    let mut pointers = Pointers::of(array);
     let mut count = 0;
-    while memory::read(array.add(count))? != 0 {
+    while pointers.next()?.is_some() {
         count += 1;
         if count > COUNT_MAX {
             return Err(Errno::E2BIG);
@@ -54,8 +52,10 @@ pub fn plan(envp: User<u64>, carrier: &Carrier) -> Result<Plan> {
         preload: Preload::Missing,
         stats_missing: carrier.stats.is_some(),
     };
-    for index in 0..plan.count {
-        let entry = User::<u8>::new(memory::read(envp.add(index))?);
+    let mut entries = Pointers::of(envp);
+    let mut index = 0;
+    while let Some(entry) = entries.next()? {
+        let entry = User::<u8>::new(entry);
         if memory::starts_with(entry, PRELOAD)? {
             let value = entry.add(PRELOAD.len());
             let len = memory::string_len(value, STRING_MAX)?;
@@ -67,6 +67,7 @@ pub fn plan(envp: User<u64>, carrier: &Carrier) -> Result<Plan> {
         } else if plan.stats_missing && memory::starts_with(entry, STATS)? {
             plan.stats_missing = false;
         }
+        index += 1;
     }
     Ok(plan)
 }
@@ -74,21 +75,27 @@ pub fn plan(envp: User<u64>, carrier: &Carrier) -> Result<Plan> {
 /// Whether a list of objects, separated by colons or spaces, holds `path`.
 fn names(list: User<u8>, len: usize, path: &CStr) -> Result<bool> {
     let path = path.to_bytes();
-    let mut matched = Some(0);
-    for i in 0..=len {
-        let mut byte = [b':'];
-        if i < len {
-            memory::read_bytes(&mut byte, list.add(i))?;
+    let mut chunk = [0u8; 64];
+    // How much of the path the current part of the list agrees with; `None`: not at all.
+    let mut agreed = Some(0);
+    for at in 0..=len {
+        let in_chunk = at % chunk.len();
+        if in_chunk == 0 {
+            let part = (len - at).min(chunk.len());
+            memory::read_bytes(&mut chunk[..part], list.add(at))?;
         }
-        let [byte] = byte;
-        if matches!(byte, b':' | b' ') {
-            if matched == Some(path.len()) {
-                return Ok(true);
+        match chunk[in_chunk] {
+            b':' | b' ' => (),
+            byte if at < len => {
+                agreed = agreed.filter(|&n| path.get(n) == Some(&byte)).map(|n| n + 1);
+                continue;
             }
-            matched = Some(0);
-        } else {
-            matched = matched.filter(|&n| path.get(n) == Some(&byte)).map(|n| n + 1);
+            _ => (),
         }
+        if agreed == Some(path.len()) {
+            return Ok(true);
+        }
+        agreed = Some(0);
     }
     Ok(false)
 }
@@ -120,12 +127,14 @@ impl Plan {
             merged = Some((index, at));
         }
         let envp = block.align()?;
-        for index in 0..self.count {
-            let entry = match merged {
+        let mut entries = Pointers::of(self.envp);
+        let mut index = 0;
+        while let Some(entry) = entries.next()? {
+            block.word(match merged {
                 Some((replaced, at)) if replaced == index => at,
-                _ => memory::read(self.envp.add(index))?,
-            };
-            block.word(entry)?;
+                _ => entry,
+            })?;
+            index += 1;
         }
         if let Preload::Missing = self.preload {
             block.word(carrier.preload.as_ptr() as u64)?;

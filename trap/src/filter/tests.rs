@@ -86,7 +86,7 @@ fn untouched_calls_are_decided_by_number_alone() {
         g::__NR_munmap,
         g::__NR_rt_sigreturn,
         g::__NR_seccomp,
-        g::__NR_clone,
+        g::__NR_exit_group,
         0xffff,
     ] {
         assert_eq!(run(program, call(nr, [u64::MAX; 6])), (ALLOW, false), "call {nr}");
@@ -166,6 +166,24 @@ fn a_sleep_with_a_mask_is_trapped_and_without_is_not() {
             assert_eq!(verdict(call(nr, args)), TRAP);
             args[arg] = 0x1_0000_0000;
             assert_eq!(verdict(call(nr, args)), TRAP);
+        }
+    });
+}
+
+#[test]
+fn only_children_on_a_borrowed_stack_are_trapped() {
+    let vm = u64::from(g::CLONE_VM);
+    let vfork = u64::from(g::CLONE_VFORK);
+    with(preload(), |verdict| {
+        for (flags, stack, expected) in [
+            (vm | vfork, 0x1000, TRAP),
+            (vm | vfork | 17, 1 << 32, TRAP),
+            (vm | vfork, 0, ALLOW),
+            (vm, 0x1000, ALLOW),
+            (vfork, 0x1000, ALLOW),
+            (17, 0, ALLOW),
+        ] {
+            assert_eq!(verdict(call(g::__NR_clone, [flags, stack, 0, 0, 0, 0])), expected);
         }
     });
 }
