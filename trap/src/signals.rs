@@ -4,7 +4,7 @@
 //! or ignored when a call is trapped, the kernel would kill the process. So SIGSYS is kept out of
 //! every mask that reaches the kernel, whether for a thread, a handler or a sleep.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use sysring_sys::abi::signal::{
     SI_TKILL, SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, SIGSET_SIZE, SIGSYS,
@@ -29,9 +29,9 @@ static ACTION: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 /// Signals whose handler the application wants run with SIGSYS blocked: to be shown, not done.
 static HANDLERS_WITH_SIGSYS: AtomicU64 = AtomicU64::new(0);
 
-/// What threads last did to SIGSYS in their masks: `tid << 1 | blocked`, by the low bits of the
-/// thread id. A thread that lost its place to another is judged by its mask ([`is_blocked`]).
-static LAST_SET: [AtomicU32; 512] = [const { AtomicU32::new(0) }; 512];
+/// What threads last did to their masks ([`LastSet`]), by the low bits of the thread id. A thread
+/// that lost its place to another is judged by its mask alone ([`is_blocked`]).
+static LAST_SET: [AtomicU64; 512] = [const { AtomicU64::new(0) }; 512];
 
 /// A SIGSYS was sent to a thread that thinks it blocks it.
 static PENDING: AtomicBool = AtomicBool::new(false);
@@ -47,7 +47,7 @@ pub fn inherit() -> Result<()> {
     unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut action)) }?;
     record(&action);
     let before = call::sigprocmask(SIG_UNBLOCK, Some(SigSet::EMPTY.with(SIGSYS)))?;
-    remember(before.has(SIGSYS));
+    remember(before, before.has(SIGSYS));
     Ok(())
 }
 
@@ -136,7 +136,7 @@ fn sigprocmask(a: [usize; 6], context: &mut Context) -> Result<usize> {
             _ => return Err(Errno::EINVAL),
         });
         context.set_sigmask(SigSet(after.without(SIGSYS).0 & !UNBLOCKABLE));
-        remember(after.has(SIGSYS));
+        remember(after, after.has(SIGSYS));
         if blocked && !after.has(SIGSYS) && PENDING.swap(false, Relaxed) {
             // Comes as soon as this handler returns.
             call::tgkill(call::getpid(), call::gettid(), SIGSYS)?;
@@ -184,6 +184,7 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
     // SAFETY: both are the signal frame's, by the caller's word.
     let (code, mask) = unsafe { ((*info).code, (*context).sigmask()) };
     let action = recorded();
+    let blocked = is_blocked(mask);
     // From a filter of the application's: cannot be blocked or ignored.
     let forced = code == SYS_SECCOMP;
     if !forced {
@@ -192,7 +193,7 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
         if code == SI_TKILL && mask.with(SIGSYS).0 | UNBLOCKABLE == SigSet::ALL.0 {
             return;
         }
-        if is_blocked(mask) {
+        if blocked {
             PENDING.store(true, Relaxed);
             return;
         }
@@ -206,7 +207,9 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
     if action.flags & u64::from(g::SA_RESETHAND) != 0 {
         record(&SigAction { handler: SIG_DFL, ..action });
     }
+    let nested = action.flags & u64::from(g::SA_NODEFER) != 0 && !action.mask.has(SIGSYS);
     let during = SigSet(mask.0 | action.mask.0).without(SIGSYS);
+    remember(during, !nested);
     // The calls cannot fail: known operations on memory of ours.
     let _ = call::sigprocmask(SIG_SETMASK, Some(during));
     // SAFETY: the application set this address as its handler of SIGSYS. One that takes fewer
@@ -218,7 +221,11 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
     }
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
     // SAFETY: as above; the handler may have edited the mask the thread returns to.
-    unsafe { (*context).set_sigmask((*context).sigmask().without(SIGSYS)) };
+    unsafe {
+        let after = (*context).sigmask();
+        remember(after, blocked || after.has(SIGSYS));
+        (*context).set_sigmask(after.without(SIGSYS));
+    }
 }
 
 /// Ends the process by `signal`, as if it had never been handled.
@@ -243,23 +250,49 @@ fn record(action: &SigAction) {
     }
 }
 
+/// The signals below SIGSYS: all the standard ones.
+const BELOW: u64 = (1 << (SIGSYS - 1)) - 1;
+
+/// A thread's id, the standard signals it blocked, and whether SIGSYS was among them.
+#[derive(Clone, Copy)]
+struct LastSet(u64);
+
+impl LastSet {
+    fn new(tid: u32, mask: SigSet, blocked: bool) -> LastSet {
+        LastSet(u64::from(tid) << 32 | (mask.0 & BELOW & !UNBLOCKABLE) << 1 | u64::from(blocked))
+    }
+
+    fn tid(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn is_of_mask(self, mask: SigSet) -> bool {
+        self.0 >> 1 & BELOW == mask.0 & BELOW
+    }
+
+    fn blocked(self) -> bool {
+        self.0 & 1 != 0
+    }
+}
+
 /// Whether the calling thread, whose real mask is `mask`, thinks SIGSYS blocked.
 fn is_blocked(mask: SigSet) -> bool {
     let tid = call::gettid() as u32;
-    let last = place(tid).load(Relaxed);
-    if last >> 1 == tid {
-        return last & 1 != 0;
+    let last = LastSet(place(tid).load(Relaxed));
+    let known = last.tid() == tid;
+    if known && last.is_of_mask(mask) {
+        return last.blocked();
     }
-    // Nothing known: who blocks every other standard signal blocks this one too.
-    const STANDARD: u64 = (1 << 31) - 1;
-    (mask.with(SIGSYS).0 | UNBLOCKABLE) & STANDARD == STANDARD
+    // The mask was inherited, or is a handler's: who blocks all the others blocks SIGSYS too.
+    (mask.0 | UNBLOCKABLE) & BELOW == BELOW || known && last.blocked()
 }
 
-fn remember(blocked: bool) {
+/// Notes that the calling thread sets its mask.
+fn remember(mask: SigSet, blocked: bool) {
     let tid = call::gettid() as u32;
-    place(tid).store(tid << 1 | u32::from(blocked), Relaxed);
+    place(tid).store(LastSet::new(tid, mask, blocked).0, Relaxed);
 }
 
-fn place(tid: u32) -> &'static AtomicU32 {
+fn place(tid: u32) -> &'static AtomicU64 {
     &LAST_SET[tid as usize % LAST_SET.len()]
 }
