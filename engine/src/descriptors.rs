@@ -4,64 +4,487 @@
 //! and every descriptor the engine keeps for itself, lie at [`FLOOR`] or above, so that a seccomp
 //! filter, which sees numbers only, can pass every other `close`, `dup` and `epoll_ctl` by.
 
-use sysring_sys::{Fd, Result, User};
+use core::ptr;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use sysring_sys::abi::io_uring::{
+    OFF_CQ_RING, OFF_MMAP_MASK, OFF_SQ_RING, OFF_SQES, Params, setup,
+};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, call};
+
+use crate::cancel::Match;
+use crate::memory;
+use crate::request::Stage;
+use crate::ring::{Ring, Shape};
+use crate::sync::Mutex;
+use crate::{sqpoll, stats, wait};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. (Where the limit on open files is lower still, rings lie anywhere, and the engine
 /// notices a close late.)
 pub const FLOOR: Fd = Fd::new(960);
 
-/// `mmap(2)` of `fd`: `None` if it is no ring, and the call is the application's own business.
+/// Descriptors the table has room for. Its memory is touched only where there are rings.
+const TABLE: usize = 1 << 20;
+
+/// What the table says of a descriptor: null, a ring, or this mark for one of the engine's own.
+const INTERNAL: *mut Ring = ptr::without_provenance_mut(1);
+
+static ENTRIES: AtomicPtr<AtomicPtr<Ring>> = AtomicPtr::new(ptr::null_mut());
+
+/// Rings that can be used again, and all there ever were.
+static UNUSED: Mutex<AtomicPtr<Ring>> = Mutex::new(AtomicPtr::new(ptr::null_mut()));
+static ALL: AtomicPtr<Ring> = AtomicPtr::new(ptr::null_mut());
+
+/// A hold on a ring: it keeps its memory and its descriptors until this is dropped.
+#[derive(Debug)]
+pub struct Held(&'static Ring);
+
+impl Held {
+    #[must_use]
+    pub fn ring(&self) -> &'static Ring {
+        self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        put(self.0);
+    }
+}
+
+fn entry(fd: Fd) -> Option<&'static AtomicPtr<Ring>> {
+    let entries = ENTRIES.load(Acquire);
+    if entries.is_null() || !fd.is_valid() || fd.raw() as usize >= TABLE {
+        return None;
+    }
+    // SAFETY: the table has `TABLE` zeroed entries and is never unmapped.
+    Some(unsafe { &*entries.add(fd.raw() as usize) })
+}
+
+/// The ring behind a descriptor.
 #[must_use]
-pub fn mmap(
-    _fd: Fd,
-    _address: usize,
-    _len: usize,
-    _protection: u32,
-    _flags: u32,
-    _offset: u64,
-) -> Option<Result<usize>> {
+pub fn get(fd: Fd) -> Option<Held> {
+    let entry = entry(fd)?;
+    loop {
+        let ring = entry.load(Acquire);
+        if ring.is_null() || ring == INTERNAL {
+            return None;
+        }
+        // SAFETY: rings are never unmapped.
+        let held = hold(unsafe { &*ring });
+        // Still the descriptor's ring, now that it cannot go away?
+        if let Some(held) = held
+            && entry.load(Acquire) == ring
+        {
+            return Some(held);
+        }
+    }
+}
+
+/// Takes a hold, unless the ring is on its way out.
+#[must_use]
+pub fn hold(ring: &'static Ring) -> Option<Held> {
+    let mut refs = ring.refs.load(Relaxed);
+    while refs != 0 {
+        match ring.refs.compare_exchange_weak(refs, refs + 1, Acquire, Relaxed) {
+            Ok(_) => return Some(Held(ring)),
+            Err(now) => refs = now,
+        }
+    }
     None
 }
 
-/// `close(2)`: `None` if the descriptor is not the engine's.
-#[must_use]
-pub fn close(_fd: Fd) -> Option<Result<()>> {
-    None
+/// Lets go of a hold; the last one takes the ring apart.
+pub fn put(ring: &Ring) {
+    // Release pairs with the Acquire half of the last one: all use of the ring comes before.
+    if ring.refs.fetch_sub(1, AcqRel) != 1 {
+        return;
+    }
+    let mut locked = ring.lock();
+    locked.files.clear();
+    locked.buffers.clear();
+    if let Some(eventfd) = locked.eventfd.take() {
+        let_go(eventfd.fd);
+    }
+    locked.aio.close();
+    locked.timers.free();
+    locked.readiness.close();
+    drop(locked);
+    // SAFETY: the count is zero: nobody else has the ring.
+    unsafe { ring.retire() };
+    let unused = UNUSED.lock();
+    ring.next_free.store(unused.load(Relaxed), Relaxed);
+    unused.store(ptr::from_ref(ring).cast_mut(), Relaxed);
 }
 
-/// `close_range(2)`: the engine's own descriptors survive it, rings are closed properly.
-#[must_use]
-pub fn close_range(_first: u32, _last: u32, _flags: u32) -> Option<Result<()>> {
-    None
+/// Calls `act` for every ring in use.
+pub fn each(mut act: impl FnMut(&Ring)) {
+    let mut at = ALL.load(Acquire);
+    while !at.is_null() {
+        // SAFETY: rings are never unmapped.
+        let ring: &'static Ring = unsafe { &*at };
+        if let Some(held) = hold(ring) {
+            act(held.ring());
+        }
+        at = ring.next_ring.load(Acquire);
+    }
 }
 
-/// `dup(2)`, `fcntl(F_DUPFD…)`: `at_least` is the lowest number wanted. `None` if `old` is no ring.
-#[must_use]
-pub fn dup(_old: Fd, _at_least: Fd, _cloexec: bool) -> Option<Result<Fd>> {
-    None
+/// After `fork`, in the child, before anything else.
+pub fn after_fork() {
+    UNUSED.reset();
+    let mut at = ALL.load(Relaxed);
+    while !at.is_null() {
+        // SAFETY: rings are never unmapped, and this is the child's only thread.
+        unsafe {
+            if (*at).refs.load(Relaxed) != 0 {
+                (*at).after_fork();
+            }
+            at = (*at).next_ring.load(Relaxed);
+        }
+    }
 }
 
-/// `dup2(2)` and `dup3(2)` (`flags`: `O_CLOEXEC`): `None` if neither descriptor is the engine's.
-#[must_use]
-pub fn dup_onto(_old: Fd, _new: Fd, _flags: u32) -> Option<Result<Fd>> {
-    None
+/// Moves a new descriptor of the engine's out of the application's way.
+///
+/// # Errors
+/// `EMFILE`: it is closed then.
+pub fn keep(fd: Fd) -> Result<Fd> {
+    let kept = call::dup_from(fd, FLOOR);
+    match kept {
+        Ok(kept) => {
+            let _ = call::close(fd);
+            mark_internal(kept);
+            Ok(kept)
+        }
+        // The limit on open files lies below the floor: it stays where it is.
+        Err(Errno::EINVAL) => {
+            mark_internal(fd);
+            Ok(fd)
+        }
+        Err(e) => {
+            let _ = call::close(fd);
+            Err(e)
+        }
+    }
 }
 
-/// The application adds `fd` to an epoll instance: a ring that is watched must make progress
-/// while nobody is in `enter`. Call before the real `epoll_ctl`.
-pub fn watched(_fd: Fd) {}
+/// Says that a descriptor is the engine's.
+pub fn mark_internal(fd: Fd) {
+    if let Some(entry) = entry(fd) {
+        entry.store(INTERNAL, Release);
+    }
+}
 
-/// `ioctl`, `fcntl` and others on `fd` would reach a descriptor the application must not see:
-/// whether `fd` is one of the engine's own (answer `EBADF`).
+/// Closes a descriptor of the engine's.
+pub fn let_go(fd: Fd) {
+    if let Some(entry) = entry(fd) {
+        entry.store(ptr::null_mut(), Release);
+    }
+    let _ = call::close(fd);
+}
+
+/// Whether `fd` is one of the engine's own, which the application must not see: answer `EBADF`.
 #[must_use]
-pub fn is_internal(_fd: Fd) -> bool {
-    false
+pub fn is_internal(fd: Fd) -> bool {
+    entry(fd).is_some_and(|entry| entry.load(Relaxed) == INTERNAL)
 }
 
 /// Whether `fd` is a ring of this engine.
 #[must_use]
-pub fn is_ring(_fd: Fd) -> bool {
-    let _: User<u8> = User::NULL;
-    false
+pub fn is_ring(fd: Fd) -> bool {
+    entry(fd).is_some_and(|entry| {
+        let ring = entry.load(Relaxed);
+        !ring.is_null() && ring != INTERNAL
+    })
+}
+
+/// Makes a ring and its descriptor.
+pub fn create(shape: Shape, params: &Params) -> Result<Fd> {
+    make_table()?;
+    let ring = unused_ring()?;
+    // SAFETY: the ring is in nobody's hands but ours.
+    if let Err(e) = unsafe { (*ring).renew(shape) } {
+        give_back(ring);
+        return Err(e);
+    }
+    // SAFETY: rings are never unmapped.
+    let ring: &'static Ring = unsafe { &*ring };
+    match open(ring, params) {
+        Ok(fd) => {
+            stats::add(&stats::get().rings, 1);
+            Ok(fd)
+        }
+        Err(e) => {
+            ring.lock().readiness.close();
+            // SAFETY: not published: the ring is still ours alone.
+            unsafe { ring.retire() };
+            give_back(ptr::from_ref(ring).cast_mut());
+            Err(e)
+        }
+    }
+}
+
+/// The descriptor: an epoll instance with an eventfd in it that says whether there are CQEs.
+fn open(ring: &'static Ring, params: &Params) -> Result<Fd> {
+    let eventfd = keep(call::eventfd(0)?)?;
+    ring.lock().readiness.show(eventfd);
+    let fd = keep(call::epoll_create()?)?;
+    if let Err(e) = call::epoll_ctl(fd, call::EpollOp::Add, eventfd, g::EPOLLIN, 0) {
+        let_go(fd);
+        return Err(e);
+    }
+    let Some(entry) = entry(fd) else {
+        let_go(fd);
+        return Err(Errno::EMFILE);
+    };
+    ring.fd.store(fd.raw(), Relaxed);
+    ring.handles.store(1, Relaxed);
+    ring.refs.store(1, Release);
+    if shape_has_sqpoll(ring) {
+        ring.sqpoll.prepare(params);
+        if let Err(e) = sqpoll::start(ring) {
+            ring.refs.store(0, Relaxed);
+            let_go(fd);
+            return Err(e);
+        }
+    }
+    // Release pairs with the Acquire in `get`: the ring is whole.
+    entry.store(ptr::from_ref(ring).cast_mut(), Release);
+    Ok(fd)
+}
+
+fn shape_has_sqpoll(ring: &Ring) -> bool {
+    ring.shape.has(setup::SQPOLL)
+}
+
+fn make_table() -> Result<()> {
+    if ENTRIES.load(Acquire).is_null() {
+        let table = call::map_anonymous(TABLE * size_of::<AtomicPtr<Ring>>(), false)?;
+        // Release: the zeroes are there. Whoever comes second gives its table back.
+        if ENTRIES.compare_exchange(ptr::null_mut(), table.cast(), Release, Relaxed).is_err() {
+            // SAFETY: our own mapping, unpublished.
+            let _ = unsafe { call::munmap(table as usize, TABLE * size_of::<AtomicPtr<Ring>>()) };
+        }
+    }
+    Ok(())
+}
+
+fn unused_ring() -> Result<*mut Ring> {
+    {
+        let unused = UNUSED.lock();
+        let ring = unused.load(Relaxed);
+        if !ring.is_null() {
+            // SAFETY: listed rings are mapped.
+            unused.store(unsafe { (*ring).next_free.load(Relaxed) }, Relaxed);
+            return Ok(ring);
+        }
+    }
+    let ring = call::map_anonymous(memory::pages(size_of::<Ring>()), false)?.cast::<Ring>();
+    // SAFETY: the mapping is large enough and ours.
+    unsafe { ring.write(Ring::BLANK) };
+    let mut first = ALL.load(Relaxed);
+    loop {
+        // SAFETY: as above.
+        unsafe { (*ring).next_ring.store(first, Relaxed) };
+        match ALL.compare_exchange_weak(first, ring, Release, Relaxed) {
+            Ok(_) => return Ok(ring),
+            Err(now) => first = now,
+        }
+    }
+}
+
+fn give_back(ring: *mut Ring) {
+    let unused = UNUSED.lock();
+    // SAFETY: rings are never unmapped.
+    unsafe { (*ring).next_free.store(unused.load(Relaxed), Relaxed) };
+    unused.store(ring, Relaxed);
+}
+
+/// `mmap(2)` of `fd`: `None` if it is no ring, and the call is the application's own business.
+#[must_use]
+pub fn mmap(
+    fd: Fd,
+    address: usize,
+    len: usize,
+    protection: u32,
+    flags: u32,
+    offset: u64,
+) -> Option<Result<usize>> {
+    let held = get(fd)?;
+    Some(map_region(held.ring(), address, len, protection, flags, offset))
+}
+
+fn map_region(
+    ring: &Ring,
+    address: usize,
+    len: usize,
+    protection: u32,
+    flags: u32,
+    offset: u64,
+) -> Result<usize> {
+    let regions = ring.regions();
+    let region = match offset & OFF_MMAP_MASK {
+        OFF_SQ_RING | OFF_CQ_RING => &regions.rings,
+        OFF_SQES => &regions.sqes,
+        _ => return Err(Errno::EINVAL),
+    };
+    let len = memory::pages(len);
+    if len == 0 || len > region.len() {
+        return Err(Errno::EINVAL);
+    }
+    // An old length of zero makes a second mapping of the same shared memory.
+    let fixed = flags & (g::MAP_FIXED | g::MAP_FIXED_NOREPLACE) != 0;
+    let how = g::MREMAP_MAYMOVE | if fixed { g::MREMAP_FIXED } else { 0 };
+    let to = if fixed { address } else { 0 };
+    // SAFETY: with an old length of zero nothing moves; a fixed address replaces what the
+    // application asked to be replaced.
+    let at = unsafe { call::mremap(region.start() as usize, 0, len, how, to) }?;
+    if protection != g::PROT_READ | g::PROT_WRITE {
+        // SAFETY: the new mapping, which is the application's.
+        unsafe { call::mprotect(at, len, protection) }?;
+    }
+    Ok(at)
+}
+
+/// `close(2)`: `None` if the descriptor is not the engine's.
+#[must_use]
+pub fn close(fd: Fd) -> Option<Result<()>> {
+    let entry = entry(fd)?;
+    let ring = entry.load(Acquire);
+    if ring.is_null() {
+        return None;
+    }
+    if ring == INTERNAL {
+        return Some(Err(Errno::EBADF));
+    }
+    if entry.compare_exchange(ring, ptr::null_mut(), AcqRel, Relaxed).is_err() {
+        return Some(Err(Errno::EBADF));
+    }
+    let closed = call::close(fd);
+    // SAFETY: rings are never unmapped.
+    let ring = unsafe { &*ring };
+    if ring.handles.fetch_sub(1, AcqRel) == 1 {
+        shut(ring);
+        put(ring);
+    }
+    Some(closed)
+}
+
+/// The last descriptor is gone: what is under way is cancelled, and nothing new begins.
+fn shut(ring: &Ring) {
+    sqpoll::stop(ring);
+    let mut locked = ring.lock();
+    locked.closing = true;
+    let _ = locked.cancel(&Match::everything());
+    while let Some(req) =
+        locked.find(|req| !matches!(req.stage, Stage::Running | Stage::Aio | Stage::Punted))
+    {
+        let _ = locked.cancel_one(req);
+    }
+    drop(locked);
+    wait::wake_all(ring);
+}
+
+/// `close_range(2)`: the engine's own descriptors survive it, rings are closed properly.
+#[must_use]
+pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
+    const UNSHARE: u32 = 2;
+    const CLOEXEC: u32 = 4;
+    if ENTRIES.load(Acquire).is_null()
+        || first > last
+        || flags & !(UNSHARE | CLOEXEC) != 0
+        || flags & UNSHARE != 0
+    {
+        return None;
+    }
+    if flags & CLOEXEC != 0 {
+        // Ours are close-on-exec anyway.
+        return None;
+    }
+    // The stretches between what must stay.
+    let mut from = first;
+    let end = last.min(TABLE as u32 - 1);
+    for number in first..=end {
+        let fd = Fd::new(number as i32);
+        let internal = is_internal(fd);
+        if !internal && !is_ring(fd) {
+            continue;
+        }
+        if let Err(e) = close_stretch(from, number, flags) {
+            return Some(Err(e));
+        }
+        if !internal {
+            let _ = close(fd);
+        }
+        from = number + 1;
+    }
+    if from <= last {
+        return Some(call::close_range(from, last, flags));
+    }
+    Some(Ok(()))
+}
+
+/// Closes `from..end`.
+fn close_stretch(from: u32, end: u32, flags: u32) -> Result<()> {
+    if from < end { call::close_range(from, end - 1, flags) } else { Ok(()) }
+}
+
+/// `dup(2)`, `fcntl(F_DUPFD…)`: `at_least` is the lowest number wanted. `None` if `old` is no ring.
+#[must_use]
+pub fn dup(old: Fd, at_least: Fd, cloexec: bool) -> Option<Result<Fd>> {
+    if is_internal(old) {
+        return Some(Err(Errno::EBADF));
+    }
+    let held = get(old)?;
+    // Where its close will be seen.
+    let at_least = at_least.max(FLOOR);
+    let command = if cloexec { g::F_DUPFD_CLOEXEC } else { g::F_DUPFD };
+    Some(call::fcntl(old, command, at_least.raw() as usize).map(|n| {
+        let new = Fd::new(n as i32);
+        publish(&held, new);
+        new
+    }))
+}
+
+/// `dup2(2)` and `dup3(2)` (`flags`: `O_CLOEXEC`): `None` if neither descriptor is the engine's.
+#[must_use]
+pub fn dup_onto(old: Fd, new: Fd, flags: u32) -> Option<Result<Fd>> {
+    if is_internal(old) || is_internal(new) {
+        return Some(Err(Errno::EBADF));
+    }
+    let held = get(old);
+    if held.is_none() && !is_ring(new) {
+        return None;
+    }
+    if old == new {
+        return Some(Err(Errno::EINVAL));
+    }
+    let _ = close(new);
+    Some(call::dup3(old, new, flags).inspect(|&new| {
+        if let Some(held) = held {
+            publish(&held, new);
+        }
+    }))
+}
+
+/// Another descriptor of a ring's.
+fn publish(held: &Held, fd: Fd) {
+    if let Some(entry) = entry(fd) {
+        held.ring().handles.fetch_add(1, Relaxed);
+        entry.store(ptr::from_ref(held.ring()).cast_mut(), Release);
+    }
+}
+
+/// The application adds `fd` to an epoll instance: a ring that is watched must make progress
+/// while nobody is in `enter`. Call before the real `epoll_ctl`.
+pub fn watched(fd: Fd) {
+    if let Some(held) = get(fd) {
+        let mut locked = held.ring().lock();
+        locked.watched = true;
+        locked.leave(false);
+    }
 }

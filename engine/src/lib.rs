@@ -1,18 +1,51 @@
 //! The kernel side of io_uring, in userspace.
 //!
-//! Three calls, [`setup`], [`enter`] and [`register`], take what `io_uring_setup(2)`,
+//! Three calls, [`setup()`], [`enter()`] and [`register()`], take what `io_uring_setup(2)`,
 //! `io_uring_enter(2)` and `io_uring_register(2)` take and answer as they do; the hooks in
 //! [`descriptors`] are what a caller that sees the process's system calls tells the engine about
 //! its ring descriptors. The engine knows nothing of how it is reached.
+//!
+//! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, a file
+//! for each family of operations in [`op`], and one table, [`op::table`]. The road of a request:
+//! [`submit`], [`issue`] (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
+//! [`wq`]), [`complete`].
 
 #![cfg_attr(not(test), no_std)]
+// The crate's front is documented; its rooms are documented where they need words.
+#![allow(missing_docs)]
 
-use sysring_sys::abi::io_uring::Params;
-use sysring_sys::abi::signal::SigSet;
-use sysring_sys::{Errno, Result, User};
-
+pub mod aio;
+pub mod cancel;
+pub mod complete;
 pub mod descriptors;
+pub mod driver;
+mod enter;
+pub mod filetable;
+pub mod issue;
+pub mod memory;
+pub mod op;
+pub mod path;
+pub mod poll;
+pub mod process;
+mod register;
+pub mod request;
+pub mod ring;
+pub mod rsrc;
+mod setup;
+pub mod sqpoll;
 pub mod stats;
+pub mod submit;
+pub mod sync;
+pub mod timeout;
+pub mod user;
+pub mod wait;
+pub mod wq;
+
+pub use enter::enter;
+pub use register::register;
+pub use setup::setup;
+
+use sysring_sys::abi::signal::SigSet;
 
 /// What the engine must know of the thread that calls it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,27 +53,4 @@ pub struct Caller {
     /// The signal mask to sleep with, when the thread's own is not the one the application set:
     /// a SIGSYS handler runs with every signal blocked. `None`: the mask is the application's.
     pub sigmask: Option<SigSet>,
-}
-
-/// `io_uring_setup(2)`: a new ring; its descriptor.
-pub fn setup(_entries: u32, _params: User<Params>) -> Result<usize> {
-    Err(Errno::ENOSYS)
-}
-
-/// `io_uring_enter(2)`; `arg` and `argsz` are the signal mask, or the extended argument.
-pub fn enter(
-    _fd: u32,
-    _to_submit: u32,
-    _min_complete: u32,
-    _flags: u32,
-    _arg: User<u8>,
-    _argsz: usize,
-    _caller: &Caller,
-) -> Result<usize> {
-    Err(Errno::ENOSYS)
-}
-
-/// `io_uring_register(2)`.
-pub fn register(_fd: u32, _opcode: u32, _arg: User<u8>, _nr_args: u32) -> Result<usize> {
-    Err(Errno::ENOSYS)
 }

@@ -57,3 +57,9 @@ pub fn get() -> &'static Stats {
 pub unsafe fn share(place: *mut Stats) {
     CURRENT.store(place, core::sync::atomic::Ordering::Relaxed);
 }
+
+/// Counts.
+#[inline]
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, core::sync::atomic::Ordering::Relaxed);
+}

@@ -6,7 +6,22 @@ pub mod signal;
 
 pub use linux_raw_sys::general::__kernel_timespec as Timespec;
 pub use linux_raw_sys::general::{epoll_event as EpollEvent, iovec as Iovec, pollfd as PollFd};
-pub use linux_raw_sys::net::msghdr as Msghdr;
+
+/// `struct msghdr`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Msghdr {
+    pub msg_name: *mut u8,
+    pub msg_namelen: i32,
+    pub _pad1: u32,
+    pub msg_iov: *mut Iovec,
+    pub msg_iovlen: usize,
+    pub msg_control: *mut u8,
+    pub msg_controllen: usize,
+    pub msg_flags: u32,
+    pub _pad2: u32,
+}
 
 const _: () = assert!(size_of::<Timespec>() == 16);
 const _: () = assert!(size_of::<Iovec>() == 16);

@@ -15,6 +15,7 @@ use x86_64 as imp;
 
 pub use imp::{
     GATE_CODE, clone_thread, cycles, gate_address, move_gate, relax, sigreturn_address, syscall,
+    unmap_and_exit,
 };
 
 /// The architecture's tag in seccomp data (`AUDIT_ARCH_*`).

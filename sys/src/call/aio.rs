@@ -3,6 +3,7 @@
 use super::sys;
 use crate::abi::Timespec;
 use crate::abi::aio::{IoEvent, Iocb};
+use crate::abi::signal::{SIGSET_SIZE, SigSet};
 use crate::{Result, User};
 
 /// The kernel's handle of an AIO context: also the address of its mapped completion ring.
@@ -56,4 +57,30 @@ pub fn io_cancel(context: AioContext, request: *const Iocb) -> Result<()> {
     let event: User<IoEvent> = User::of(&raw mut event);
     // SAFETY: handles the kernel checks.
     unsafe { sys!(__NR_io_cancel, context.0, request as usize, event.arg()) }.map(drop)
+}
+
+/// `io_pgetevents(2)`, Linux 4.18: as `io_getevents`, with `mask` in place of the thread's signal
+/// mask while it waits (`None`: as it is).
+pub fn io_pgetevents(
+    context: AioContext,
+    at_least: usize,
+    events: &mut [IoEvent],
+    timeout: Option<&Timespec>,
+    mask: Option<&SigSet>,
+) -> Result<usize> {
+    let timeout = timeout.map_or(0, |t| core::ptr::from_ref(t) as usize);
+    let with_size = [mask.map_or(0, |m| core::ptr::from_ref(m) as usize), SIGSET_SIZE];
+    let mask = if mask.is_some() { with_size.as_ptr() as usize } else { 0 };
+    // SAFETY: `events` is writable for its length; the rest is null or live references.
+    unsafe {
+        sys!(
+            __NR_io_pgetevents,
+            context.0,
+            at_least,
+            events.len(),
+            events.as_mut_ptr() as usize,
+            timeout,
+            mask
+        )
+    }
 }

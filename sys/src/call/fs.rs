@@ -103,3 +103,25 @@ pub fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<
     // SAFETY: the kernel checks the addresses.
     unsafe { sys!(__NR_fgetxattr, fd.arg(), name.arg(), value.arg(), len) }
 }
+
+/// The part of `struct statx` that holds the file's type.
+#[repr(C)]
+struct Statx {
+    _mask_to_gid: [u32; 7],
+    mode: u16,
+    _rest: [u16; 113],
+}
+
+const _: () = assert!(size_of::<Statx>() == 256);
+
+/// Whether an open file is a regular file or a block device: what has an end and a cache, and is
+/// never waited for with poll.
+#[must_use]
+pub fn is_file_or_disk(fd: Fd) -> bool {
+    use linux_raw_sys::general as g;
+    let mut stat = Statx { _mask_to_gid: [0; 7], mode: 0, _rest: [0; 113] };
+    let out = User::of(&raw mut stat).cast();
+    let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
+    let found = statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE, out);
+    found.is_ok() && matches!(u32::from(stat.mode) & g::S_IFMT, g::S_IFREG | g::S_IFBLK)
+}

@@ -207,3 +207,9 @@ pub fn pipe2(fds: User<[i32; 2]>, flags: u32) -> Result<()> {
     // SAFETY: the kernel checks the address.
     unsafe { sys!(__NR_pipe2, fds.arg(), flags as usize) }.map(drop)
 }
+
+/// `close_range(2)`, Linux 5.9.
+pub fn close_range(first: u32, last: u32, flags: u32) -> Result<()> {
+    // SAFETY: numbers; ownership is the caller's concern.
+    unsafe { sys!(__NR_close_range, first as usize, last as usize, flags as usize) }.map(drop)
+}

@@ -54,3 +54,17 @@ pub fn exit_thread() -> ! {
         let _ = unsafe { sys!(__NR_exit, 0) };
     }
 }
+
+/// One more than the highest processor this thread may run on.
+#[must_use]
+pub fn cpu_count() -> u32 {
+    let mut mask = [0u64; 16];
+    // SAFETY: the kernel fills at most the whole mask.
+    let got =
+        unsafe { sys!(__NR_sched_getaffinity, 0, size_of_val(&mask), mask.as_mut_ptr() as usize) };
+    if got.is_err() {
+        return 1;
+    }
+    let last = mask.iter().rposition(|&word| word != 0).unwrap_or(0);
+    last as u32 * 64 + 64 - mask[last].leading_zeros()
+}

@@ -1,0 +1,288 @@
+//! Kernel AIO: for files opened with O_DIRECT, where the disk does the waiting.
+//!
+//! Requests queue up during a submission and go to the kernel in one `io_submit`. Completions are
+//! read from the ring the kernel maps, without a call; an eventfd in the ring's epoll instance
+//! tells that there are some.
+
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use sysring_sys::abi::aio::{AIO_RING_MAGIC, AioRing, IOCB_FLAG_RESFD, IoEvent, Iocb};
+use sysring_sys::abi::signal::SigSet;
+use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
+use sysring_sys::call::{self, AioContext};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User};
+
+use crate::issue::Issued;
+use crate::op::table;
+use crate::poll;
+use crate::request::{Req, Stage};
+use crate::ring::Locked;
+use crate::{descriptors, stats, user};
+
+/// Requests given to the kernel in one call.
+const BATCH: usize = 32;
+/// The largest context: the kernel counts them against a system-wide limit.
+const MAX_EVENTS: u32 = 512;
+
+#[derive(Debug)]
+enum Context {
+    /// Nobody has asked yet.
+    Unmade,
+    Ready {
+        context: AioContext,
+        eventfd: Fd,
+        /// The completion ring, where its layout is the one we know.
+        ring: *const AioRing,
+    },
+    /// `aio-max-nr` is used up, or there is no AIO here: workers do the waiting.
+    Unavailable,
+}
+
+/// A ring's AIO context.
+pub struct Aio {
+    context: Context,
+    queue: [Iocb; BATCH],
+    queued: usize,
+    /// Submitted and not reaped.
+    pub in_flight: u32,
+    /// A thread sleeps in the kernel until enough are done: the completion ring is the kernel's
+    /// to read meanwhile, for two readers would take the same events.
+    pub counted: bool,
+}
+
+impl core::fmt::Debug for Aio {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Aio")
+            .field("context", &self.context)
+            .field("queued", &self.queued)
+            .field("in_flight", &self.in_flight)
+            .finish()
+    }
+}
+
+const NO_REQUEST: Iocb = Iocb {
+    data: 0,
+    key: 0,
+    rw_flags: 0,
+    opcode: 0,
+    reqprio: 0,
+    fildes: 0,
+    buf: 0,
+    nbytes: 0,
+    offset: 0,
+    reserved2: 0,
+    flags: 0,
+    resfd: 0,
+};
+
+impl Aio {
+    pub const fn new() -> Aio {
+        Aio {
+            context: Context::Unmade,
+            queue: [NO_REQUEST; BATCH],
+            queued: 0,
+            in_flight: 0,
+            counted: false,
+        }
+    }
+
+    /// Ends the context: waits for what the disks still have.
+    pub fn close(&mut self) {
+        if let Context::Ready { context, eventfd, .. } = self.context {
+            let _ = call::io_destroy(context);
+            descriptors::let_go(eventfd);
+        }
+        *self = Aio::new();
+    }
+}
+
+/// A context with its eventfd in the epoll instance `set`.
+fn open(set: Fd, entries: u32) -> Result<Context> {
+    let context = call::io_setup(entries.min(MAX_EVENTS))?;
+    let eventfd = call::eventfd(0).and_then(descriptors::keep).and_then(|eventfd| {
+        let events = g::EPOLLIN | g::EPOLLET;
+        call::epoll_ctl(set, call::EpollOp::Add, eventfd, events, poll::AIO).map(|()| eventfd)
+    });
+    let eventfd = match eventfd {
+        Ok(eventfd) => eventfd,
+        Err(e) => {
+            let _ = call::io_destroy(context);
+            return Err(e);
+        }
+    };
+    let magic = User::<u32>::new(context.0 as u64).add(4);
+    let known = user::read(magic) == Ok(AIO_RING_MAGIC);
+    let ring = if known { context.0 as *const AioRing } else { core::ptr::null() };
+    Ok(Context::Ready { context, eventfd, ring })
+}
+
+impl Locked<'_> {
+    /// Queues a request for the next `io_submit`; to a worker where there is no AIO.
+    pub fn aio_queue(&mut self, mut req: Req, request: Iocb) -> Issued {
+        if matches!(self.aio.context, Context::Unmade) {
+            let entries = self.ring.shape.cq_entries;
+            let made = self.set().and_then(|set| open(set, entries));
+            self.aio.context = made.unwrap_or(Context::Unavailable);
+        }
+        let Context::Ready { eventfd, .. } = self.aio.context else { return Issued::Work };
+        if self.aio.queued == BATCH {
+            self.aio_flush();
+        }
+        let slot = self.aio.queued;
+        self.aio.queue[slot] = Iocb {
+            data: req.ticket(),
+            flags: IOCB_FLAG_RESFD,
+            resfd: eventfd.raw() as u32,
+            ..request
+        };
+        self.aio.queued += 1;
+        req.stage = Stage::Aio;
+        Issued::Aio
+    }
+
+    /// Gives the queue to the kernel. What it does not take completes with its error, or goes to
+    /// a worker where the context is merely full.
+    pub fn aio_flush(&mut self) {
+        if self.aio.queued == 0 {
+            return;
+        }
+        let Context::Ready { context, .. } = self.aio.context else { return };
+        let queue = self.aio.queue;
+        let count = core::mem::take(&mut self.aio.queued);
+        let pointers: [*const Iocb; BATCH] = core::array::from_fn(|i| &raw const queue[i]);
+        let mut at = 0;
+        while at < count {
+            match call::io_submit(context, &pointers[at..count]) {
+                Ok(n) if n > 0 => {
+                    stats::add(&stats::get().aio, n as u64);
+                    self.aio.in_flight += n as u32;
+                    at += n;
+                }
+                Err(e) if e != Errno::EAGAIN => {
+                    self.aio_refused(queue[at].data, Err(e));
+                    at += 1;
+                }
+                _ => {
+                    for request in &queue[at..count] {
+                        self.aio_refused(request.data, Err(Errno::EAGAIN));
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    fn aio_refused(&mut self, ticket: u64, answer: Result<()>) {
+        let Some(req) = self.slab.find(ticket) else { return };
+        match answer {
+            Err(e) if e != Errno::EAGAIN => {
+                self.fail(req);
+                self.complete(req, e.to_res(), 0);
+            }
+            _ => self.punt(req),
+        }
+    }
+
+    /// Takes finished requests off the completion ring.
+    pub fn aio_reap(&mut self) {
+        if self.aio.in_flight == 0 || self.aio.counted {
+            return;
+        }
+        let Context::Ready { context, ring, .. } = self.aio.context else { return };
+        if ring.is_null() {
+            return self.aio_reap_by_call(context);
+        }
+        // SAFETY: the kernel maps the ring for as long as the context lives; the words are
+        // changed by both sides, hence atomics.
+        let (head, tail, nr) = unsafe {
+            let ring = ring.cast_mut();
+            let head = AtomicU32::from_ptr(&raw mut (*ring).head);
+            let tail = AtomicU32::from_ptr(&raw mut (*ring).tail);
+            (head, tail, (&raw const (*ring).nr).read())
+        };
+        loop {
+            let at = head.load(Relaxed);
+            // Acquire pairs with the kernel's release of the tail: the events are written.
+            if at == tail.load(Acquire) || nr == 0 {
+                return;
+            }
+            // SAFETY: events follow the header; `at` is an index the kernel wrote, below `nr`.
+            let event = unsafe { ring.add(1).cast::<IoEvent>().add((at % nr) as usize).read() };
+            // Release: the event is read before its place is free.
+            head.store((at + 1) % nr, Release);
+            self.aio_done(event);
+        }
+    }
+
+    fn aio_reap_by_call(&mut self, context: AioContext) {
+        let mut events = [IoEvent::default(); BATCH];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        while let Ok(n) = call::io_getevents(context, 0, &mut events, Some(&now)) {
+            for event in &events[..n] {
+                self.aio_done(*event);
+            }
+            if n < BATCH {
+                return;
+            }
+        }
+    }
+
+    fn aio_done(&mut self, event: IoEvent) {
+        self.aio.in_flight -= 1;
+        let Some(mut req) = self.slab.find(event.data) else { return };
+        req.stage = Stage::Queued;
+        req.res = event.res as i32;
+        self.posted_remotely = true;
+        let Some(finish) = table::must(req.sqe.opcode).finish else { return };
+        let issued = finish(self, req);
+        self.carry_on(req, issued);
+    }
+}
+
+/// Where nothing but AIO is under way, the kernel can count: it wakes us once there are enough.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone {
+    context: AioContext,
+    at_least: u32,
+}
+
+impl Locked<'_> {
+    /// Whether a wait for `missing` completions can be left to AIO.
+    pub fn aio_alone(&self, missing: u32) -> Option<Alone> {
+        let Context::Ready { context, .. } = self.aio.context else { return None };
+        let all = !self.aio.counted
+            && self.aio.in_flight == self.outstanding
+            && missing <= self.aio.in_flight;
+        (all && missing > 1 && self.timers.is_empty())
+            .then_some(Alone { context, at_least: missing })
+    }
+
+    /// Takes in what such a wait brought.
+    pub fn aio_take(&mut self, events: &[IoEvent]) {
+        for event in events {
+            self.aio_done(*event);
+        }
+    }
+}
+
+impl Alone {
+    /// Sleeps until enough requests are done.
+    ///
+    /// # Errors
+    /// `EINTR`.
+    pub fn sleep(
+        self,
+        events: &mut [IoEvent],
+        until: Option<i64>,
+        mask: Option<SigSet>,
+    ) -> Result<usize> {
+        let timeout = until.map(|at| {
+            let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
+            Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
+        });
+        let at_least = (self.at_least as usize).min(events.len());
+        call::io_pgetevents(self.context, at_least, events, timeout.as_ref(), mask.as_ref())
+    }
+}

@@ -1,0 +1,164 @@
+//! Cancellation: which requests are meant, and what can be done about each where it is.
+
+use sysring_sys::abi::io_uring::{cancel, op};
+use sysring_sys::{Errno, Fd, Result};
+
+use crate::request::{Req, Stage, flag};
+use crate::ring::Locked;
+use crate::wq;
+
+/// Which requests a cancellation means.
+#[derive(Clone, Copy, Debug)]
+pub struct Match {
+    pub flags: u32,
+    user_data: u64,
+    fd: i32,
+    opcode: u8,
+}
+
+const KNOWN: u32 =
+    cancel::ALL | cancel::FD | cancel::ANY | cancel::FD_FIXED | cancel::USERDATA | cancel::OP;
+
+impl Match {
+    /// The requests with this user_data.
+    #[must_use]
+    pub fn user_data(user_data: u64) -> Match {
+        Match { flags: 0, user_data, fd: -1, opcode: 0 }
+    }
+
+    /// All requests.
+    #[must_use]
+    pub fn everything() -> Match {
+        Match { flags: cancel::ANY | cancel::ALL, user_data: 0, fd: -1, opcode: 0 }
+    }
+
+    /// As `IORING_OP_ASYNC_CANCEL` and the synchronous register call describe it.
+    ///
+    /// # Errors
+    /// `EINVAL` for unknown flags, or criteria that exclude each other.
+    pub fn parse(flags: u32, user_data: u64, fd: i32, opcode: u32) -> Result<Match> {
+        if flags & !KNOWN != 0 || flags & cancel::ANY != 0 && flags & (cancel::FD | cancel::OP) != 0
+        {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Match { flags, user_data, fd, opcode: opcode as u8 })
+    }
+
+    fn means_several(&self) -> bool {
+        self.flags & (cancel::ALL | cancel::ANY) != 0
+    }
+
+    fn means(&self, req: Req) -> bool {
+        if self.flags & cancel::ANY != 0 {
+            return true;
+        }
+        let by_user_data =
+            self.flags & (cancel::FD | cancel::OP) == 0 || self.flags & cancel::USERDATA != 0;
+        if self.flags & cancel::FD != 0 {
+            let fixed = self.flags & cancel::FD_FIXED != 0;
+            if req.sqe.fd != self.fd || fixed != req.has(flag::FIXED_FILE) {
+                return false;
+            }
+        }
+        if self.flags & cancel::OP != 0 && req.sqe.opcode != self.opcode {
+            return false;
+        }
+        !by_user_data || req.sqe.user_data == self.user_data
+    }
+}
+
+impl Locked<'_> {
+    /// Cancels; how many, where several may be meant, else 0.
+    ///
+    /// # Errors
+    /// `ENOENT`: none found. `EALREADY`: found, and too late to stop.
+    pub fn cancel(&mut self, what: &Match) -> Result<usize> {
+        if what.flags & cancel::FD_FIXED != 0 && what.flags & cancel::FD != 0 {
+            self.files.get(what.fd as u32).map_err(|_| Errno::EBADF)?;
+        } else if what.flags & cancel::FD != 0 {
+            let fd = Fd::new(what.fd);
+            sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0)?;
+        }
+        let mut cancelled = 0;
+        loop {
+            match self.find(|req| what.means(req) && cancellable(req)) {
+                None if what.means_several() => return Ok(cancelled),
+                None => return Err(Errno::ENOENT),
+                Some(req) => {
+                    let answer = self.cancel_one(req);
+                    if !what.means_several() {
+                        return answer.map(|()| 0);
+                    }
+                    cancelled += 1;
+                }
+            }
+        }
+    }
+
+    /// Stops one request, if it can be stopped where it is.
+    pub fn cancel_one(&mut self, mut req: Req) -> Result<()> {
+        match req.stage {
+            Stage::Parked | Stage::Timer | Stage::Held => {
+                self.timers.remove(req);
+                self.complete(req, Errno::ECANCELED.to_res(), 0);
+                Ok(())
+            }
+            Stage::Punted => {
+                // Still in a queue of ours, or on its way into a worker's hands.
+                if self.punted.remove(req) {
+                    self.punted_count -= 1;
+                } else if !wq::withdraw(req, self.ring) {
+                    return self.interrupt(req);
+                }
+                self.complete(req, Errno::ECANCELED.to_res(), 0);
+                Ok(())
+            }
+            Stage::Running => self.interrupt(req),
+            Stage::Aio => {
+                // The disk has it.
+                req.set(flag::CANCELED);
+                Err(Errno::EALREADY)
+            }
+            Stage::Free | Stage::Queued => Err(Errno::ENOENT),
+        }
+    }
+
+    /// A worker is in the call: a signal ends it if anything can.
+    fn interrupt(&mut self, req: Req) -> Result<()> {
+        wq::interrupt(req);
+        Err(Errno::EALREADY)
+    }
+
+    /// The newest request in flight that fits.
+    pub fn find(&self, mut fits: impl FnMut(Req) -> bool) -> Option<Req> {
+        let mut at = self.in_flight;
+        while let Some(req) = at {
+            if fits(req) {
+                return Some(req);
+            }
+            at = req.flight.next;
+        }
+        None
+    }
+
+    /// A poll by its user_data.
+    #[must_use]
+    pub fn find_poll(&self, what: Match) -> Option<Req> {
+        self.find(|req| {
+            req.sqe.opcode == op::POLL_ADD && req.stage == Stage::Parked && what.means(req)
+        })
+    }
+
+    /// A timeout by its user_data: one that stands alone, or one linked to a request.
+    #[must_use]
+    pub fn find_timer(&self, what: Match, linked: bool) -> Option<Req> {
+        let opcode = if linked { op::LINK_TIMEOUT } else { op::TIMEOUT };
+        self.find(|req| req.sqe.opcode == opcode && req.stage == Stage::Timer && what.means(req))
+    }
+}
+
+/// What cancellation may find: a linked timeout is found only through what it watches, and a
+/// request that was told to stop once is not told again.
+fn cancellable(req: Req) -> bool {
+    req.sqe.opcode != op::LINK_TIMEOUT && !req.has(flag::CANCELED)
+}

@@ -1,0 +1,269 @@
+//! Completion: CQEs, overflow, links, and telling those who wait.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, sq_flags};
+use sysring_sys::{Errno, Fd, call};
+
+use crate::request::{Req, Stage, flag};
+use crate::ring::{Locked, Ring};
+use crate::stats;
+
+/// An eventfd the application registered, as a duplicate of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Eventfd {
+    pub fd: Fd,
+    /// Only for completions that did not happen inside the submitting call.
+    pub only_async: bool,
+}
+
+/// Whom to wake once the lock is free.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Wake {
+    sleepers: bool,
+}
+
+impl Wake {
+    pub fn send(self, ring: &Ring) {
+        if self.sleepers {
+            // A sleeper that has come back meanwhile finds the count and ignores it.
+            let bell = ring.bell();
+            if bell.is_valid() {
+                let _ = call::eventfd_add(bell, 1);
+            }
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Posts a CQE: to the ring, or to the overflow list when the ring is full or others wait
+    /// there already (their order is kept).
+    pub fn post(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
+        self.post_wide(user_data, res, flags, [0; 2])
+    }
+
+    /// As `post`, with the second half of a 32-byte CQE. Whether it went into the ring.
+    pub fn post_wide(&mut self, user_data: u64, res: i32, flags: u32, extra: [u64; 2]) -> bool {
+        if self.closing {
+            return true;
+        }
+        let cqe = Cqe { user_data, res, flags };
+        self.posted += 1;
+        if self.overflow_is_empty() && self.cq_has_room() {
+            self.cq_put(cqe, extra);
+            return true;
+        }
+        stats::add(&stats::get().overflowed, 1);
+        if self.overflow_push(cqe, extra) {
+            self.ring.sq_flags().fetch_or(sq_flags::CQ_OVERFLOW, Relaxed);
+        } else {
+            self.cq_count_lost();
+        }
+        false
+    }
+
+    /// Moves what has overflown into the ring, as far as there is room.
+    pub fn flush_overflow(&mut self) {
+        if self.overflow_is_empty() {
+            return;
+        }
+        while self.cq_has_room() {
+            let Some((cqe, extra)) = self.overflow_pop() else { break };
+            self.cq_put(cqe, extra);
+            self.posted += 1;
+        }
+        if self.overflow_is_empty() {
+            self.ring.sq_flags().fetch_and(!sq_flags::CQ_OVERFLOW, Relaxed);
+        }
+    }
+
+    /// The end of a request: its CQE, its file, the links behind it, its place.
+    pub fn complete(&mut self, mut req: Req, res: i32, cflags: u32) {
+        req.res = res;
+        req.cflags = cflags;
+        if res < 0 {
+            self.fail(req);
+        }
+        self.complete_as_set(req);
+    }
+
+    /// Marks a request failed: soft links behind it will be cancelled, and it is not silent.
+    pub fn fail(&mut self, mut req: Req) {
+        req.set(flag::FAIL);
+        if req.has(flag::CQE_SKIP) {
+            req.clear(flag::CQE_SKIP);
+            req.set(flag::SKIP_LINK_CQES);
+        }
+    }
+
+    /// As `complete`, with result and flags already in the request.
+    pub fn complete_as_set(&mut self, mut req: Req) {
+        if !req.has(flag::CQE_SKIP) {
+            let extra = if req.has(flag::MULTISHOT) { [0; 2] } else { req.scratch_cqe32() };
+            self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
+        }
+        self.unfile(req);
+        self.release_file(req);
+        req.copied.free();
+        if req.has(flag::ARM_LTIMEOUT | flag::LINK_TIMEOUT | flag::FAIL) {
+            self.disarm_next(req);
+        }
+        if let Some(next) = req.link.take() {
+            self.tasks.push(next);
+        }
+        self.forget(req);
+    }
+
+    /// A request's place back to the slab.
+    pub fn forget(&mut self, req: Req) {
+        self.outstanding -= 1;
+        if req.has(flag::DEFERRED) {
+            self.deferred -= 1;
+        }
+        self.slab.put(req);
+    }
+
+    /// What the end of `req` means for the links behind it: its timeout ends with it, and its
+    /// failure takes the soft ones down.
+    fn disarm_next(&mut self, mut req: Req) {
+        if req.has(flag::ARM_LTIMEOUT | flag::LINK_TIMEOUT) {
+            req.clear(flag::ARM_LTIMEOUT | flag::LINK_TIMEOUT);
+            if let Some(timeout) = self.unlink_timeout(req) {
+                self.timers.remove(timeout);
+                // Not a failure of the timeout: if it was to be silent, it is.
+                let mut timeout = timeout;
+                timeout.res = Errno::ECANCELED.to_res();
+                self.complete_as_set(timeout);
+            }
+        }
+        if req.has(flag::FAIL) && !req.has(flag::HARDLINK) {
+            self.fail_links(req);
+        }
+    }
+
+    /// Takes the LINK_TIMEOUT behind `req` out of the link.
+    pub fn unlink_timeout(&mut self, mut req: Req) -> Option<Req> {
+        let mut timeout = req.link.filter(|next| next.sqe.opcode == op::LINK_TIMEOUT)?;
+        req.link = timeout.link.take();
+        req.partner = None;
+        timeout.partner = None;
+        Some(timeout)
+    }
+
+    /// Cancels everything behind `req` in its link.
+    fn fail_links(&mut self, mut req: Req) {
+        let silent = req.has(flag::SKIP_LINK_CQES);
+        let mut at = req.link.take();
+        while let Some(mut link) = at {
+            at = link.link.take();
+            let res = if link.has(flag::FAIL) { link.res } else { Errno::ECANCELED.to_res() };
+            if silent {
+                link.set(flag::CQE_SKIP);
+            } else {
+                link.clear(flag::CQE_SKIP);
+            }
+            link.clear(flag::ARM_LTIMEOUT | flag::LINK_TIMEOUT);
+            link.res = res;
+            link.cflags = 0;
+            if !link.has(flag::CQE_SKIP) {
+                self.post(link.sqe.user_data, res, 0);
+            }
+            self.release_file(link);
+            link.copied.free();
+            self.forget(link);
+        }
+    }
+
+    /// Puts a request on the list that cancellation searches.
+    pub fn file(&mut self, mut req: Req, stage: Stage) {
+        req.stage = stage;
+        if req.has(flag::LISTED) {
+            return;
+        }
+        req.set(flag::LISTED);
+        req.flight.prev = None;
+        req.flight.next = self.in_flight;
+        if let Some(mut first) = self.in_flight {
+            first.flight.prev = Some(req);
+        }
+        self.in_flight = Some(req);
+    }
+
+    /// Takes it off.
+    pub fn unfile(&mut self, mut req: Req) {
+        if !req.has(flag::LISTED) {
+            return;
+        }
+        req.clear(flag::LISTED);
+        match req.flight.prev {
+            Some(mut prev) => prev.flight.next = req.flight.next,
+            None => self.in_flight = req.flight.next,
+        }
+        if let Some(mut next) = req.flight.next {
+            next.flight.prev = req.flight.prev;
+        }
+    }
+
+    /// After a stretch of work, before the lock is let go: what others must be told.
+    pub fn commit(&mut self) -> Wake {
+        if self.posted == 0 {
+            return Wake::default();
+        }
+        stats::add(&stats::get().completed, u64::from(self.posted));
+        self.posted = 0;
+        self.timers_by_count();
+        self.signal_eventfd();
+        self.posted_remotely = false;
+        let sleeping = self.ring.sleepers.load(Relaxed) != 0;
+        if !sleeping || self.ring.shape.has(sysring_sys::abi::io_uring::setup::SQPOLL) {
+            self.tell_pollers();
+        }
+        let enough = match self.wanted {
+            Some(wanted) => {
+                let tail = self.control().cq_tail;
+                tail.wrapping_sub(wanted) as i32 >= 0 || !self.overflow_is_empty()
+            }
+            None => false,
+        };
+        Wake { sleepers: sleeping && enough }
+    }
+
+    fn signal_eventfd(&mut self) {
+        let Some(eventfd) = self.eventfd else { return };
+        if eventfd.only_async && !self.posted_remotely {
+            return;
+        }
+        if self.ring.cq_flags().load(Relaxed) & cq_flags::EVENTFD_DISABLED != 0 {
+            return;
+        }
+        let _ = call::eventfd_add(eventfd.fd, 1);
+    }
+
+    /// Makes the ring descriptor readable if there are completions, and not if there are none.
+    pub fn tell_pollers(&mut self) {
+        let ready = self.cq_ready() != 0 || !self.overflow_is_empty();
+        if ready == self.control().signalled {
+            return;
+        }
+        if ready {
+            let _ = call::eventfd_add(self.readiness.shown(), 1);
+        } else if self.waits && !self.watched {
+            // A program that waits in `enter` does not poll the descriptor meanwhile: spare it
+            // two system calls a round. A poller would see readiness once too often and then
+            // enter, because of the flag.
+            self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+            return;
+        } else {
+            let _ = call::eventfd_take(self.readiness.shown());
+        }
+        self.control().signalled = ready;
+    }
+}
+
+impl Req {
+    /// The second half of a 32-byte CQE: only NOP and commands fill it, through `scratch`.
+    fn scratch_cqe32(&self) -> [u64; 2] {
+        if self.cflags & cqe_flags::CQE32 != 0 { self.scratch } else { [0; 2] }
+    }
+}

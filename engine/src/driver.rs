@@ -1,0 +1,157 @@
+//! The driver: completes what is ready while nobody is in `enter`.
+//!
+//! A program that waits in `enter` drives its own ring. One that spins on the completion queue,
+//! polls the ring descriptor or waits on an eventfd cannot: for its rings one thread of the
+//! process sleeps on their epoll instances and their timers.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64};
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Fd, Result, call};
+
+use crate::poll::NO_EVENT;
+use crate::ring::{Locked, Ring};
+use crate::sync::Mutex;
+use crate::{descriptors, wait, wq};
+
+/// The epoll instance the driver sleeps on, -1 while there is no driver.
+static SET: AtomicI32 = AtomicI32::new(-1);
+/// An eventfd in it, for timers that are due earlier than it knows.
+static BELL: AtomicI32 = AtomicI32::new(-1);
+/// When the driver wakes by itself.
+static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
+static STARTING: Mutex<()> = Mutex::new(());
+static RUNS: AtomicBool = AtomicBool::new(false);
+
+/// How long a readable ring descriptor may outlast the completions it stood for.
+const TICK: i64 = 2_000_000;
+
+/// In a child of `fork` there is no driver.
+pub fn after_fork() {
+    STARTING.reset();
+    for fd in [SET.swap(-1, Relaxed), BELL.swap(-1, Relaxed)] {
+        if fd >= 0 {
+            let _ = call::close(Fd::new(fd));
+        }
+    }
+    NEXT.store(i64::MAX, Relaxed);
+    RUNS.store(false, Relaxed);
+}
+
+impl Locked<'_> {
+    /// At the end of `enter`: sees that what is under way goes on without us.
+    pub fn leave(&mut self, waited: bool) {
+        use sysring_sys::abi::io_uring::{setup, sq_flags};
+        self.waits |= waited;
+        self.tell_pollers();
+        if self.ring.shape.has(setup::SQPOLL) {
+            return;
+        }
+        let pending =
+            self.readiness.parked != 0 || !self.timers.is_empty() || self.aio.in_flight != 0;
+        if !pending {
+            return;
+        }
+        // With these the application has promised to come back for its completions.
+        let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
+        let heard = self.watched || self.eventfd.is_some();
+        if heard || !(waited || promised) {
+            self.be_driven();
+        }
+        self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+    }
+
+    /// Puts the ring into the driver's care.
+    fn be_driven(&mut self) {
+        if !self.driven {
+            let Ok(set) = self.set() else { return };
+            let Ok(drivers) = driver() else { return };
+            let data = core::ptr::from_ref(self.ring) as usize as u64;
+            let events = g::EPOLLIN | g::EPOLLET;
+            if call::epoll_ctl(drivers, call::EpollOp::Add, set, events, data).is_err() {
+                return;
+            }
+            self.driven = true;
+        }
+        let due = if self.control().signalled && self.watched {
+            Some(call::now(call::CLOCK_MONOTONIC) + TICK)
+        } else {
+            None
+        };
+        let due = [due, self.timers.next_deadline()].into_iter().flatten().min();
+        if let Some(due) = due
+            && due < NEXT.load(Acquire)
+        {
+            let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+        }
+    }
+}
+
+/// The driver's epoll instance; the driver is started if it does not run.
+fn driver() -> Result<Fd> {
+    let _starting = STARTING.lock();
+    if RUNS.load(Relaxed) {
+        return Ok(Fd::new(SET.load(Relaxed)));
+    }
+    let set = descriptors::keep(call::epoll_create()?)?;
+    let bell = descriptors::keep(call::eventfd(0)?)?;
+    call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)?;
+    SET.store(set.raw(), Relaxed);
+    BELL.store(bell.raw(), Relaxed);
+    wq::start_thread(run, 0)?;
+    RUNS.store(true, Relaxed);
+    Ok(set)
+}
+
+extern "C" fn run(_: usize) -> ! {
+    wq::set_name(*b"iou-drv\0");
+    let set = Fd::new(SET.load(Relaxed));
+    loop {
+        let due = tend_all();
+        // Release pairs with the Acquire in `be_driven`: who finds its timer later than this
+        // time rings the bell.
+        NEXT.store(due.unwrap_or(i64::MAX), Release);
+        let mut events = [NO_EVENT; 16];
+        let Ok(n) = wait::sleep(set, &mut events, due, None) else { continue };
+        NEXT.store(i64::MAX, Release);
+        for event in &events[..n] {
+            let ring = event.data as usize as *const Ring;
+            if !ring.is_null() {
+                // SAFETY: rings are never unmapped; one that was closed meanwhile, or used
+                // again, is looked at under a hold of our own.
+                if let Some(held) = descriptors::hold(unsafe { &*ring }) {
+                    tend(held.ring());
+                }
+            }
+        }
+    }
+}
+
+/// Does what can be done for a ring that nobody waits for in `enter`.
+fn tend(ring: &Ring) {
+    let mut locked = ring.lock();
+    if ring.sleepers.load(Relaxed) == 0 {
+        locked.progress();
+        locked.reap();
+        locked.tell_pollers();
+    }
+}
+
+/// Timers that are due, and descriptors that look readable for no reason any more. When to look
+/// again.
+fn tend_all() -> Option<i64> {
+    let mut next: Option<i64> = None;
+    descriptors::each(|ring| {
+        let mut locked = ring.lock();
+        if !locked.driven || ring.sleepers.load(Relaxed) != 0 {
+            return;
+        }
+        locked.progress();
+        locked.tell_pollers();
+        let tick = (locked.watched && locked.control().signalled)
+            .then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
+        next = [next, tick, locked.timers.next_deadline()].into_iter().flatten().min();
+    });
+    next
+}

@@ -1,0 +1,312 @@
+//! Registered files: a table of duplicates of the application's descriptors.
+
+use core::ptr;
+
+use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, REGISTER_FILES_SKIP};
+use sysring_sys::raw::general::RLIMIT_NOFILE;
+use sysring_sys::{Errno, Fd, Result, User, call};
+
+use crate::descriptors;
+use crate::memory;
+use crate::ring::Locked;
+use crate::user;
+
+/// The most files a ring may register.
+const MAX_FILES: u32 = 1 << 20;
+
+#[derive(Clone, Copy)]
+struct Slot {
+    /// -1: empty.
+    fd: i32,
+    /// Posted as a CQE's user_data when the file leaves the table; 0: no.
+    tag: u64,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct FileTable {
+    slots: *mut Slot,
+    len: u32,
+    /// Where the engine may choose slots, and where it looks first.
+    alloc_from: u32,
+    alloc_to: u32,
+    hint: u32,
+}
+
+impl FileTable {
+    pub const fn new() -> FileTable {
+        FileTable { slots: ptr::null_mut(), len: 0, alloc_from: 0, alloc_to: 0, hint: 0 }
+    }
+
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.len != 0
+    }
+
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn slots(&mut self) -> &mut [Slot] {
+        if self.slots.is_null() {
+            return &mut [];
+        }
+        // SAFETY: allocated for `len` entries, all filled.
+        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+    }
+
+    /// An empty table of `len` slots.
+    ///
+    /// # Errors
+    /// `EBUSY`: there is one. `EINVAL`, `EMFILE`: size. `ENOMEM`.
+    pub fn create(&mut self, len: u32) -> Result<()> {
+        if self.is_registered() {
+            return Err(Errno::EBUSY);
+        }
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len > MAX_FILES || u64::from(len) > call::soft_limit(RLIMIT_NOFILE) {
+            return Err(Errno::EMFILE);
+        }
+        self.slots = memory::allocate(len as usize * size_of::<Slot>())?.cast().as_ptr();
+        for i in 0..len as usize {
+            // SAFETY: inside the block just allocated.
+            unsafe { self.slots.add(i).write(Slot { fd: -1, tag: 0 }) };
+        }
+        self.len = len;
+        (self.alloc_from, self.alloc_to, self.hint) = (0, len, 0);
+        Ok(())
+    }
+
+    /// The file in a slot.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    #[inline]
+    pub fn get(&self, index: u32) -> Result<Fd> {
+        if index >= self.len {
+            return Err(Errno::EBADF);
+        }
+        // SAFETY: below `len`.
+        match unsafe { (*self.slots.add(index as usize)).fd } {
+            -1 => Err(Errno::EBADF),
+            fd => Ok(Fd::new(fd)),
+        }
+    }
+
+    /// Puts a new descriptor, which becomes the table's, into slot `wanted - 1`, or any free one
+    /// for `FILE_INDEX_ALLOC`; the slot. On error the descriptor is closed.
+    ///
+    /// # Errors
+    /// `ENXIO`: no table. `EINVAL`: no such slot. `ENFILE`: none free.
+    pub fn install(&mut self, wanted: u32, fd: Fd) -> Result<u32> {
+        let slot = self.place_for(wanted);
+        let kept = match slot {
+            Ok(slot) => descriptors::keep(fd).map(|fd| (slot, fd)),
+            Err(e) => {
+                let _ = call::close(fd);
+                Err(e)
+            }
+        };
+        let (slot, fd) = kept?;
+        let _ = self.replace(slot, fd.raw(), 0);
+        Ok(slot)
+    }
+
+    fn place_for(&mut self, wanted: u32) -> Result<u32> {
+        if !self.is_registered() {
+            return Err(if wanted == FILE_INDEX_ALLOC { Errno::ENFILE } else { Errno::ENXIO });
+        }
+        if wanted == FILE_INDEX_ALLOC {
+            return self.find_free();
+        }
+        if wanted == 0 || wanted > self.len {
+            return Err(Errno::EINVAL);
+        }
+        Ok(wanted - 1)
+    }
+
+    fn find_free(&mut self) -> Result<u32> {
+        let (from, to) = (self.alloc_from, self.alloc_to);
+        let hint = self.hint.clamp(from, to);
+        for range in [hint..to, from..hint] {
+            for index in range {
+                if self.slots()[index as usize].fd == -1 {
+                    self.hint = index + 1;
+                    return Ok(index);
+                }
+            }
+        }
+        Err(Errno::ENFILE)
+    }
+
+    /// Restricts where slots are chosen.
+    ///
+    /// # Errors
+    /// `EINVAL`: outside the table.
+    pub fn set_range(&mut self, from: u32, len: u32) -> Result<()> {
+        let to = from.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+        if to > self.len {
+            return Err(Errno::EINVAL);
+        }
+        (self.alloc_from, self.alloc_to, self.hint) = (from, to, from);
+        Ok(())
+    }
+
+    /// Empties a slot.
+    ///
+    /// # Errors
+    /// `ENXIO`: no table. `EINVAL`: no such slot. `EBADF`: it is empty.
+    pub fn remove(&mut self, index: u32) -> Result<()> {
+        if !self.is_registered() {
+            return Err(Errno::ENXIO);
+        }
+        if index >= self.len {
+            return Err(Errno::EINVAL);
+        }
+        self.get(index)?;
+        let _ = self.replace(index, -1, 0);
+        Ok(())
+    }
+
+    /// Fills a slot with a descriptor of ours (or -1); the tag of what was there.
+    fn replace(&mut self, index: u32, fd: i32, tag: u64) -> u64 {
+        let slot = &mut self.slots()[index as usize];
+        let old = core::mem::replace(slot, Slot { fd, tag });
+        if old.fd >= 0 {
+            descriptors::let_go(Fd::new(old.fd));
+        }
+        if fd < 0 && index < self.hint {
+            self.hint = index;
+        }
+        if old.fd >= 0 { old.tag } else { 0 }
+    }
+
+    /// Empties and forgets the table.
+    pub fn clear(&mut self) {
+        for index in 0..self.len {
+            let _ = self.replace(index, -1, 0);
+        }
+        if let Some(slots) = ptr::NonNull::new(self.slots) {
+            // SAFETY: allocated by `create` for `len` entries.
+            unsafe { memory::release(slots.cast(), self.len as usize * size_of::<Slot>()) };
+        }
+        *self = FileTable::new();
+    }
+}
+
+/// `REGISTER_FILES`: a table with these descriptors (-1 for an empty slot) and tags.
+pub fn register(ring: &mut Locked<'_>, fds: User<i32>, tags: User<u64>, len: u32) -> Result<usize> {
+    ring.files.create(len)?;
+    let filled = (0..len).try_for_each(|i| fill(ring, i, fds, tags, i, true));
+    if let Err(e) = filled {
+        ring.files.clear();
+        return Err(e);
+    }
+    Ok(0)
+}
+
+/// `REGISTER_FILES_UPDATE`: replaces slots from `offset` on; how many were done.
+pub fn update(
+    ring: &mut Locked<'_>,
+    offset: u32,
+    fds: User<i32>,
+    tags: User<u64>,
+    count: u32,
+) -> Result<usize> {
+    if !ring.files.is_registered() {
+        return Err(Errno::ENXIO);
+    }
+    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.files.len() {
+        return Err(Errno::EINVAL);
+    }
+    for i in 0..count {
+        if let Err(e) = fill(ring, offset + i, fds, tags, i, false) {
+            return if i == 0 { Err(e) } else { Ok(i as usize) };
+        }
+    }
+    Ok(count as usize)
+}
+
+/// Fills slot `index` with the `i`th descriptor and tag.
+fn fill(
+    ring: &mut Locked<'_>,
+    index: u32,
+    fds: User<i32>,
+    tags: User<u64>,
+    i: u32,
+    fresh: bool,
+) -> Result<()> {
+    let tag = if tags.is_null() { 0 } else { user::read(tags.add(i as usize))? };
+    let fd = if fds.is_null() && fresh { -1 } else { user::read(fds.add(i as usize))? };
+    if fd == REGISTER_FILES_SKIP && !fresh {
+        return if tag == 0 { Ok(()) } else { Err(Errno::EINVAL) };
+    }
+    let kept = if fd == -1 {
+        if tag != 0 {
+            return Err(Errno::EINVAL);
+        }
+        -1
+    } else {
+        duplicate(Fd::new(fd))?.raw()
+    };
+    let left = ring.files.replace(index, kept, tag);
+    if left != 0 {
+        ring.post(left, 0, 0);
+    }
+    Ok(())
+}
+
+/// A duplicate for the table; rings do not go into rings.
+fn duplicate(fd: Fd) -> Result<Fd> {
+    if descriptors::is_internal(fd) || descriptors::is_ring(fd) {
+        return Err(Errno::EBADF);
+    }
+    let copy = match call::dup_from(fd, descriptors::FLOOR) {
+        Err(Errno::EINVAL) => call::dup_from(fd, Fd::new(0)),
+        answer => answer,
+    }?;
+    descriptors::mark_internal(copy);
+    Ok(copy)
+}
+
+/// `FILES_UPDATE` with `FILE_INDEX_ALLOC`: each descriptor into a slot of the engine's choosing,
+/// whose number replaces it in the array; how many were done.
+pub fn install_many(ring: &mut Locked<'_>, fds: User<i32>, count: u32) -> Result<usize> {
+    if !ring.files.is_registered() {
+        return Err(Errno::ENXIO);
+    }
+    for i in 0..count {
+        let at = fds.add(i as usize);
+        let placed = user::read(at).and_then(|fd| {
+            let copy = duplicate(Fd::new(fd))?;
+            ring.files.install(FILE_INDEX_ALLOC, copy)
+        });
+        let written = placed.and_then(|slot| {
+            user::write(at, &(slot as i32)).inspect_err(|_| {
+                let _ = ring.files.remove(slot);
+            })
+        });
+        if let Err(e) = written {
+            return if i == 0 { Err(e) } else { Ok(i as usize) };
+        }
+    }
+    Ok(count as usize)
+}
+
+/// `UNREGISTER_FILES`.
+pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
+    if !ring.files.is_registered() {
+        return Err(Errno::ENXIO);
+    }
+    for index in 0..ring.files.len() {
+        let left = ring.files.replace(index, -1, 0);
+        if left != 0 {
+            ring.post(left, 0, 0);
+        }
+    }
+    ring.files.clear();
+    Ok(0)
+}

@@ -1,0 +1,218 @@
+//! The one road: inline, then readiness, then kernel AIO, then a worker.
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, call};
+
+use crate::descriptors;
+use crate::op::table::{self, row_flag};
+use crate::poll::Armed;
+use crate::request::{File, Req, Stage, flag};
+use crate::ring::Locked;
+use crate::stats;
+
+/// What an attempt came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Issued {
+    /// Complete, with this result; negative fails the link.
+    Done(i32),
+    /// Complete, with result and flags in the request; `fail` was called if it failed.
+    Set,
+    /// Would block: try again when the file is ready for these events (`EPOLL*`).
+    Wait(u32),
+    /// Would block, or must be assumed to: a worker may.
+    Work,
+    /// Queued with kernel AIO.
+    Aio,
+    /// The operation keeps the request and completes it itself.
+    Held,
+}
+
+impl Issued {
+    /// The plain form of a system call's result.
+    #[must_use]
+    pub fn of<T: Into<Value>>(result: Result<T>) -> Issued {
+        Issued::Done(res(result))
+    }
+}
+
+/// A CQE's `res` from a system call's result.
+#[must_use]
+pub fn res<T: Into<Value>>(result: Result<T>) -> i32 {
+    match result {
+        Ok(value) => value.into().0,
+        Err(e) => e.to_res(),
+    }
+}
+
+/// What a call answers when it succeeds, as a CQE carries it.
+pub struct Value(i32);
+
+impl From<()> for Value {
+    fn from((): ()) -> Value {
+        Value(0)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(n: usize) -> Value {
+        // A transfer is at most MAX_RW_COUNT, which fits.
+        Value(n as i32)
+    }
+}
+
+impl From<Fd> for Value {
+    fn from(fd: Fd) -> Value {
+        Value(fd.raw())
+    }
+}
+
+impl Locked<'_> {
+    /// Sends a request down the road until it completes or waits somewhere.
+    pub fn issue(&mut self, mut req: Req) {
+        let row = table::must(req.sqe.opcode);
+        req.stage = Stage::Queued;
+        if row.has(row_flag::NEEDS_FILE)
+            && let Err(e) = self.resolve_file(req)
+        {
+            return self.complete(req, e.to_res(), 0);
+        }
+        if req.has(flag::ASYNC) && row.work.is_some() && !row.has(row_flag::POLLS) {
+            // The submitter asked for it not to be tried inline.
+            self.start_linked_timeout(req);
+            return self.punt(req);
+        }
+        let issued = (row.issue)(self, req);
+        match issued {
+            Issued::Done(_) | Issued::Set => stats::add(&stats::get().inline, 1),
+            _ => self.start_linked_timeout(req),
+        }
+        self.carry_on(req, issued);
+    }
+
+    /// What follows an attempt.
+    pub fn carry_on(&mut self, mut req: Req, issued: Issued) {
+        match issued {
+            Issued::Done(res) => self.complete(req, res, 0),
+            Issued::Set => self.complete_as_set(req),
+            Issued::Held => {}
+            Issued::Aio => self.file(req, Stage::Aio),
+            Issued::Work => self.punt(req),
+            Issued::Wait(events) => {
+                if !req.has(flag::POLLED) {
+                    req.set(flag::POLLED);
+                    stats::add(&stats::get().parked, 1);
+                }
+                let events = events | g::EPOLLERR | g::EPOLLHUP | g::EPOLLONESHOT;
+                if let Err(e) = self.stabilise(req) {
+                    return self.complete(req, e.to_res(), 0);
+                }
+                match self.arm(req, events) {
+                    Armed::Yes => {}
+                    Armed::AlwaysReady | Armed::Refused => {
+                        req.set(flag::UNPOLLABLE);
+                        self.punt(req);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A parked request's file has become ready.
+    pub fn ready(&mut self, mut req: Req) {
+        req.stage = Stage::Queued;
+        let row = table::must(req.sqe.opcode);
+        let issued = (row.issue)(self, req);
+        if let Issued::Wait(events) = issued
+            && req.has(flag::ARMED)
+        {
+            // One shot each: armed again, nothing is registered twice.
+            let events = events | g::EPOLLERR | g::EPOLLHUP | g::EPOLLONESHOT;
+            if self.arm(req, events) == Armed::Yes {
+                return;
+            }
+        }
+        self.carry_on(req, issued);
+    }
+
+    /// To the workers, when the lock is let go.
+    pub fn punt(&mut self, req: Req) {
+        let row = table::must(req.sqe.opcode);
+        if row.work.is_none() {
+            return self.complete(req, Errno::EAGAIN.to_res(), 0);
+        }
+        if let Err(e) = self.stabilise(req) {
+            return self.complete(req, e.to_res(), 0);
+        }
+        self.disarm(req);
+        self.hold_file(req);
+        self.file(req, Stage::Punted);
+        self.punted.push(req);
+        self.punted_count += 1;
+    }
+
+    /// A worker (or a stand-in) has run the request; its raw result is in `res`.
+    pub fn worked(&mut self, mut req: Req) {
+        req.stage = Stage::Queued;
+        req.set(flag::REMOTE);
+        self.posted_remotely = true;
+        let row = table::must(req.sqe.opcode);
+        let issued = match row.finish {
+            Some(finish) => finish(self, req),
+            None => Issued::Done(req.res),
+        };
+        if req.has(flag::CANCELED) && issued == Issued::Done(Errno::EINTR.to_res()) {
+            return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
+        self.carry_on(req, issued);
+    }
+
+    /// Copies what the submitter may reuse once `submit` has returned (`FEAT_SUBMIT_STABLE`).
+    fn stabilise(&mut self, mut req: Req) -> Result<()> {
+        if req.has(flag::STABLE) {
+            return Ok(());
+        }
+        req.set(flag::STABLE);
+        match table::must(req.sqe.opcode).stabilise {
+            Some(stabilise) => stabilise(req),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the open file, when the request's turn has come (`FEAT_LINKED_FILE`).
+    fn resolve_file(&mut self, mut req: Req) -> Result<()> {
+        if req.file.owned {
+            return Ok(());
+        }
+        req.file = if req.has(flag::FIXED_FILE) {
+            File { fd: self.files.get(req.sqe.fd as u32)?, owned: false }
+        } else {
+            if descriptors::is_internal(Fd::new(req.sqe.fd)) {
+                return Err(Errno::EBADF);
+            }
+            File { fd: Fd::new(req.sqe.fd), owned: false }
+        };
+        Ok(())
+    }
+
+    /// Keeps the open file for a request that outlives its submission: the application may close
+    /// the number and get it again for something else. Out of descriptors, the number itself has
+    /// to do.
+    pub fn hold_file(&mut self, mut req: Req) {
+        if req.file.owned || !req.file.fd.is_valid() {
+            return;
+        }
+        if let Ok(fd) = call::dup_from(req.file.fd, descriptors::FLOOR) {
+            descriptors::mark_internal(fd);
+            req.file = File { fd, owned: true };
+        }
+    }
+
+    /// Gives the file back.
+    pub fn release_file(&mut self, mut req: Req) {
+        self.disarm(req);
+        if req.file.owned {
+            descriptors::let_go(req.file.fd);
+            req.file = File { fd: Fd::NONE, owned: false };
+        }
+    }
+}

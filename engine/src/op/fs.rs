@@ -1,0 +1,67 @@
+//! Paths and metadata.
+//!
+//! A path is read by the kernel from the application's memory. Where a request leaves the
+//! submitter the strings must stay valid, as they must for the kernel's own io_uring until the
+//! submission has returned: they are copied.
+
+use sysring_sys::{Errno, Fd, Result, User, call};
+
+use super::{must_be_zero, plain_file_only};
+use crate::issue::{Issued, res};
+use crate::path;
+use crate::request::Req;
+use crate::ring::Locked;
+
+/// Metadata changes go to a worker, as in the kernel: a directory lock or a journal may wait.
+pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {
+    Issued::Work
+}
+
+pub fn prepare_statx(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, file_index);
+    plain_file_only(req)?;
+    path::copy_or_empty(req, User::new(req.sqe.addr), req.sqe.op_flags)
+}
+
+pub fn issue_statx(_: &mut Locked<'_>, req: Req) -> Issued {
+    Issued::Done(work_statx(req))
+}
+
+pub fn work_statx(req: Req) -> i32 {
+    let out = User::new(req.sqe.off);
+    res(call::statx(Fd::new(req.sqe.fd), path::first(req), req.sqe.op_flags, req.sqe.len, out))
+}
+
+pub fn prepare_unlinkat(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, len, buf_index, file_index);
+    plain_file_only(req)?;
+    if req.sqe.op_flags & !sysring_sys::raw::general::AT_REMOVEDIR != 0 {
+        return Err(Errno::EINVAL);
+    }
+    path::copy(req, User::new(req.sqe.addr))
+}
+
+pub fn work_unlinkat(req: Req) -> i32 {
+    res(call::unlinkat(Fd::new(req.sqe.fd), path::first(req), req.sqe.op_flags))
+}
+
+pub fn prepare_renameat(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, file_index);
+    plain_file_only(req)?;
+    path::copy_two(req, User::new(req.sqe.addr), User::new(req.sqe.off))
+}
+
+pub fn work_renameat(req: Req) -> i32 {
+    let (from, to) = (Fd::new(req.sqe.fd), Fd::new(req.sqe.len as i32));
+    res(call::renameat2(from, path::first(req), to, path::second(req), req.sqe.op_flags))
+}
+
+pub fn prepare_mkdirat(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, op_flags, buf_index, file_index);
+    plain_file_only(req)?;
+    path::copy(req, User::new(req.sqe.addr))
+}
+
+pub fn work_mkdirat(req: Req) -> i32 {
+    res(call::mkdirat(Fd::new(req.sqe.fd), path::first(req), req.sqe.len))
+}

@@ -1,0 +1,89 @@
+//! MSG_RING: a CQE for another ring.
+
+use sysring_sys::abi::io_uring::{MSG_DATA, MSG_RING_CQE_SKIP, MSG_RING_FLAGS_PASS, MSG_SEND_FD};
+use sysring_sys::{Errno, Result, call};
+
+use super::must_be_zero;
+use crate::descriptors;
+use crate::issue::Issued;
+use crate::request::Req;
+use crate::ring::{Locked, Ring};
+
+pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, personality);
+    if req.sqe.op_flags & !(MSG_RING_CQE_SKIP | MSG_RING_FLAGS_PASS) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let Some(target) = descriptors::get(req.file.fd) else {
+        return Issued::Done(Errno::EBADFD.to_res());
+    };
+    let answer = match req.sqe.addr {
+        MSG_DATA => send_data(ring, req, target.ring()),
+        MSG_SEND_FD => send_file(ring, req, target.ring()),
+        _ => Err(Errno::EINVAL),
+    };
+    match answer {
+        Ok(()) => Issued::Done(0),
+        Err(e) => Issued::Done(e.to_res()),
+    }
+}
+
+fn send_data(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
+    let flags = req.sqe.op_flags;
+    if req.sqe.addr3 as u32 != 0 || (req.sqe.file_index != 0 && flags & MSG_RING_FLAGS_PASS == 0) {
+        return Err(Errno::EINVAL);
+    }
+    if target.disabled().load(core::sync::atomic::Ordering::Relaxed) {
+        return Err(Errno::EBADFD);
+    }
+    let cflags = if flags & MSG_RING_FLAGS_PASS != 0 { req.sqe.file_index } else { 0 };
+    on(ring, target, |target| {
+        target.post(req.sqe.off, req.sqe.len as i32, cflags);
+        Ok(())
+    })
+}
+
+/// Passes a registered file on: `addr3` is its slot here, `file_index` the one there.
+fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
+    if core::ptr::eq(ring.ring, target) {
+        return Err(Errno::EINVAL);
+    }
+    if target.disabled().load(core::sync::atomic::Ordering::Relaxed) {
+        return Err(Errno::EBADFD);
+    }
+    let file = ring.files.get(req.sqe.addr3 as u32)?;
+    let copy = call::dup_from(file, descriptors::FLOOR)?;
+    on(ring, target, |target| {
+        let slot = target.files.install(req.sqe.file_index, copy)?;
+        let alloc = req.sqe.file_index == sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
+        if req.sqe.op_flags & MSG_RING_CQE_SKIP == 0 {
+            let res = if alloc { slot as i32 } else { req.sqe.len as i32 };
+            target.post(req.sqe.off, res, 0);
+        }
+        Ok(())
+    })
+}
+
+/// Runs `act` on the target with its lock held: ours may be the same, and two rings may send to
+/// each other at once, so ours is let go of while the other's is taken.
+fn on<T>(
+    ring: &mut Locked<'_>,
+    target: &Ring,
+    act: impl FnOnce(&mut Locked<'_>) -> Result<T>,
+) -> Result<T> {
+    if core::ptr::eq(ring.ring, target) {
+        return act(ring);
+    }
+    loop {
+        if let Some(mut locked) = target.try_lock() {
+            return act(&mut locked);
+        }
+        // Whoever holds it is at work, not asleep: locks are never held over a wait.
+        call::sched_yield();
+        ring.breathe();
+    }
+}

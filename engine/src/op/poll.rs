@@ -1,0 +1,142 @@
+//! POLL_ADD and POLL_REMOVE.
+
+use sysring_sys::abi::io_uring::{cqe_flags, poll};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, call};
+
+use super::must_be_zero;
+use crate::cancel::Match;
+use crate::descriptors;
+use crate::issue::Issued;
+use crate::poll::Armed;
+use crate::request::{Req, Stage, flag};
+use crate::ring::Locked;
+
+/// What poll reports whether it was asked for or not.
+const ALWAYS: u32 = g::EPOLLERR | g::EPOLLHUP;
+/// What a regular file is always ready for.
+const FILE_READY: u32 = g::EPOLLIN | g::EPOLLOUT | g::EPOLLRDNORM | g::EPOLLWRNORM;
+
+/// The events of an SQE as `epoll` names them, with how often (`EPOLLONESHOT`, `EPOLLET`).
+fn parse(req: Req, flags: u32) -> u32 {
+    let mut events = req.sqe.op_flags & !(g::EPOLLET | g::EPOLLONESHOT | g::EPOLLWAKEUP);
+    events |= if flags & poll::ADD_MULTI == 0 { g::EPOLLONESHOT } else { g::EPOLLET };
+    events
+}
+
+pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, off, addr);
+    let flags = req.sqe.len;
+    if flags & !(poll::ADD_MULTI | poll::ADD_LEVEL) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & poll::ADD_MULTI != 0 {
+        if req.has(flag::CQE_SKIP) {
+            return Err(Errno::EINVAL);
+        }
+        req.set(flag::MULTISHOT);
+    }
+    req.events = parse(req, flags);
+    req.revents = 0;
+    Ok(())
+}
+
+/// First issue, and again whenever epoll has something to tell (`revents`).
+pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if req.has(flag::ARMED) {
+        return triggered(ring, req);
+    }
+    descriptors::watched(req.file.fd);
+    let asked = req.events;
+    if !req.has(flag::MULTISHOT) {
+        match call::poll_now(req.file.fd, (asked & 0xffff) as u16 | ALWAYS as u16) {
+            Err(e) => return Issued::Done(e.to_res()),
+            Ok(ready) if u32::from(ready) & POLLNVAL != 0 => {
+                return Issued::Done(Errno::EBADF.to_res());
+            }
+            Ok(ready) if u32::from(ready) & (asked | ALWAYS) != 0 => {
+                return Issued::Done((u32::from(ready) & (asked | ALWAYS)) as i32);
+            }
+            Ok(_) => {}
+        }
+    }
+    match ring.arm(req, asked) {
+        Armed::Yes if req.has(flag::MULTISHOT) => {
+            // Armed edge-triggered: if it is ready already, epoll says so once.
+            ring.reap();
+            Issued::Held
+        }
+        Armed::Yes => Issued::Held,
+        Armed::AlwaysReady => Issued::Done((asked & FILE_READY) as i32),
+        Armed::Refused => match call::fcntl(req.file.fd, g::F_GETFD, 0) {
+            Ok(_) => Issued::Done(Errno::ENOMEM.to_res()),
+            Err(e) => Issued::Done(e.to_res()),
+        },
+    }
+}
+
+const POLLNVAL: u32 = 0x20;
+
+fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    let ready = req.revents & (req.events | ALWAYS) & !(g::EPOLLET | g::EPOLLONESHOT);
+    if ready == 0 {
+        let events = req.events;
+        return match ring.arm(req, events) {
+            Armed::Yes => Issued::Held,
+            _ => Issued::Done(Errno::ENOMEM.to_res()),
+        };
+    }
+    if !req.has(flag::MULTISHOT) {
+        return Issued::Done(ready as i32);
+    }
+    ring.post(req.sqe.user_data, ready as i32, cqe_flags::MORE);
+    req.stage = Stage::Parked;
+    Issued::Held
+}
+
+pub fn prepare_remove(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, file_index);
+    let flags = req.sqe.len;
+    let updates = poll::UPDATE_EVENTS | poll::UPDATE_USER_DATA;
+    if flags & !(updates | poll::ADD_MULTI) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // Meaningless without a new user_data or new events.
+    if flags == poll::ADD_MULTI
+        || flags & poll::UPDATE_EVENTS == 0 && req.sqe.op_flags != 0
+        || flags & poll::UPDATE_USER_DATA == 0 && req.sqe.off != 0
+    {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let Some(mut target) = ring.find_poll(Match::user_data(req.sqe.addr)) else {
+        return Issued::Done(Errno::ENOENT.to_res());
+    };
+    let flags = req.sqe.len;
+    if flags & (poll::UPDATE_EVENTS | poll::UPDATE_USER_DATA) == 0 {
+        ring.complete(target, Errno::ECANCELED.to_res(), 0);
+        return Issued::Done(0);
+    }
+    if flags & poll::UPDATE_USER_DATA != 0 {
+        target.sqe.user_data = req.sqe.off;
+    }
+    if flags & poll::UPDATE_EVENTS != 0 {
+        target.events = parse(req, flags);
+        if flags & poll::ADD_MULTI != 0 {
+            target.set(flag::MULTISHOT);
+        } else {
+            target.clear(flag::MULTISHOT);
+        }
+    }
+    // Armed again with what is now wanted: if it is ready for that already, it is told at once.
+    let events = target.events;
+    if ring.arm(target, events) != Armed::Yes {
+        ring.complete(target, Errno::ECANCELED.to_res(), 0);
+        return Issued::Done(Errno::ENOMEM.to_res());
+    }
+    ring.reap();
+    Issued::Done(0)
+}

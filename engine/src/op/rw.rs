@@ -1,0 +1,466 @@
+//! Reading and writing: plain, vectored, and in registered buffers.
+//!
+//! An attempt is `preadv2` or `pwritev2` with `RWF_NOWAIT`. What it answers decides the rest of
+//! the road: a miss in the page cache goes to a worker, an empty pipe or socket parks, a file
+//! opened with `O_DIRECT` goes to kernel AIO without an attempt (there `NOWAIT` would wait).
+
+use sysring_sys::abi::Iovec;
+use sysring_sys::abi::aio::{self, Iocb};
+use sysring_sys::abi::io_uring::op;
+use sysring_sys::call::{Offset, RwFlags, Vector};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, arch, call};
+
+use super::{MAX_RW_COUNT, check_range};
+use crate::issue::{Issued, res};
+use crate::request::{Req, flag};
+use crate::ring::Locked;
+use crate::user;
+
+/// The most segments a vector may have (`UIO_MAXIOV`).
+const MAX_SEGMENTS: u32 = 1024;
+
+/// Which way the bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    fn of(req: Req) -> Direction {
+        match req.sqe.opcode {
+            op::READ | op::READV | op::READ_FIXED | op::READV_FIXED => Direction::Read,
+            _ => Direction::Write,
+        }
+    }
+
+    fn readiness(self) -> u32 {
+        match self {
+            Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
+            Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
+        }
+    }
+
+    fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
+        match self {
+            Direction::Read => call::preadv2(fd, vec, at, flags),
+            Direction::Write => call::pwritev2(fd, vec, at, flags),
+        }
+    }
+}
+
+/// READ and WRITE.
+pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    prepare_common(req)?;
+    check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))
+}
+
+/// READV and WRITEV: the vector is copied now, as the kernel does it.
+pub fn prepare_vectored(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    prepare_common(req)?;
+    copy_vector(req)
+}
+
+/// READ_FIXED and WRITE_FIXED: the buffer is looked up when the request is issued.
+pub fn prepare_fixed(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    prepare_common(req)
+}
+
+fn prepare_common(mut req: Req) -> Result<()> {
+    check_priority(req.sqe.ioprio)?;
+    if req.sqe.pad2 != 0 {
+        // Attributes (protection information): not advertised, none is known.
+        return Err(Errno::EINVAL);
+    }
+    req.scratch = [0; 2];
+    if req.sqe.op_flags & RwFlags::NOWAIT.0 != 0 {
+        req.set(flag::NOWAIT);
+    }
+    Ok(())
+}
+
+/// The classes and levels of `ioprio_set(2)`; the real-time class needs a capability, which the
+/// kernel checks again where the priority is used.
+fn check_priority(ioprio: u16) -> Result<()> {
+    let (class, level) = (ioprio >> 13, ioprio & 0x7);
+    match class {
+        0 if ioprio & 0x1fff != 0 => Err(Errno::EINVAL),
+        0..=3 if level < 8 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Copies the iovec array behind `addr` and checks it as `import_iovec` does.
+pub fn copy_vector(mut req: Req) -> Result<()> {
+    let count = req.sqe.len;
+    if count > MAX_SEGMENTS {
+        return Err(Errno::EINVAL);
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    let len = count as usize * size_of::<Iovec>();
+    let start = req.copied.reserve(len)?.cast::<Iovec>();
+    // SAFETY: the memory was just allocated with room for `count` entries; any bytes are iovecs.
+    let vector = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count as usize) };
+    user::read_slice(vector, User::new(req.sqe.addr))?;
+    let mut total = 0usize;
+    for entry in vector {
+        if (entry.iov_len as isize) < 0 {
+            return Err(Errno::EINVAL);
+        }
+        check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
+        let room = MAX_RW_COUNT - total;
+        entry.iov_len = (entry.iov_len as usize).min(room) as _;
+        total += entry.iov_len as usize;
+    }
+    Ok(())
+}
+
+/// The memory of a request, less what is done: a single segment, or the copied vector.
+struct Segments {
+    one: Iovec,
+    many: Option<*const Iovec>,
+    count: usize,
+    total: usize,
+}
+
+impl Segments {
+    fn of(req: Req) -> Segments {
+        let empty = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+        match req.sqe.opcode {
+            op::READV | op::WRITEV => match req.copied.start() {
+                None => Segments { one: empty, many: None, count: 0, total: 0 },
+                Some(start) => {
+                    let count = req.sqe.len as usize;
+                    let start = start.cast::<Iovec>();
+                    // SAFETY: `copy_vector` filled that many entries.
+                    let all = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count) };
+                    let done = skip(all, &mut 0);
+                    let total = all[done..].iter().map(|e| e.iov_len as usize).sum();
+                    let many = Some(all[done..].as_ptr());
+                    Segments { one: empty, many, count: count - done, total }
+                }
+            },
+            _ => {
+                let done = req.done as usize;
+                let total = (req.sqe.len as usize).min(MAX_RW_COUNT) - done;
+                let base = req.sqe.addr.wrapping_add(done as u64) as usize as *mut _;
+                let one = Iovec { iov_base: base, iov_len: total as _ };
+                Segments { one, many: None, count: 1, total }
+            }
+        }
+    }
+
+    fn vector(&self) -> Vector {
+        match self.many {
+            Some(many) => Vector { address: User::of(many), count: self.count },
+            None => Vector { address: User::of(&raw const self.one), count: self.count },
+        }
+    }
+}
+
+/// How many leading entries are used up after `done` bytes; the first of the rest is shortened.
+fn skip(vector: &mut [Iovec], done: &mut usize) -> usize {
+    let mut used = 0;
+    for entry in vector {
+        let len = entry.iov_len as usize;
+        if len > *done {
+            entry.iov_len = (len - *done) as _;
+            entry.iov_base = entry.iov_base.wrapping_byte_add(*done);
+            *done = 0;
+            break;
+        }
+        *done -= len;
+        entry.iov_len = 0 as _;
+        used += 1;
+    }
+    used
+}
+
+/// Takes `n` more bytes as done.
+fn advance(mut req: Req, n: usize) {
+    req.done += n as u32;
+    if let (op::READV | op::WRITEV, Some(start)) = (req.sqe.opcode, req.copied.start()) {
+        let start = start.cast::<Iovec>().as_ptr();
+        // SAFETY: `copy_vector` filled that many entries.
+        let all = unsafe { core::slice::from_raw_parts_mut(start, req.sqe.len as usize) };
+        skip(all, &mut { n });
+    }
+}
+
+/// Where the next attempt starts.
+fn offset(req: Req) -> Offset {
+    match req.sqe.off as i64 {
+        -1 => Offset::CURRENT,
+        at => Offset(at.wrapping_add(i64::from(req.done))),
+    }
+}
+
+pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    if matches!(req.sqe.opcode, op::READ_FIXED | op::WRITE_FIXED)
+        && let Err(e) = ring.buffers.check(req.sqe.buf_index, req.sqe.addr, req.sqe.len)
+    {
+        return Issued::Done(e.to_res());
+    }
+    let direction = Direction::of(req);
+    let hint = ring.hints.look(req.file.fd);
+    if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
+        return direct(ring, req, direction);
+    }
+    if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
+        return Issued::Work;
+    }
+    loop {
+        let flags = RwFlags(req.sqe.op_flags);
+        let segments = Segments::of(req);
+        let at = offset(req);
+        let mut stream = false;
+        let mut answer = if hint & hint::WAITS != 0 && at != Offset::CURRENT {
+            Err(Errno::EOPNOTSUPP)
+        } else {
+            direction.transfer(req.file.fd, segments.vector(), at, flags.and(RwFlags::NOWAIT))
+        };
+        if answer == Err(Errno::ESPIPE) {
+            // A stream takes no offset; io_uring ignores the one given.
+            stream = true;
+            let flags = flags.and(RwFlags::NOWAIT);
+            answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
+        }
+        match answer {
+            Ok(n) => {
+                let whole = n == segments.total || n == 0;
+                if whole || stream || (at == Offset::CURRENT && !is_regular(req.file.fd)) {
+                    return done(ring, req, n);
+                }
+                // Part of a file was at hand. What follows is either its end or a wait.
+                advance(req, n);
+            }
+            Err(Errno::EAGAIN) if req.has(flag::NOWAIT) => return failed(ring, req, Errno::EAGAIN),
+            Err(Errno::EAGAIN) if stream || at == Offset::CURRENT => {
+                return would_block(ring, req, direction);
+            }
+            Err(Errno::EAGAIN) => return Issued::Work,
+            Err(Errno::EOPNOTSUPP) if req.has(flag::NOWAIT) => {
+                return failed(ring, req, Errno::EOPNOTSUPP);
+            }
+            Err(Errno::EOPNOTSUPP) => {
+                if stream || at == Offset::CURRENT {
+                    return without_nowait(ring, req, direction);
+                }
+                ring.hints.mark(req.file.fd, hint::WAITS);
+                return at_once(ring, req, direction);
+            }
+            Err(e) => {
+                req.clear(flag::UNPOLLABLE);
+                return failed(ring, req, e);
+            }
+        }
+    }
+}
+
+/// A stream with nothing to give now.
+fn would_block(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+    match call::file_flags(req.file.fd) {
+        Ok(flags) if flags & g::O_NONBLOCK != 0 => failed(ring, req, Errno::EAGAIN),
+        _ if req.has(flag::UNPOLLABLE) => Issued::Work,
+        _ => Issued::Wait(direction.readiness()),
+    }
+}
+
+/// A stream whose driver knows no `RWF_NOWAIT`: readiness says when a worker will not wait long.
+fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+    let nonblocking = call::file_flags(req.file.fd).is_ok_and(|f| f & g::O_NONBLOCK != 0);
+    let segments = Segments::of(req);
+    if nonblocking || is_regular(req.file.fd) {
+        let flags = RwFlags(req.sqe.op_flags);
+        return match direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags) {
+            Ok(n) => done(ring, req, n),
+            Err(e) => failed(ring, req, e),
+        };
+    }
+    match call::poll_now(req.file.fd, direction.readiness() as u16) {
+        Ok(0) if !req.has(flag::UNPOLLABLE) => Issued::Wait(direction.readiness()),
+        _ => Issued::Work,
+    }
+}
+
+/// A call that takes longer than this was worth a worker: about a millisecond of the slowest
+/// counter in use, less on faster ones.
+const LONG: u64 = 2_000_000;
+
+/// A file that cannot be asked not to wait (tmpfs, buffered writes on ext4). It mostly does not:
+/// a plain call costs less than handing it over. One that took long sends the next to a worker.
+fn at_once(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+    if ring.hints.look(req.file.fd) & hint::SLOW != 0 {
+        return Issued::Work;
+    }
+    let before = arch::cycles();
+    let segments = Segments::of(req);
+    let flags = RwFlags(req.sqe.op_flags);
+    let answer = direction.transfer(req.file.fd, segments.vector(), offset(req), flags);
+    if arch::cycles().wrapping_sub(before) > LONG {
+        ring.hints.mark(req.file.fd, hint::SLOW);
+    }
+    match answer {
+        Ok(n) => done(ring, req, n),
+        Err(e) => failed(ring, req, e),
+    }
+}
+
+/// `O_DIRECT`: through kernel AIO.
+fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+    let vectored = matches!(req.sqe.opcode, op::READV | op::WRITEV);
+    let opcode = match (direction, vectored) {
+        (Direction::Read, false) => aio::IOCB_CMD_PREAD,
+        (Direction::Write, false) => aio::IOCB_CMD_PWRITE,
+        (Direction::Read, true) => aio::IOCB_CMD_PREADV,
+        (Direction::Write, true) => aio::IOCB_CMD_PWRITEV,
+    };
+    let segments = Segments::of(req);
+    let (buf, nbytes) = match (vectored, segments.many) {
+        (true, Some(many)) => (many as usize as u64, segments.count as u64),
+        (true, None) => return Issued::Done(0),
+        (false, _) => (segments.one.iov_base as usize as u64, segments.total as u64),
+    };
+    ring.aio_queue(
+        req,
+        Iocb {
+            rw_flags: req.sqe.op_flags,
+            opcode,
+            fildes: req.file.fd.raw() as u32,
+            buf,
+            nbytes,
+            offset: offset(req).0,
+            ..Iocb::default()
+        },
+    )
+}
+
+/// On a worker: the call as it is, for as long as it takes.
+pub fn work(req: Req) -> i32 {
+    let direction = Direction::of(req);
+    let segments = Segments::of(req);
+    let flags = RwFlags(req.sqe.op_flags);
+    let mut answer = direction.transfer(req.file.fd, segments.vector(), offset(req), flags);
+    if answer == Err(Errno::ESPIPE) {
+        answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
+    }
+    res(answer)
+}
+
+/// After the worker or kernel AIO: a file's short transfer goes on until it is whole or at the
+/// end.
+pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let n = req.res;
+    if n < 0 {
+        return match Errno::from_raw(-n) {
+            Some(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => {
+                would_block(ring, req, Direction::of(req))
+            }
+            Some(e) => failed(ring, req, e),
+            None => Issued::Done(n),
+        };
+    }
+    let segments = Segments::of(req);
+    if n == 0 || n as usize >= segments.total || !is_regular(req.file.fd) {
+        return done(ring, req, n as usize);
+    }
+    advance(req, n as usize);
+    Issued::Work
+}
+
+/// The last `n` bytes are in: the request succeeds, or is short and fails its link.
+fn done(ring: &mut Locked<'_>, mut req: Req, n: usize) -> Issued {
+    let wanted = wanted(req);
+    req.res = (req.done as usize + n) as i32;
+    req.cflags = 0;
+    if req.res as usize != wanted {
+        ring.fail(req);
+    }
+    Issued::Set
+}
+
+/// The bytes asked for in all.
+fn wanted(req: Req) -> usize {
+    let left = Segments::of(req).total;
+    req.done as usize + left
+}
+
+/// An error; what earlier attempts did is what counts if there is any.
+fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
+    ring.fail(req);
+    req.res = if req.done != 0 { req.done as i32 } else { e.to_res() };
+    req.cflags = 0;
+    Issued::Set
+}
+
+fn is_regular(fd: Fd) -> bool {
+    call::is_file_or_disk(fd)
+}
+
+/// What is known of a descriptor's file: a hint, never trusted where an error would do harm.
+pub mod hint {
+    /// Opened with `O_DIRECT`.
+    pub const DIRECT: u8 = 1;
+    /// A regular file or a disk.
+    pub const REGULAR: u8 = 2;
+    /// Cannot be asked not to wait.
+    pub const WAITS: u8 = 4;
+    /// Was seen to take long.
+    pub const SLOW: u8 = 8;
+}
+
+/// A small cache of hints by descriptor number. A number may have been closed and opened again as
+/// something else; a wrong hint makes one call slower or go another way, never wrong.
+#[derive(Debug)]
+pub struct Hints([Entry; HINTS]);
+
+const HINTS: usize = 16;
+/// Uses before a hint is asked for again.
+const TRUSTED: u8 = 128;
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    fd: i32,
+    hint: u8,
+    uses: u8,
+}
+
+impl Hints {
+    pub const fn new() -> Hints {
+        Hints([Entry { fd: -1, hint: 0, uses: 0 }; HINTS])
+    }
+
+    fn entry(&mut self, fd: Fd) -> &mut Entry {
+        &mut self.0[fd.raw() as usize % HINTS]
+    }
+
+    fn look(&mut self, fd: Fd) -> u8 {
+        let entry = self.entry(fd);
+        if entry.fd == fd.raw() && entry.uses != 0 {
+            entry.uses -= 1;
+            return entry.hint;
+        }
+        let mut hint = 0;
+        if call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0) {
+            hint |= hint::DIRECT;
+        }
+        if is_regular(fd) {
+            hint |= hint::REGULAR;
+        } else {
+            // Pipes have an O_DIRECT too: packets, which AIO knows nothing of.
+            hint = 0;
+        }
+        *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED };
+        hint
+    }
+
+    fn mark(&mut self, fd: Fd, hint: u8) {
+        let entry = self.entry(fd);
+        if entry.fd == fd.raw() {
+            entry.hint |= hint;
+        }
+    }
+}

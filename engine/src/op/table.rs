@@ -1,0 +1,149 @@
+//! The operations, a row each. What the road needs to know of one is here, and nowhere else.
+
+use sysring_sys::Result;
+use sysring_sys::abi::io_uring::op;
+
+use super::{cancel, epoll, fs, msg_ring, net, nop, open, poll, rsrc, rw, sync, timeout};
+use crate::issue::Issued;
+use crate::request::Req;
+use crate::ring::Locked;
+
+/// Properties of an operation.
+pub mod row_flag {
+    /// Works on the file in `fd`.
+    pub const NEEDS_FILE: u8 = 1 << 0;
+    /// `ioprio` may be set.
+    pub const IOPRIO: u8 = 1 << 1;
+    /// May take its buffer from a group.
+    pub const BUFFER_SELECT: u8 = 1 << 2;
+    /// Waits by readiness: `IOSQE_ASYNC` does not send it to a worker.
+    pub const POLLS: u8 = 1 << 3;
+}
+
+/// What the road knows of an operation.
+#[derive(Debug)]
+pub struct Row {
+    /// As the field calls it.
+    pub name: &'static str,
+    /// The kernel that had it first.
+    pub since: &'static str,
+    pub flags: u8,
+    /// Validates, and copies what must not be read twice. Under the ring's lock.
+    pub prepare: fn(&mut Locked<'_>, Req) -> Result<()>,
+    /// An attempt that does not block. Under the ring's lock.
+    pub issue: fn(&mut Locked<'_>, Req) -> Issued,
+    /// Copies what the submitter may reuse, before the request leaves the submission.
+    pub stabilise: Option<fn(Req) -> Result<()>>,
+    /// On a worker, where it may block: system calls and the request's own memory, no ring.
+    pub work: Option<fn(Req) -> i32>,
+    /// Back under the lock, with the worker's or the kernel's result in `res`.
+    pub finish: Option<fn(&mut Locked<'_>, Req) -> Issued>,
+    /// Where it is less than the kernel's, and why.
+    pub note: &'static str,
+}
+
+impl Row {
+    #[inline(always)]
+    #[must_use]
+    pub fn has(&self, flags: u8) -> bool {
+        self.flags & flags != 0
+    }
+}
+
+use row_flag::{IOPRIO, NEEDS_FILE, POLLS};
+
+const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLS;
+const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO | POLLS;
+
+macro_rules! rows {
+    ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
+        $(, stabilise $stabilise:path)? $(, work $work:path)? $(, finish $finish:path)?
+        $(, note $note:literal)?;)*) => {{
+        let mut rows = [const { None }; op::COUNT];
+        $(
+            #[allow(unused_mut, unused_assignments)]
+            {
+                let mut row = Row {
+                    name: stringify!($code),
+                    since: $since,
+                    flags: $flags,
+                    prepare: $prepare,
+                    issue: $issue,
+                    stabilise: None,
+                    work: None,
+                    finish: None,
+                    note: "",
+                };
+                $(row.stabilise = Some($stabilise);)?
+                $(row.work = Some($work);)?
+                $(row.finish = Some($finish);)?
+                $(row.note = $note;)?
+                rows[op::$code as usize] = Some(row);
+            }
+        )*
+        rows
+    }};
+}
+
+/// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
+pub static ROWS: [Option<Row>; op::COUNT] = rows! {
+    NOP since "5.1" flags IOPRIO, nop::prepare, nop::issue;
+    READV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
+    WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
+    FSYNC since "5.1" flags NEEDS_FILE, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
+        note "a range syncs the whole file: no system call syncs part of one with its metadata";
+    READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
+    WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
+    POLL_ADD since "5.1" flags NEEDS_FILE | POLLS, poll::prepare_add, poll::issue_add;
+    POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
+    SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE, sync::prepare_sync_file_range, sync::issue_on_worker,
+        work sync::work_sync_file_range;
+    SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
+    RECVMSG since "5.3" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    TIMEOUT since "5.4" flags 0, timeout::prepare, timeout::issue;
+    TIMEOUT_REMOVE since "5.5" flags 0, timeout::prepare_remove, timeout::issue_remove;
+    ACCEPT since "5.5" flags SOCKET_IO, net::prepare_accept, net::issue_accept;
+    ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
+    LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
+    CONNECT since "5.5" flags NEEDS_FILE | POLLS, net::prepare_connect, net::issue_connect;
+    FALLOCATE since "5.6" flags NEEDS_FILE, sync::prepare_fallocate, sync::issue_on_worker,
+        work sync::work_fallocate;
+    OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
+    CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
+    FILES_UPDATE since "5.6" flags 0, rsrc::prepare, rsrc::issue;
+    STATX since "5.6" flags 0, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
+    READ since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
+    WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
+    FADVISE since "5.6" flags NEEDS_FILE, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
+    MADVISE since "5.6" flags 0, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
+    SEND since "5.6" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
+    RECV since "5.6" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
+    EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
+    SHUTDOWN since "5.11" flags NEEDS_FILE, net::prepare_shutdown, net::issue_shutdown;
+    RENAMEAT since "5.11" flags 0, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
+    UNLINKAT since "5.11" flags 0, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
+    MKDIRAT since "5.15" flags 0, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
+    MSG_RING since "5.18" flags NEEDS_FILE, msg_ring::prepare, msg_ring::issue,
+        note "to rings of the same process";
+    SOCKET since "5.19" flags 0, net::prepare_socket, net::issue_socket;
+    FTRUNCATE since "6.9" flags NEEDS_FILE, sync::prepare_ftruncate, sync::issue_on_worker,
+        work sync::work_ftruncate;
+};
+
+/// The row of a code an application gave.
+#[inline(always)]
+#[must_use]
+pub fn row(code: u8) -> Option<&'static Row> {
+    ROWS.get(usize::from(code))?.as_ref()
+}
+
+/// The row of a request that was accepted, which therefore has one.
+#[inline(always)]
+#[must_use]
+pub fn must(code: u8) -> &'static Row {
+    match row(code) {
+        Some(row) => row,
+        None => unreachable!(),
+    }
+}

@@ -1,0 +1,149 @@
+//! TIMEOUT, TIMEOUT_REMOVE and LINK_TIMEOUT.
+
+use sysring_sys::abi::io_uring::{LINK_TIMEOUT_UPDATE, op, timeout};
+use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
+use sysring_sys::{Errno, Result, User, call};
+
+use super::must_be_zero;
+use crate::cancel::Match;
+use crate::issue::Issued;
+use crate::request::{Req, Stage, flag};
+use crate::ring::Locked;
+use crate::user;
+
+const CLOCKS: u32 = timeout::BOOTTIME | timeout::REALTIME;
+
+/// `scratch` of a timeout: the time it was given in nanoseconds, and the CQEs it waits for.
+const TIME: usize = 0;
+const COUNT: usize = 1;
+
+pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, file_index);
+    let linked = req.sqe.opcode == op::LINK_TIMEOUT;
+    let count = req.sqe.off as u32;
+    if req.sqe.len != 1 || linked && count != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let flags = req.sqe.op_flags;
+    let known = timeout::ABS
+        | CLOCKS
+        | timeout::ETIME_SUCCESS
+        | timeout::MULTISHOT
+        | timeout::IMMEDIATE_ARG;
+    if flags & !known != 0 || flags & CLOCKS == CLOCKS {
+        return Err(Errno::EINVAL);
+    }
+    if flags & timeout::MULTISHOT != 0 && flags & timeout::ABS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    req.scratch[TIME] = read_time(req.sqe.addr, flags)? as u64;
+    req.scratch[COUNT] = u64::from(count);
+    req.partner = None;
+    Ok(())
+}
+
+/// The time of an SQE: behind a pointer, or (`IMMEDIATE_ARG`) the number itself, in nanoseconds.
+fn read_time(arg: u64, flags: u32) -> Result<i64> {
+    if flags & timeout::IMMEDIATE_ARG != 0 {
+        return i64::try_from(arg).map_err(|_| Errno::EINVAL);
+    }
+    let time = user::read(User::<Timespec>::new(arg))?;
+    if time.tv_sec < 0 || time.tv_nsec < 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(nanoseconds(&time))
+}
+
+/// Saturating: a time too far away to be counted is never.
+pub fn nanoseconds(time: &Timespec) -> i64 {
+    time.tv_sec.saturating_mul(NSEC_PER_SEC).saturating_add(time.tv_nsec)
+}
+
+/// The monotonic time at which a request's time is up.
+fn deadline(time: i64, flags: u32) -> i64 {
+    let now = call::now(call::CLOCK_MONOTONIC);
+    if flags & timeout::ABS == 0 {
+        return now.saturating_add(time);
+    }
+    match flags & CLOCKS {
+        0 => time,
+        timeout::REALTIME => {
+            now.saturating_add(time.saturating_sub(call::now(call::CLOCK_REALTIME)))
+        }
+        _ => now.saturating_add(time.saturating_sub(call::now(call::CLOCK_BOOTTIME))),
+    }
+}
+
+pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    req.deadline = deadline(req.scratch[TIME] as i64, req.sqe.op_flags);
+    if req.scratch[COUNT] != 0 {
+        ring.count_from_now(req);
+    }
+    if ring.timers.insert(req).is_err() {
+        return Issued::Done(Errno::ENOMEM.to_res());
+    }
+    ring.file(req, Stage::Timer);
+    Issued::Held
+}
+
+/// A LINK_TIMEOUT is started by the request it watches; reached as a link of its own it has
+/// nothing left to watch.
+pub fn issue_linked(_: &mut Locked<'_>, _: Req) -> Issued {
+    Issued::Done(Errno::ECANCELED.to_res())
+}
+
+impl Locked<'_> {
+    /// Starts the LINK_TIMEOUT behind a request that did not complete inline.
+    pub fn start_linked_timeout(&mut self, mut req: Req) {
+        if !req.has(flag::ARM_LTIMEOUT) {
+            return;
+        }
+        req.clear(flag::ARM_LTIMEOUT);
+        let Some(mut timer) = req.link.filter(|next| next.sqe.opcode == op::LINK_TIMEOUT) else {
+            return;
+        };
+        req.set(flag::LINK_TIMEOUT);
+        req.partner = Some(timer);
+        timer.partner = Some(req);
+        timer.deadline = deadline(timer.scratch[TIME] as i64, timer.sqe.op_flags);
+        if self.timers.insert(timer).is_ok() {
+            self.file(timer, Stage::Timer);
+        }
+    }
+}
+
+pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, len, file_index);
+    super::plain_file_only(req).map_err(|_| Errno::EINVAL)?;
+    let flags = req.sqe.op_flags;
+    if flags & timeout::UPDATE != 0 {
+        if flags & CLOCKS == CLOCKS {
+            return Err(Errno::EINVAL);
+        }
+        let known =
+            timeout::UPDATE | LINK_TIMEOUT_UPDATE | timeout::ABS | CLOCKS | timeout::IMMEDIATE_ARG;
+        if flags & !known != 0 {
+            return Err(Errno::EINVAL);
+        }
+        req.scratch[TIME] = read_time(req.sqe.off, flags)? as u64;
+    } else if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let flags = req.sqe.op_flags;
+    let linked = flags & LINK_TIMEOUT_UPDATE != 0;
+    let Some(mut timer) = ring.find_timer(Match::user_data(req.sqe.addr), linked) else {
+        return Issued::Done(Errno::ENOENT.to_res());
+    };
+    if flags & timeout::UPDATE == 0 {
+        ring.complete(timer, Errno::ECANCELED.to_res(), 0);
+        return Issued::Done(0);
+    }
+    ring.timers.remove(timer);
+    timer.scratch[TIME] = req.scratch[TIME];
+    timer.deadline = deadline(req.scratch[TIME] as i64, flags);
+    Issued::of(ring.timers.insert(timer))
+}

@@ -1,0 +1,78 @@
+//! Copies of path names, as `getname` makes them when a request is prepared.
+
+use sysring_sys::{Errno, Result, User};
+
+use crate::request::Req;
+use crate::user;
+
+/// The longest path, with its NUL (`PATH_MAX`).
+const PATH_MAX: usize = 4096;
+
+/// Copies one path.
+///
+/// # Errors
+/// `EFAULT`, `ENAMETOOLONG`, `ENOENT` for an empty one, as the kernel's.
+pub fn copy(req: Req, from: User<u8>) -> Result<()> {
+    copy_all(req, [Some((from, false)), None])
+}
+
+/// Copies one path that may be empty or null where `AT_EMPTY_PATH` is among the flags.
+pub fn copy_or_empty(req: Req, from: User<u8>, flags: u32) -> Result<()> {
+    let empty_ok = flags & sysring_sys::raw::general::AT_EMPTY_PATH != 0;
+    if empty_ok && from.is_null() {
+        return copy_all(req, [Some((User::of(c"".as_ptr().cast()), true)), None]);
+    }
+    copy_all(req, [Some((from, empty_ok)), None])
+}
+
+/// Copies two paths.
+pub fn copy_two(req: Req, first: User<u8>, second: User<u8>) -> Result<()> {
+    copy_all(req, [Some((first, false)), Some((second, false))])
+}
+
+/// The first path's copy.
+#[must_use]
+pub fn first(req: Req) -> User<u8> {
+    req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()))
+}
+
+/// The second path's copy.
+#[must_use]
+pub fn second(req: Req) -> User<u8> {
+    first(req).add(req.scratch[0] as usize)
+}
+
+fn copy_all(mut req: Req, paths: [Option<(User<u8>, bool)>; 2]) -> Result<()> {
+    let mut text = [0u8; 2 * PATH_MAX];
+    let mut used = 0;
+    for (from, empty_ok) in paths.into_iter().flatten() {
+        let len = read_path(&mut text[used..used + PATH_MAX], from)?;
+        if len == 0 && !empty_ok {
+            return Err(Errno::ENOENT);
+        }
+        used += len + 1;
+        if req.scratch[0] == 0 {
+            req.scratch[0] = used as u64;
+        }
+    }
+    let start = req.copied.reserve(used)?;
+    // SAFETY: the block has room for `used` bytes and does not overlap our stack.
+    unsafe { core::ptr::copy_nonoverlapping(text.as_ptr(), start.as_ptr(), used) };
+    Ok(())
+}
+
+/// Reads up to the NUL, a page's rest at a time, so that a string at the end of its mapping does
+/// not fault for what lies behind it. The length without the NUL.
+fn read_path(to: &mut [u8], from: User<u8>) -> Result<usize> {
+    let mut len = 0;
+    while len < PATH_MAX {
+        let at = from.add(len);
+        let step = (256 - (at.address() as usize % 256)).min(PATH_MAX - len);
+        user::read_slice(&mut to[len..len + step], at)?;
+        match to[len..len + step].iter().position(|&b| b == 0) {
+            Some(end) => return Ok(len + end),
+            None => len += step,
+        }
+    }
+    Err(Errno::ENAMETOOLONG)
+}

@@ -1,0 +1,208 @@
+//! Readiness: the ring's epoll instance, and the requests that wait on it.
+//!
+//! Each ring has up to two epoll instances. The one the application holds (the ring descriptor)
+//! contains only an eventfd that says whether there are completions. The other is the engine's:
+//! parked requests are registered with it, and whoever waits for the ring sleeps on it.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::abi::EpollEvent;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, call};
+
+use crate::descriptors;
+use crate::request::{Req, Stage, flag};
+use crate::ring::{Locked, Ring};
+
+/// What epoll carries for the things that are not requests.
+pub const BELL: u64 = u64::MAX;
+pub const AIO: u64 = u64::MAX - 1;
+
+/// Events taken from epoll at once.
+pub const BATCH: usize = 64;
+
+/// An event with nothing in it.
+pub const NO_EVENT: EpollEvent = EpollEvent { events: 0, data: 0 };
+
+/// The ring's descriptors for waiting.
+#[derive(Debug)]
+pub struct Readiness {
+    /// The engine's epoll instance.
+    set: Fd,
+    /// An eventfd in it: rung by other threads to wake the sleepers.
+    bell: Fd,
+    /// The eventfd in the application's epoll instance.
+    shown: Fd,
+    /// Requests registered and waiting.
+    pub parked: u32,
+}
+
+impl Readiness {
+    pub const fn new() -> Readiness {
+        Readiness { set: Fd::NONE, bell: Fd::NONE, shown: Fd::NONE, parked: 0 }
+    }
+
+    /// In a child of `fork`: the epoll instance would steal the parent's events, so the child
+    /// makes its own; the eventfd that pollers see belongs to the ring.
+    pub fn inherit(&mut self, parents: &Readiness) {
+        self.shown = parents.shown;
+        for fd in [parents.set, parents.bell] {
+            if fd.is_valid() {
+                let _ = call::close(fd);
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn shown(&self) -> Fd {
+        self.shown
+    }
+
+    pub fn show(&mut self, eventfd: Fd) {
+        self.shown = eventfd;
+    }
+
+    /// The epoll instance, if anything was ever waited for.
+    #[must_use]
+    pub fn set_if_any(&self) -> Fd {
+        self.set
+    }
+
+    #[must_use]
+    pub fn bell(&self) -> Fd {
+        self.bell
+    }
+
+    /// The epoll instance, made when first needed.
+    pub fn set(&mut self) -> Result<Fd> {
+        if self.set.is_valid() {
+            return Ok(self.set);
+        }
+        let set = descriptors::keep(call::epoll_create()?)?;
+        let bell = call::eventfd(0).and_then(descriptors::keep);
+        let added = bell.and_then(|bell| {
+            let events = g::EPOLLIN | g::EPOLLET;
+            call::epoll_ctl(set, call::EpollOp::Add, bell, events, BELL).map(|()| bell)
+        });
+        match added {
+            Ok(bell) => {
+                self.set = set;
+                self.bell = bell;
+                Ok(set)
+            }
+            Err(e) => {
+                if let Ok(bell) = bell {
+                    descriptors::let_go(bell);
+                }
+                descriptors::let_go(set);
+                Err(e)
+            }
+        }
+    }
+
+    /// Closes all of it.
+    pub fn close(&mut self) {
+        for fd in [self.set, self.bell, self.shown] {
+            if fd.is_valid() {
+                descriptors::let_go(fd);
+            }
+        }
+        *self = Readiness::new();
+    }
+}
+
+impl Ring {
+    /// The eventfd that wakes sleepers; read without the lock by who has just let go of it.
+    pub fn bell(&self) -> Fd {
+        Fd::new(self.bell.load(Relaxed))
+    }
+}
+
+/// How arming went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Armed {
+    /// The request waits; `Locked::ready` will be called for it.
+    Yes,
+    /// The file has no notion of readiness (a regular file): it is always ready.
+    AlwaysReady,
+    /// No memory or no watch left: somebody must block for it.
+    Refused,
+}
+
+impl Locked<'_> {
+    /// The ring's epoll instance.
+    pub fn set(&mut self) -> Result<Fd> {
+        let set = self.readiness.set()?;
+        self.ring.bell.store(self.readiness.bell().raw(), Relaxed);
+        Ok(set)
+    }
+
+    /// Registers the request for `events` (`EPOLL*`), which include how often: `EPOLLONESHOT` or
+    /// `EPOLLET`. It holds on to its open file from here on.
+    pub fn arm(&mut self, mut req: Req, events: u32) -> Armed {
+        let Ok(set) = self.set() else { return Armed::Refused };
+        self.hold_file(req);
+        let fd = req.file.fd;
+        let op = if req.has(flag::ARMED) { call::EpollOp::Mod } else { call::EpollOp::Add };
+        match call::epoll_ctl(set, op, fd, events, req.ticket()) {
+            Ok(()) => {
+                if !req.has(flag::ARMED) {
+                    req.set(flag::ARMED);
+                    self.readiness.parked += 1;
+                }
+                req.events = events;
+                self.file(req, Stage::Parked);
+                Armed::Yes
+            }
+            Err(Errno::EPERM) => Armed::AlwaysReady,
+            // The descriptor could not be duplicated and is registered for another request.
+            Err(_) => Armed::Refused,
+        }
+    }
+
+    /// Takes the request off the epoll instance.
+    pub fn disarm(&mut self, mut req: Req) {
+        if req.has(flag::ARMED) {
+            req.clear(flag::ARMED);
+            self.readiness.parked -= 1;
+            // The open file outlives our duplicate of its descriptor, and so would the watch.
+            let set = self.readiness.set_if_any();
+            let _ = call::epoll_ctl(set, call::EpollOp::Del, req.file.fd, 0, 0);
+        }
+    }
+
+    /// Takes what is ready off the epoll instance without waiting.
+    pub fn reap(&mut self) {
+        let set = self.readiness.set_if_any();
+        if !set.is_valid() || self.readiness.parked == 0 {
+            return;
+        }
+        loop {
+            let mut events = [NO_EVENT; BATCH];
+            let Ok(n) = call::epoll_take(set, &mut events) else { return };
+            self.handle(&events[..n]);
+            if n < BATCH {
+                return;
+            }
+        }
+    }
+
+    /// Acts on what epoll reported.
+    pub fn handle(&mut self, events: &[EpollEvent]) {
+        for event in events {
+            match { event.data } {
+                BELL => {}
+                AIO => self.aio_reap(),
+                ticket => {
+                    if let Some(mut req) = self.slab.find(ticket)
+                        && req.stage == Stage::Parked
+                    {
+                        req.revents = event.events;
+                        self.ready(req);
+                    }
+                }
+            }
+        }
+        self.run_tasks();
+    }
+}

@@ -1,0 +1,79 @@
+//! This process, and whether it still is the one it was: `fork` makes another of it.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32};
+
+use sysring_sys::{Result, call, raw::general as g};
+
+use crate::memory::PAGE;
+use crate::{descriptors, driver, memory, register, wq};
+
+/// A word that the kernel zeroes in a child of `fork` (`MADV_WIPEONFORK`, Linux 4.14): one load
+/// tells a child from its parent.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
+static PID: AtomicI32 = AtomicI32::new(0);
+
+/// This process's id, without a system call.
+#[must_use]
+pub fn id() -> i32 {
+    match PID.load(Relaxed) {
+        0 => call::getpid(),
+        pid => pid,
+    }
+}
+
+/// To be called first by everything that enters the engine: makes the engine's private state
+/// that of this process.
+///
+/// # Errors
+/// `ENOMEM`.
+#[inline]
+pub fn enter() -> Result<()> {
+    let mark = MARK.load(Acquire);
+    // SAFETY: once set, the page stays mapped.
+    if !mark.is_null() && unsafe { (*mark).load(Relaxed) } == MARKED {
+        return Ok(());
+    }
+    enter_anew(mark)
+}
+
+const MARKED: u32 = 1;
+const UNRELIABLE: u32 = 2;
+
+#[cold]
+fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
+    if mark.is_null() {
+        return first_time();
+    }
+    // SAFETY: once set, the page stays mapped.
+    let word = unsafe { &*mark };
+    let pid = call::getpid();
+    if word.load(Relaxed) == UNRELIABLE && pid == PID.load(Relaxed) {
+        return Ok(());
+    }
+    PID.store(pid, Relaxed);
+    memory::after_fork();
+    wq::after_fork();
+    driver::after_fork();
+    descriptors::after_fork();
+    register::ring_fds::after_fork();
+    if word.load(Relaxed) != UNRELIABLE {
+        word.store(MARKED, Release);
+    }
+    Ok(())
+}
+
+fn first_time() -> Result<()> {
+    let page = call::map_anonymous(PAGE, false)?;
+    // SAFETY: the page is ours; wiping it in children loses nothing.
+    let honest = unsafe { call::madvise(page as usize, PAGE, g::MADV_WIPEONFORK) }.is_ok();
+    let word = page.cast::<AtomicU32>();
+    PID.store(call::getpid(), Relaxed);
+    // Without the advice every entry asks for the process id instead.
+    // SAFETY: the page was just mapped, and is aligned.
+    unsafe { (*word).store(if honest { MARKED } else { UNRELIABLE }, Relaxed) };
+    // Release pairs with the Acquire in `enter`: who sees the page sees its word. A second thread
+    // that got here at the same time leaves its page behind.
+    let _ = MARK.compare_exchange(core::ptr::null_mut(), word, Release, Relaxed);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Registered rings: small numbers in place of descriptors.
+//!
+//! The kernel keeps a table for each task; here it is the process's, and indexes that the engine
+//! chooses differ between threads.
+
+use core::ptr;
+use core::sync::atomic::AtomicPtr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use sysring_sys::abi::io_uring::RsrcUpdate;
+use sysring_sys::{Errno, Fd, Result, User};
+
+use crate::descriptors::{self, Held};
+use crate::enter::{RingSlot, held_from};
+use crate::ring::Ring;
+use crate::user;
+
+/// The kernel has 16 a task.
+const SLOTS: usize = 1024;
+const A_TASKS: u32 = 16;
+
+static RINGS: [RingSlot; SLOTS] = [const { AtomicPtr::new(ptr::null_mut()) }; SLOTS];
+
+/// The ring with this index.
+///
+/// # Errors
+/// `EINVAL`: no such index. `EBADF`: nothing there.
+pub fn get(index: u32) -> Result<Held> {
+    let slot = RINGS.get(index as usize).ok_or(Errno::EINVAL)?;
+    held_from(slot).ok_or(Errno::EBADF)
+}
+
+/// `REGISTER_RING_FDS`; how many were registered.
+pub fn register(arg: User<RsrcUpdate>, count: u32) -> Result<usize> {
+    if count == 0 || count > A_TASKS {
+        return Err(Errno::EINVAL);
+    }
+    for i in 0..count {
+        if let Err(e) = register_one(arg.add(i as usize)) {
+            return if i == 0 { Err(e) } else { Ok(i as usize) };
+        }
+    }
+    Ok(count as usize)
+}
+
+fn register_one(at: User<RsrcUpdate>) -> Result<()> {
+    let mut given = user::read(at)?;
+    if given.resv != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let fd = Fd::new(given.data as u32 as i32);
+    let Some(held) = descriptors::get(fd) else {
+        let open = sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0);
+        return open.and(Err(Errno::EOPNOTSUPP));
+    };
+    let ring = ptr::from_ref(held.ring()).cast_mut();
+    let index = if given.offset == u32::MAX {
+        (0..SLOTS).find(|&i| claim(&RINGS[i], ring)).ok_or(Errno::EBUSY)?
+    } else {
+        let slot = RINGS.get(given.offset as usize).filter(|_| given.offset < A_TASKS);
+        if !claim(slot.ok_or(Errno::EINVAL)?, ring) {
+            return Err(Errno::EBUSY);
+        }
+        given.offset as usize
+    };
+    // The table holds on to the ring from here on.
+    core::mem::forget(held);
+    given.offset = index as u32;
+    user::write(at, &given).inspect_err(|_| empty(&RINGS[index]))
+}
+
+fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
+    slot.compare_exchange(ptr::null_mut(), ring, AcqRel, Relaxed).is_ok()
+}
+
+fn empty(slot: &RingSlot) {
+    let ring = slot.swap(ptr::null_mut(), AcqRel);
+    if !ring.is_null() {
+        // SAFETY: rings are never unmapped; the slot's hold is ours to let go of.
+        descriptors::put(unsafe { &*ring });
+    }
+}
+
+/// `UNREGISTER_RING_FDS`; how many entries were looked at.
+pub fn unregister(arg: User<RsrcUpdate>, count: u32) -> Result<usize> {
+    if count == 0 || count > A_TASKS {
+        return Err(Errno::EINVAL);
+    }
+    for i in 0..count {
+        let given = user::read(arg.add(i as usize))?;
+        if given.resv != 0 || given.data != 0 || given.offset as usize >= SLOTS {
+            return Err(Errno::EINVAL);
+        }
+        empty(&RINGS[given.offset as usize]);
+    }
+    Ok(count as usize)
+}
+
+/// In a child of `fork`: the kernel's table is a task's, and the child's is empty.
+pub fn after_fork() {
+    for slot in &RINGS {
+        if !slot.load(Acquire).is_null() {
+            slot.store(ptr::null_mut(), Relaxed);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Registered buffers: ranges of the application's memory, checked once.
+//!
+//! The kernel pins them; here they are only remembered. Access follows the address, so memory
+//! that is unmapped afterwards yields `EFAULT` where the kernel would still reach its pages.
+
+use core::ptr;
+
+use sysring_sys::abi::Iovec;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, User, call};
+
+use crate::memory::{self, PAGE};
+use crate::op::check_range;
+use crate::ring::Locked;
+use crate::user;
+
+/// The most buffers a ring may register, and the largest of them.
+const MAX_BUFFERS: u32 = 1 << 14;
+const MAX_LEN: usize = 1 << 30;
+
+/// One buffer; `len` 0 is an empty slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Buffer {
+    pub address: u64,
+    pub len: usize,
+    pub tag: u64,
+}
+
+const EMPTY: Buffer = Buffer { address: 0, len: 0, tag: 0 };
+
+/// The table.
+#[derive(Debug)]
+pub struct BufferTable {
+    slots: *mut Buffer,
+    len: u32,
+}
+
+impl BufferTable {
+    pub const fn new() -> BufferTable {
+        BufferTable { slots: ptr::null_mut(), len: 0 }
+    }
+
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.len != 0
+    }
+
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    fn slots(&mut self) -> &mut [Buffer] {
+        if self.slots.is_null() {
+            return &mut [];
+        }
+        // SAFETY: allocated for `len` entries, all filled.
+        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+    }
+
+    /// An empty table.
+    ///
+    /// # Errors
+    /// `EBUSY`, `EINVAL`, `ENOMEM`.
+    pub fn create(&mut self, len: u32) -> Result<()> {
+        if self.is_registered() {
+            return Err(Errno::EBUSY);
+        }
+        if len == 0 || len > MAX_BUFFERS {
+            return Err(Errno::EINVAL);
+        }
+        self.slots = memory::allocate(len as usize * size_of::<Buffer>())?.cast().as_ptr();
+        for i in 0..len as usize {
+            // SAFETY: inside the block just allocated.
+            unsafe { self.slots.add(i).write(EMPTY) };
+        }
+        self.len = len;
+        Ok(())
+    }
+
+    /// A buffer by its index.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    #[inline]
+    pub fn get(&self, index: u16) -> Result<Buffer> {
+        if u32::from(index) >= self.len {
+            return Err(Errno::EFAULT);
+        }
+        // SAFETY: below `len`.
+        let buffer = unsafe { *self.slots.add(usize::from(index)) };
+        if buffer.len == 0 { Err(Errno::EFAULT) } else { Ok(buffer) }
+    }
+
+    /// Whether a range lies in a buffer.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    #[inline]
+    pub fn check(&self, index: u16, address: u64, len: u32) -> Result<()> {
+        let buffer = self.get(index)?;
+        let end = address.checked_add(u64::from(len)).ok_or(Errno::EFAULT)?;
+        if address < buffer.address || end > buffer.address + buffer.len as u64 {
+            return Err(Errno::EFAULT);
+        }
+        Ok(())
+    }
+
+    /// Forgets the table.
+    pub fn clear(&mut self) {
+        if let Some(slots) = ptr::NonNull::new(self.slots) {
+            // SAFETY: allocated by `create` for `len` entries.
+            unsafe { memory::release(slots.cast(), self.len as usize * size_of::<Buffer>()) };
+        }
+        *self = BufferTable::new();
+    }
+}
+
+/// `REGISTER_BUFFERS`: the whole table at once.
+pub fn register(
+    ring: &mut Locked<'_>,
+    buffers: User<Iovec>,
+    tags: User<u64>,
+    len: u32,
+) -> Result<usize> {
+    ring.buffers.create(len)?;
+    let filled = (0..len).try_for_each(|i| fill(ring, i, buffers, tags, i));
+    if let Err(e) = filled {
+        ring.buffers.clear();
+        return Err(e);
+    }
+    Ok(0)
+}
+
+/// `REGISTER_BUFFERS_UPDATE`: replaces slots from `offset` on; how many were done.
+pub fn update(
+    ring: &mut Locked<'_>,
+    offset: u32,
+    buffers: User<Iovec>,
+    tags: User<u64>,
+    count: u32,
+) -> Result<usize> {
+    if !ring.buffers.is_registered() {
+        return Err(Errno::ENXIO);
+    }
+    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.buffers.len() {
+        return Err(Errno::EINVAL);
+    }
+    for i in 0..count {
+        if let Err(e) = fill(ring, offset + i, buffers, tags, i) {
+            return if i == 0 { Err(e) } else { Ok(i as usize) };
+        }
+    }
+    Ok(count as usize)
+}
+
+fn fill(
+    ring: &mut Locked<'_>,
+    index: u32,
+    buffers: User<Iovec>,
+    tags: User<u64>,
+    i: u32,
+) -> Result<()> {
+    let tag = if tags.is_null() { 0 } else { user::read(tags.add(i as usize))? };
+    let buffer =
+        if buffers.is_null() { EMPTY } else { check(user::read(buffers.add(i as usize))?)? };
+    if buffer.len == 0 && tag != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let old =
+        core::mem::replace(&mut ring.buffers.slots()[index as usize], Buffer { tag, ..buffer });
+    if old.tag != 0 {
+        ring.post(old.tag, 0, 0);
+    }
+    Ok(())
+}
+
+/// What pinning would have found: a null buffer is an empty slot, anything else must be memory.
+fn check(iovec: Iovec) -> Result<Buffer> {
+    let (address, len) = (iovec.iov_base as usize as u64, iovec.iov_len as usize);
+    if address == 0 {
+        return if len == 0 { Ok(EMPTY) } else { Err(Errno::EFAULT) };
+    }
+    if len == 0 || len > MAX_LEN {
+        return Err(Errno::EFAULT);
+    }
+    check_range(User::new(address), len).map_err(|_| Errno::EOVERFLOW)?;
+    let first = address as usize & !(PAGE - 1);
+    let pages = memory::pages(address as usize + len - first);
+    // SAFETY: populates pages of the application's as an access to each would; nothing changes.
+    match unsafe { call::madvise(first, pages, g::MADV_POPULATE_WRITE) } {
+        Ok(()) => {}
+        Err(Errno::EINVAL) => touch(first, pages)?,
+        Err(Errno::ENOMEM) => return Err(Errno::EFAULT),
+        Err(_) => return Err(Errno::EFAULT),
+    }
+    Ok(Buffer { address, len, tag: 0 })
+}
+
+/// Before Linux 5.14 there is no advice that asks; a read of each page does half of it.
+fn touch(first: usize, len: usize) -> Result<()> {
+    for page in (first..first + len).step_by(PAGE) {
+        user::read::<u8>(User::new(page as u64))?;
+    }
+    Ok(())
+}
+
+/// `UNREGISTER_BUFFERS`.
+pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
+    if !ring.buffers.is_registered() {
+        return Err(Errno::ENXIO);
+    }
+    for index in 0..ring.buffers.len() as usize {
+        let tag = ring.buffers.slots()[index].tag;
+        if tag != 0 {
+            ring.post(tag, 0, 0);
+        }
+    }
+    ring.buffers.clear();
+    Ok(0)
+}

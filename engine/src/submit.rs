@@ -1,0 +1,260 @@
+//! Submission: from SQEs in shared memory to accepted requests, links and drains.
+
+use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
+use sysring_sys::{Errno, Result};
+
+use crate::op::table::{self, Row, row_flag};
+use crate::request::{Req, flag};
+use crate::ring::Locked;
+use crate::stats;
+
+/// A link under construction.
+#[derive(Default)]
+struct Link {
+    head: Option<Req>,
+    last: Option<Req>,
+}
+
+/// Flags that change nothing about how a request is taken.
+const COMMON: u8 =
+    sqe_flags::FIXED_FILE | sqe_flags::IO_LINK | sqe_flags::IO_HARDLINK | sqe_flags::ASYNC;
+
+impl Locked<'_> {
+    /// Takes up to `want` SQEs; how many were taken.
+    ///
+    /// # Errors
+    /// `EAGAIN` where not even one request could be allocated.
+    pub fn submit(&mut self, want: u32) -> Result<u32> {
+        let count = want.min(self.sq_available());
+        let mut link = Link::default();
+        let mut taken = 0;
+        while taken < count {
+            let ring = self.ring;
+            let Ok(req) = self.slab.take(ring) else { break };
+            let Some(sqe) = self.sq_take() else {
+                self.slab.put(req);
+                break;
+            };
+            taken += 1;
+            let accepted = self.accept(req, &sqe, &mut link);
+            if accepted.is_err() && !self.ring.shape.has(setup::SUBMIT_ALL) {
+                break;
+            }
+        }
+        if let Some(head) = link.head.take() {
+            self.start_link(head);
+        }
+        self.run_tasks();
+        self.sq_publish();
+        self.aio_flush();
+        stats::add(&stats::get().submitted, u64::from(taken));
+        if taken == 0 && count != 0 && self.sq_available() == count {
+            return Err(Errno::EAGAIN);
+        }
+        Ok(taken)
+    }
+
+    /// One SQE: prepared, put into its link, and started if it is the last of it. An error is
+    /// already on its way to the CQ; it only says that the batch ends here.
+    fn accept(&mut self, mut req: Req, sqe: &Sqe, link: &mut Link) -> Result<()> {
+        self.outstanding += 1;
+        req.begin(sqe);
+        if let Err(e) = self.prepare(req, link) {
+            return self.refuse(req, e, link);
+        }
+        let links_on = req.has(flag::LINK | flag::HARDLINK);
+        if let Some(mut last) = link.last {
+            last.link = Some(req);
+            link.last = Some(req);
+            if !links_on {
+                link.last = None;
+                if let Some(head) = link.head.take() {
+                    self.start_link(head);
+                }
+            }
+        } else if links_on {
+            *link = Link { head: Some(req), last: Some(req) };
+        } else {
+            self.start(req);
+        }
+        Ok(())
+    }
+
+    /// A request that failed to prepare. In a link it stays in its place and fails the link when
+    /// it is started, so that a link is never broken in the middle.
+    fn refuse(&mut self, mut req: Req, e: Errno, link: &mut Link) -> Result<()> {
+        req.res = e.to_res();
+        self.fail(req);
+        if let Some(mut head) = link.head
+            && !head.has(flag::FAIL)
+        {
+            head.res = Errno::ECANCELED.to_res();
+            self.fail(head);
+        }
+        if let Some(mut last) = link.last {
+            last.link = Some(req);
+        }
+        if req.has(flag::LINK | flag::HARDLINK) {
+            link.head = link.head.or(Some(req));
+            link.last = Some(req);
+            return Ok(());
+        }
+        link.last = None;
+        let head = link.head.take().unwrap_or(req);
+        self.start_link(head);
+        Err(e)
+    }
+
+    /// Checks what is common to all operations, then what is the operation's own.
+    fn prepare(&mut self, mut req: Req, link: &mut Link) -> Result<()> {
+        let given = req.sqe.flags;
+        // Links are kept together even when a member is refused.
+        if given & sqe_flags::IO_LINK != 0 {
+            req.set(flag::LINK);
+        }
+        if given & sqe_flags::IO_HARDLINK != 0 {
+            req.set(flag::HARDLINK);
+        }
+        let Some(row) = table::row(req.sqe.opcode) else {
+            req.sqe.opcode = op::NOP;
+            return Err(Errno::EINVAL);
+        };
+        if given & !sqe_flags::ALL != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if given & sqe_flags::FIXED_FILE != 0 {
+            req.set(flag::FIXED_FILE);
+        }
+        if given & sqe_flags::ASYNC != 0 {
+            req.set(flag::ASYNC);
+        }
+        if given & !COMMON != 0 {
+            self.prepare_uncommon(req, row, link)?;
+        }
+        if self.drain_active {
+            req.set(flag::ASYNC);
+        }
+        if self.drain_next && link.head.is_none() {
+            self.drain_next = false;
+            self.drain_active = true;
+            req.set(flag::DRAIN | flag::ASYNC);
+        }
+        if !row.has(row_flag::IOPRIO) && req.sqe.ioprio != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if req.sqe.personality != 0 {
+            // None can be registered, so none has this number.
+            return Err(Errno::EINVAL);
+        }
+        if req.sqe.opcode == op::LINK_TIMEOUT {
+            // It watches the request before it, which must be told.
+            let Some(mut watched) = link.last else { return Err(Errno::EINVAL) };
+            (row.prepare)(self, req)?;
+            if watched.sqe.opcode == op::LINK_TIMEOUT {
+                return Err(Errno::EINVAL);
+            }
+            watched.set(flag::ARM_LTIMEOUT);
+            return Ok(());
+        }
+        (row.prepare)(self, req)
+    }
+
+    fn prepare_uncommon(&mut self, mut req: Req, row: &Row, link: &mut Link) -> Result<()> {
+        let given = req.sqe.flags;
+        if given & sqe_flags::BUFFER_SELECT != 0 {
+            if !row.has(row_flag::BUFFER_SELECT) {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            req.set(flag::BUFFER_SELECT);
+        }
+        if given & sqe_flags::CQE_SKIP_SUCCESS != 0 {
+            self.drain_disabled = true;
+            req.set(flag::CQE_SKIP);
+        }
+        if given & sqe_flags::IO_DRAIN != 0 {
+            if self.drain_disabled {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            self.drain_active = true;
+            if let Some(mut head) = link.head {
+                // In the middle of a link: the link as a whole waits, and so does what comes
+                // after it.
+                head.set(flag::DRAIN | flag::ASYNC);
+                self.drain_next = true;
+            }
+            req.set(flag::DRAIN | flag::ASYNC);
+        }
+        Ok(())
+    }
+
+    /// Starts a link, or what is left of one that failed to assemble.
+    fn start_link(&mut self, mut head: Req) {
+        if head.has(flag::FAIL) {
+            // Hard links do not survive a failure to assemble.
+            if head.has(flag::HARDLINK) {
+                head.clear(flag::HARDLINK);
+                head.set(flag::LINK);
+            }
+            self.complete_as_set(head);
+            self.run_drain();
+        } else {
+            self.start(head);
+        }
+    }
+
+    /// Starts a request whose turn in its link it is: now, or behind a drain.
+    pub fn start(&mut self, req: Req) {
+        if self.drain_active && self.must_queue_for_drain(req) {
+            let mut member = Some(req);
+            while let Some(mut r) = member {
+                r.set(flag::DEFERRED);
+                self.deferred += 1;
+                member = r.link;
+            }
+            self.drain.push(req);
+            self.run_drain();
+            return;
+        }
+        self.issue(req);
+    }
+
+    fn must_queue_for_drain(&self, req: Req) -> bool {
+        req.has(flag::DRAIN) || !self.drain.is_empty()
+    }
+
+    /// Lets go what the drain queue held back, as far as it may.
+    pub fn run_drain(&mut self) {
+        while let Some(first) = self.drain.first() {
+            // A drain waits until everything accepted before it is complete: all that is
+            // outstanding and not in this queue.
+            if first.has(flag::DRAIN) && self.outstanding != self.deferred {
+                return;
+            }
+            let Some(req) = self.drain.pop() else { return };
+            let mut member = Some(req);
+            while let Some(mut r) = member {
+                r.clear(flag::DEFERRED);
+                self.deferred -= 1;
+                member = r.link;
+            }
+            self.issue(req);
+        }
+        self.drain_active = self.drain_next;
+    }
+
+    /// Runs what completions have set free: the rest of links, and the drain queue.
+    pub fn run_tasks(&mut self) {
+        loop {
+            while let Some(req) = self.tasks.pop() {
+                self.issue(req);
+            }
+            if self.drain.is_empty() {
+                return;
+            }
+            self.run_drain();
+            if self.tasks.is_empty() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Waiting in `enter` for completions.
+
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use sysring_sys::abi::aio::IoEvent;
+use sysring_sys::abi::signal::SigSet;
+use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, call};
+
+use crate::Caller;
+use crate::aio::Alone;
+use crate::poll::{BATCH, NO_EVENT};
+use crate::ring::{Locked, Ring};
+
+/// How long and for what to wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wait {
+    pub min_complete: u32,
+    /// When to give up, in nanoseconds of CLOCK_MONOTONIC.
+    pub deadline: Option<i64>,
+    /// After this time one completion is enough.
+    pub min_deadline: Option<i64>,
+    /// The application's mask for the time of the wait.
+    pub sigmask: Option<SigSet>,
+}
+
+/// Waits until there are `min_complete` CQEs, or the time is up, or a signal was handled.
+///
+/// # Errors
+/// `ETIME`, `EINTR`: only where there is no completion at all to look at.
+pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
+    let ring = locked.ring;
+    let min_complete = how.min_complete.min(ring.shape.cq_entries);
+    let mut result = Ok(());
+    loop {
+        locked.progress();
+        let enough = match how.min_deadline {
+            Some(at) if call::now(call::CLOCK_MONOTONIC) >= at => min_complete.min(1),
+            _ => min_complete,
+        };
+        let ready = locked.cq_ready();
+        if ready >= enough || !locked.overflow_is_empty() {
+            result = Ok(());
+            break;
+        }
+        if result.is_err() {
+            // Woken for another reason, we may have been the one the epoll instance told.
+            locked.reap();
+            break;
+        }
+        let timer = locked.timers.next_deadline();
+        let until = earliest([how.deadline, how.min_deadline, timer]);
+        let Ok(set) = locked.set() else {
+            result = Err(Errno::ENOMEM);
+            break;
+        };
+        let mask = how.sigmask.or(caller.sigmask);
+        let alone = locked.aio_alone(enough - ready);
+        let tail = locked.cq_head().wrapping_add(enough);
+        locked.wanted = Some(match locked.wanted {
+            Some(other) if (other.wrapping_sub(tail) as i32) < 0 => other,
+            _ => tail,
+        });
+        ring.sleepers.fetch_add(1, SeqCst);
+        locked.aio.counted |= alone.is_some();
+        drop(locked);
+
+        let mut locked_after = None;
+        let slept = match alone {
+            Some(alone) => sleep_for_aio(&mut locked_after, ring, alone, until, mask),
+            None => sleep_for_anything(&mut locked_after, ring, set, until, mask),
+        };
+        locked = locked_after.unwrap_or_else(|| ring.lock());
+        if alone.is_some() {
+            locked.aio.counted = false;
+        }
+        if ring.sleepers.fetch_sub(1, Relaxed) == 1 {
+            locked.wanted = None;
+        }
+        result = result.and(slept);
+        let now = until.map(|_| call::now(call::CLOCK_MONOTONIC));
+        if how.deadline.is_some_and(|at| now.is_some_and(|now| now >= at)) {
+            result = result.and(Err(Errno::ETIME));
+        }
+        if how.min_deadline.is_some_and(|at| now.is_some_and(|now| now >= at))
+            && locked.cq_ready() != 0
+        {
+            // The first stage is over and there is something: that is enough.
+            break;
+        }
+        if locked.closing {
+            break;
+        }
+    }
+    if result.is_err() && locked.cq_ready() != 0 {
+        result = Ok(());
+    }
+    if ring.sleepers.load(Relaxed) != 0 {
+        // The bell wakes one sleeper a ring: pass it on.
+        wake_all(ring);
+    }
+    (locked, result)
+}
+
+/// Sleeps on the ring's epoll instance and acts on what it brought.
+fn sleep_for_anything<'r>(
+    locked: &mut Option<Locked<'r>>,
+    ring: &'r Ring,
+    set: Fd,
+    until: Option<i64>,
+    mask: Option<SigSet>,
+) -> Result<()> {
+    let mut events = [NO_EVENT; BATCH];
+    let n = sleep(set, &mut events, until, mask)?;
+    locked.insert(ring.lock()).handle(&events[..n]);
+    Ok(())
+}
+
+/// Lets the kernel count AIO completions.
+fn sleep_for_aio<'r>(
+    locked: &mut Option<Locked<'r>>,
+    ring: &'r Ring,
+    alone: Alone,
+    until: Option<i64>,
+    mask: Option<SigSet>,
+) -> Result<()> {
+    let mut events = [IoEvent::default(); BATCH];
+    let n = alone.sleep(&mut events, until, mask)?;
+    locked.insert(ring.lock()).aio_take(&events[..n]);
+    Ok(())
+}
+
+impl Locked<'_> {
+    /// Everything that can be done without waiting: what kernel AIO has finished, timers that
+    /// are due, links whose turn has come, overflow that fits.
+    pub fn progress(&mut self) {
+        self.aio_reap();
+        self.fire_timers();
+        self.run_tasks();
+        self.aio_flush();
+        self.flush_overflow();
+    }
+}
+
+fn earliest<const N: usize>(times: [Option<i64>; N]) -> Option<i64> {
+    times.into_iter().flatten().min()
+}
+
+/// Sleeps on an epoll instance until a monotonic time, with the signal mask given.
+pub fn sleep(
+    set: Fd,
+    events: &mut [sysring_sys::abi::EpollEvent],
+    until: Option<i64>,
+    mask: Option<SigSet>,
+) -> Result<usize> {
+    let mut timeout = until.map(|at| {
+        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
+        Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
+    });
+    match call::epoll_pwait2(set, events, timeout.as_ref(), mask.as_ref()) {
+        Err(Errno::ENOSYS | Errno::EPERM) => {}
+        answer => return answer,
+    }
+    // Before Linux 5.11, in gVisor, or refused by a container's filter: `ppoll` has the same
+    // resolution and the mask, and the instance polls.
+    let mut fds = [PollFd { fd: set.raw(), events: g::EPOLLIN as i16, revents: 0 }];
+    match call::ppoll(&mut fds, timeout.as_mut(), mask.as_ref())? {
+        0 => Ok(0),
+        _ => call::epoll_take(set, events),
+    }
+}
+
+/// Wakes everybody who sleeps for `ring`, whatever they wait for.
+pub fn wake_all(ring: &Ring) {
+    let bell = ring.bell();
+    if bell.is_valid() {
+        let _ = call::eventfd_add(bell, 1);
+    }
+}

@@ -1,0 +1,325 @@
+//! The workers: threads that may block.
+//!
+//! One pool serves the process. Workers are bare `clone` threads: no libc, no thread-local
+//! storage, every signal blocked but the one that interrupts a cancelled call. They start when
+//! something must block, run the queue back to back, and end when idle.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
+
+use sysring_sys::abi::Timespec;
+use sysring_sys::abi::signal::{SA_RESTORER, SIG_DFL, SIG_SETMASK, SIGSYS, SigAction, SigSet};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, User, arch, call};
+
+use crate::op::table;
+use crate::request::{Queue, Req, Stage, flag};
+use crate::ring::{Locked, Ring};
+use crate::sync::Mutex;
+use crate::{descriptors, process, stats};
+
+/// Threads at most.
+const MAX_WORKERS: u32 = 64;
+/// Threads started at once: more come with the next batch, if these are not enough.
+const SPAWN_AT_ONCE: u32 = 4;
+/// How long an idle worker waits for more.
+const IDLE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// A worker makes one system call at a time; what needs room is a signal frame.
+const STACK: usize = 64 * 1024;
+
+struct Pool {
+    queue: Queue,
+    queued: u32,
+    idle: u32,
+    total: u32,
+    /// Whose work the present workers may do: their user and group ids.
+    identity: [u32; 6],
+    /// Counts changes of identity; a worker of an older one ends.
+    generation: u32,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    queue: Queue::new(),
+    queued: 0,
+    idle: 0,
+    total: 0,
+    identity: [0; 6],
+    generation: 0,
+});
+
+/// Idle workers sleep on this; it changes whenever there is work.
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// SIGSYS has a handler that may be run on our threads.
+static KICKABLE: AtomicBool = AtomicBool::new(false);
+
+/// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`.
+pub fn kick_is_handled() {
+    KICKABLE.store(true, Relaxed);
+}
+
+/// In a child of `fork`: the workers, and what they had, are the parent's.
+pub fn after_fork() {
+    POOL.reset();
+    let mut pool = POOL.lock();
+    pool.queue = Queue::new();
+    pool.queued = 0;
+    pool.idle = 0;
+    pool.total = 0;
+    pool.generation = pool.generation.wrapping_add(1);
+}
+
+/// Requests on their way from a ring's lock to the pool.
+#[must_use]
+pub struct Batch {
+    queue: Queue,
+    count: u32,
+    submitter: bool,
+}
+
+impl Batch {
+    /// What a ring has punted since the last time. Each request holds on to its ring from here.
+    pub fn of(locked: &mut Locked<'_>) -> Batch {
+        let count = core::mem::take(&mut locked.punted_count);
+        let queue = core::mem::take(&mut locked.punted);
+        if count != 0 {
+            locked.ring.refs.fetch_add(count, Relaxed);
+        }
+        Batch { queue, count, submitter: locked.submitter }
+    }
+
+    /// Puts the requests into the pool and sees that somebody runs them.
+    pub fn send(mut self) {
+        if self.count == 0 {
+            return;
+        }
+        stats::add(&stats::get().worker, u64::from(self.count));
+        let (wake, spawn, generation) = {
+            let mut pool = POOL.lock();
+            if self.submitter {
+                pool.adopt(call::identity());
+            }
+            pool.queue.append(&mut self.queue);
+            pool.queued += self.count;
+            let wake = pool.idle.min(self.count);
+            let lacking = pool.queued.saturating_sub(pool.idle);
+            let spawn = lacking.min(SPAWN_AT_ONCE).min(MAX_WORKERS.saturating_sub(pool.total));
+            pool.total += spawn;
+            (wake, spawn, pool.generation)
+        };
+        if wake != 0 {
+            // Release pairs with the Acquire of a worker about to sleep: it sees the queue.
+            CALLS.fetch_add(1, Release);
+            call::futex_wake(&CALLS, wake);
+        }
+        for _ in 0..spawn {
+            if start_thread(worker, generation as usize).is_err() {
+                let nobody_else = {
+                    let mut pool = POOL.lock();
+                    pool.total -= 1;
+                    pool.total == 0
+                };
+                if nobody_else {
+                    // No thread to be had at all: slower, but nothing is lost.
+                    run_queue(call::gettid());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// Work of another identity wants other workers: libc's `setuid` knows nothing of ours.
+    fn adopt(&mut self, identity: [u32; 6]) {
+        if self.identity != identity {
+            self.identity = identity;
+            self.generation = self.generation.wrapping_add(1);
+            self.total = 0;
+            self.idle = 0;
+            // Sleepers of the old generation find on waking that they are not needed.
+            CALLS.fetch_add(1, Release);
+            call::futex_wake(&CALLS, u32::MAX);
+        }
+    }
+}
+
+/// Takes a request back that no worker has begun; whether it was still there.
+pub fn withdraw(req: Req, ring: &Ring) -> bool {
+    let mut pool = POOL.lock();
+    let there = pool.queue.remove(req);
+    if there {
+        pool.queued -= 1;
+        // The pool's hold on the ring; the caller has one of its own.
+        ring.refs.fetch_sub(1, Release);
+    }
+    there
+}
+
+/// Ends the call a worker makes for `req`, if a signal can.
+pub fn interrupt(mut req: Req) {
+    let _pool = POOL.lock();
+    req.set(flag::CANCELED);
+    if req.stage == Stage::Running && KICKABLE.load(Relaxed) {
+        let _ = call::tgkill(process::id(), req.worker, SIGSYS);
+    }
+}
+
+extern "C" fn worker(generation: usize) -> ! {
+    let generation = generation as u32;
+    let tid = call::gettid();
+    set_name(*b"iou-wrk\0");
+    let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
+    loop {
+        run_queue(tid);
+        // Acquire pairs with the Release in `send`: a count read before the queue is looked at
+        // has changed if something came since.
+        let seen = CALLS.load(Acquire);
+        {
+            let mut pool = POOL.lock();
+            if pool.generation != generation {
+                break;
+            }
+            if pool.queued != 0 {
+                continue;
+            }
+            pool.idle += 1;
+        }
+        let slept = call::futex_wait(&CALLS, seen, Some(&IDLE));
+        let mut pool = POOL.lock();
+        if pool.generation != generation {
+            break;
+        }
+        pool.idle -= 1;
+        if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 {
+            pool.total -= 1;
+            break;
+        }
+    }
+    end_thread()
+}
+
+/// Runs requests until there are none.
+fn run_queue(tid: i32) {
+    loop {
+        let mut req = {
+            let mut pool = POOL.lock();
+            let Some(mut req) = pool.queue.pop() else { return };
+            pool.queued -= 1;
+            req.worker = tid;
+            req.stage = Stage::Running;
+            req
+        };
+        let work = table::must(req.sqe.opcode).work;
+        req.res = match work {
+            Some(work) => run(req, work),
+            None => Errno::EAGAIN.to_res(),
+        };
+        // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
+        let ring = unsafe { &*req.ring };
+        ring.finish_remotely(req);
+        descriptors::put(ring);
+    }
+}
+
+/// Makes the call; again if a signal meant for an earlier one ended it.
+fn run(req: Req, work: fn(Req) -> i32) -> i32 {
+    loop {
+        let res = work(req);
+        if res != Errno::EINTR.to_res() || req.has(flag::CANCELED) {
+            return res;
+        }
+    }
+}
+
+/// Starts a thread of the engine's, with every signal blocked.
+///
+/// # Errors
+/// `EAGAIN` or `ENOMEM`: no thread to be had.
+pub fn start_thread(start: extern "C" fn(usize) -> !, arg: usize) -> Result<i32> {
+    let flags = g::CLONE_VM
+        | g::CLONE_FS
+        | g::CLONE_FILES
+        | g::CLONE_SIGHAND
+        | g::CLONE_THREAD
+        | g::CLONE_SYSVSEM;
+    prepare_kick();
+    let stack = aligned_stack()?;
+    let top = stack + STACK;
+    let before = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;
+    // SAFETY: the stack is fresh and stays until the thread unmaps it; `start` runs on it with
+    // every signal blocked and uses nothing of libc's.
+    let tid = unsafe { arch::clone_thread(flags as usize, top, 0, 0, start, arg) };
+    let _ = call::sigprocmask(SIG_SETMASK, Some(before));
+    match Errno::from_ret(tid) {
+        Ok(tid) => {
+            stats::add(&stats::get().threads, 1);
+            Ok(tid as i32)
+        }
+        Err(e) => {
+            // SAFETY: no thread runs on it.
+            let _ = unsafe { call::munmap(stack, STACK) };
+            Err(e)
+        }
+    }
+}
+
+/// A stack aligned to its size, so that a thread can find its own from any address in it.
+fn aligned_stack() -> Result<usize> {
+    let start = call::map_anonymous(2 * STACK, false)? as usize;
+    let stack = (start + STACK - 1) & !(STACK - 1);
+    let (before, after) = (stack - start, start + STACK - stack);
+    // SAFETY: the ends of our own mapping, which nothing uses.
+    unsafe {
+        if before != 0 {
+            let _ = call::munmap(start, before);
+        }
+        if after != 0 {
+            let _ = call::munmap(stack + STACK, after);
+        }
+    }
+    Ok(stack)
+}
+
+/// Ends the calling thread, which [`start_thread`] made, and gives its stack back.
+pub fn end_thread() -> ! {
+    // A signal now would find no stack to run on.
+    let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
+    let here = 0u8;
+    let stack = core::ptr::from_ref(&here) as usize & !(STACK - 1);
+    // SAFETY: the thread runs on this mapping and nothing else uses it.
+    unsafe { arch::unmap_and_exit(stack, STACK) }
+}
+
+/// The name tools show.
+pub fn set_name(name: [u8; 8]) {
+    // SAFETY: the name is a NUL-terminated string of ours.
+    let _ = unsafe { call::prctl(PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) };
+}
+
+const PR_SET_NAME: u32 = 15;
+
+/// Without a trap of ours SIGSYS is probably nobody's: give it a handler that does nothing.
+fn prepare_kick() {
+    if KICKABLE.load(Relaxed) {
+        return;
+    }
+    let mut old = SigAction::default();
+    // SAFETY: only asks.
+    let asked = unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut old)) };
+    if asked.is_err() || old.handler != SIG_DFL {
+        return;
+    }
+    let new = SigAction {
+        handler: ignore as *const () as usize,
+        flags: SA_RESTORER,
+        restorer: arch::sigreturn_address(),
+        mask: SigSet::EMPTY,
+    };
+    // SAFETY: the handler does nothing; SIGSYS had the default action, which is to die.
+    if unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok() {
+        KICKABLE.store(true, Relaxed);
+    }
+}
+
+extern "C" fn ignore(_signal: i32) {}

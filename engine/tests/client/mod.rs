@@ -1,0 +1,92 @@
+//! The smallest io_uring client that can be: for tests that call the engine directly.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sysring_engine::{Caller, descriptors};
+use sysring_sys::abi::io_uring::{Cqe, OFF_SQ_RING, OFF_SQES, Params, Sqe, enter};
+use sysring_sys::{Errno, Fd, User};
+
+pub struct Client {
+    pub fd: Fd,
+    pub params: Params,
+    rings: *mut u8,
+    sqes: *mut Sqe,
+}
+
+/// An entry with nothing but an operation, a descriptor and its user_data.
+pub fn sqe(opcode: u8, fd: i32, user_data: u64) -> Sqe {
+    Sqe { opcode, fd, user_data, ..Sqe::default() }
+}
+
+impl Client {
+    pub fn new(entries: u32, flags: u32) -> Client {
+        let mut params = Params { flags, ..Params::default() };
+        let fd = sysring_engine::setup(entries, User::of(&raw mut params)).expect("setup");
+        let fd = Fd::new(fd as i32);
+        let map = |offset, len| {
+            descriptors::mmap(fd, 0, len, 3, 1, offset).expect("a ring").expect("mmap") as *mut u8
+        };
+        let rings_len = params.cq_off.cqes as usize
+            + params.cq_entries as usize * 16
+            + params.sq_entries as usize * 4;
+        let rings = map(OFF_SQ_RING, rings_len);
+        let sqes = map(OFF_SQES, params.sq_entries as usize * 64).cast();
+        let client = Client { fd, params, rings, sqes };
+        for i in 0..params.sq_entries {
+            client.word(params.sq_off.array + 4 * i).store(i, Ordering::Relaxed);
+        }
+        client
+    }
+
+    fn word(&self, offset: u32) -> &AtomicU32 {
+        // SAFETY: an offset the engine gave, inside the mapping.
+        unsafe { AtomicU32::from_ptr(self.rings.add(offset as usize).cast()) }
+    }
+
+    pub fn push(&mut self, sqe: Sqe) {
+        let tail = self.word(self.params.sq_off.tail);
+        let at = tail.load(Ordering::Relaxed);
+        // SAFETY: masked with the number of entries.
+        unsafe { self.sqes.add((at & (self.params.sq_entries - 1)) as usize).write(sqe) };
+        tail.store(at.wrapping_add(1), Ordering::Release);
+    }
+
+    /// For SQPOLL rings `push` has published already; this wakes the thread.
+    pub fn publish(&mut self) {
+        self.enter_with(0, 0, enter::SQ_WAKEUP).unwrap();
+    }
+
+    pub fn enter(&mut self, submit: u32, wait: u32) -> Result<usize, Errno> {
+        self.enter_with(submit, wait, if wait > 0 { enter::GETEVENTS } else { 0 })
+    }
+
+    pub fn enter_with(&mut self, submit: u32, wait: u32, flags: u32) -> Result<usize, Errno> {
+        let (fd, none) = (self.fd.raw() as u32, User::NULL);
+        sysring_engine::enter(fd, submit, wait, flags, none, 8, &Caller::default())
+    }
+
+    /// Everything in the completion queue.
+    pub fn reap(&mut self) -> Vec<Cqe> {
+        let head = self.word(self.params.cq_off.head);
+        let tail = self.word(self.params.cq_off.tail).load(Ordering::Acquire);
+        let mut at = head.load(Ordering::Relaxed);
+        let mut seen = Vec::new();
+        while at != tail {
+            let index = (at & (self.params.cq_entries - 1)) as usize;
+            // SAFETY: masked; the engine wrote the entry before it moved the tail.
+            seen.push(unsafe {
+                self.rings.add(self.params.cq_off.cqes as usize).cast::<Cqe>().add(index).read()
+            });
+            at = at.wrapping_add(1);
+        }
+        head.store(at, Ordering::Release);
+        seen
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = descriptors::close(self.fd);
+        // The mappings are left: a test is short.
+    }
+}
