@@ -77,6 +77,12 @@ const NO_REQUEST: Iocb = Iocb {
     resfd: 0,
 };
 
+impl Default for Aio {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Aio {
     pub const fn new() -> Aio {
         Aio {

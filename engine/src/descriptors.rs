@@ -285,7 +285,7 @@ fn unused_ring() -> Result<*mut Ring> {
     }
     let ring = call::map_anonymous(memory::pages(size_of::<Ring>()), false)?.cast::<Ring>();
     // SAFETY: the mapping is large enough and ours.
-    unsafe { ring.write(Ring::BLANK) };
+    unsafe { ring.write(Ring::blank()) };
     let mut first = ALL.load(Relaxed);
     loop {
         // SAFETY: as above.
@@ -333,7 +333,7 @@ fn map_region(
         _ => return Err(Errno::EINVAL),
     };
     let len = memory::pages(len);
-    if len == 0 || len > region.len() {
+    if len == 0 || len > region.size() {
         return Err(Errno::EINVAL);
     }
     // An old length of zero makes a second mapping of the same shared memory.

@@ -33,6 +33,12 @@ pub struct FileTable {
     hint: u32,
 }
 
+impl Default for FileTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl FileTable {
     pub const fn new() -> FileTable {
         FileTable { slots: ptr::null_mut(), len: 0, alloc_from: 0, alloc_to: 0, hint: 0 }
@@ -44,7 +50,7 @@ impl FileTable {
     }
 
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub fn slots_count(&self) -> u32 {
         self.len
     }
 
@@ -219,7 +225,7 @@ pub fn update(
     if !ring.files.is_registered() {
         return Err(Errno::ENXIO);
     }
-    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.files.len() {
+    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.files.slots_count() {
         return Err(Errno::EINVAL);
     }
     for i in 0..count {
@@ -301,7 +307,7 @@ pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
     if !ring.files.is_registered() {
         return Err(Errno::ENXIO);
     }
-    for index in 0..ring.files.len() {
+    for index in 0..ring.files.slots_count() {
         let left = ring.files.replace(index, -1, 0);
         if left != 0 {
             ring.post(left, 0, 0);

@@ -44,7 +44,7 @@ impl Mapping {
     }
 
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.len
     }
 }

@@ -37,6 +37,12 @@ pub struct Readiness {
     pub parked: u32,
 }
 
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Readiness {
     pub const fn new() -> Readiness {
         Readiness { set: Fd::NONE, bell: Fd::NONE, shown: Fd::NONE, parked: 0 }
@@ -190,7 +196,7 @@ impl Locked<'_> {
     /// Acts on what epoll reported.
     pub fn handle(&mut self, events: &[EpollEvent]) {
         for event in events {
-            match { event.data } {
+            match event.data {
                 BELL => {}
                 AIO => self.aio_reap(),
                 ticket => {

@@ -313,6 +313,12 @@ pub struct Slab {
 const FIRST: u32 = 64;
 const CHUNKS: usize = 15;
 
+impl Default for Slab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Slab {
     pub const fn new() -> Slab {
         Slab { chunks: [core::ptr::null_mut(); CHUNKS], made: 0, free: None }

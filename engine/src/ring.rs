@@ -219,20 +219,22 @@ unsafe impl Sync for Ring {}
 
 impl Ring {
     /// A ring not in use, for `renew`.
-    pub const BLANK: Ring = Ring {
-        refs: AtomicU32::new(0),
-        handles: AtomicU32::new(0),
-        shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
-        regions: None,
-        state: UnsafeCell::new(State::NEW),
-        remote: AtomicPtr::new(ptr::null_mut()),
-        sleepers: AtomicU32::new(0),
-        bell: AtomicI32::new(-1),
-        fd: AtomicI32::new(-1),
-        sqpoll: crate::sqpoll::SqPoll::NONE,
-        next_free: AtomicPtr::new(ptr::null_mut()),
-        next_ring: AtomicPtr::new(ptr::null_mut()),
-    };
+    pub const fn blank() -> Ring {
+        Ring {
+            refs: AtomicU32::new(0),
+            handles: AtomicU32::new(0),
+            shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
+            regions: None,
+            state: UnsafeCell::new(State::NEW),
+            remote: AtomicPtr::new(ptr::null_mut()),
+            sleepers: AtomicU32::new(0),
+            bell: AtomicI32::new(-1),
+            fd: AtomicI32::new(-1),
+            sqpoll: crate::sqpoll::SqPoll::none(),
+            next_free: AtomicPtr::new(ptr::null_mut()),
+            next_ring: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
 
     /// Gives an unused ring its shape and memory.
     ///

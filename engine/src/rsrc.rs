@@ -35,6 +35,12 @@ pub struct BufferTable {
     len: u32,
 }
 
+impl Default for BufferTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl BufferTable {
     pub const fn new() -> BufferTable {
         BufferTable { slots: ptr::null_mut(), len: 0 }
@@ -46,7 +52,7 @@ impl BufferTable {
     }
 
     #[must_use]
-    pub fn len(&self) -> u32 {
+    pub fn slots_count(&self) -> u32 {
         self.len
     }
 
@@ -143,7 +149,7 @@ pub fn update(
     if !ring.buffers.is_registered() {
         return Err(Errno::ENXIO);
     }
-    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.buffers.len() {
+    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.buffers.slots_count() {
         return Err(Errno::EINVAL);
     }
     for i in 0..count {
@@ -210,7 +216,7 @@ pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
     if !ring.buffers.is_registered() {
         return Err(Errno::ENXIO);
     }
-    for index in 0..ring.buffers.len() as usize {
+    for index in 0..ring.buffers.slots_count() as usize {
         let tag = ring.buffers.slots()[index].tag;
         if tag != 0 {
             ring.post(tag, 0, 0);

@@ -29,8 +29,9 @@ const ENDING: u32 = 2;
 const SPINS: u32 = 64;
 
 impl SqPoll {
-    pub const NONE: SqPoll =
-        SqPoll { state: AtomicU32::new(NONE), idle_ms: AtomicU32::new(0), cpu: AtomicU32::new(0) };
+    pub const fn none() -> SqPoll {
+        SqPoll { state: AtomicU32::new(NONE), idle_ms: AtomicU32::new(0), cpu: AtomicU32::new(0) }
+    }
 
     /// The thread is the parent's: the child's ring has none until it is needed.
     pub fn after_fork(&self) {

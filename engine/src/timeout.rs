@@ -25,6 +25,12 @@ pub struct Timers {
 const NOWHERE: u32 = u32::MAX;
 const FIRST_ROOM: u32 = 32;
 
+impl Default for Timers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Timers {
     pub const fn new() -> Timers {
         Timers { heap: ptr::null_mut(), len: 0, room: 0, counting: 0, own: 0 }

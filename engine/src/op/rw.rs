@@ -428,6 +428,12 @@ struct Entry {
     uses: u8,
 }
 
+impl Default for Hints {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Hints {
     pub const fn new() -> Hints {
         Hints([Entry { fd: -1, hint: 0, uses: 0 }; HINTS])

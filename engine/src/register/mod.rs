@@ -223,9 +223,7 @@ fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
         let how = Wait { min_complete: locked.cq_ready() + 1, deadline, ..Wait::default() };
         let (again, waited) = wait(locked, how, &Caller::default());
         locked = again;
-        if let Err(e) = waited {
-            return Err(e);
-        }
+        waited?;
         if deadline.is_some_and(|at| call::now(call::CLOCK_MONOTONIC) >= at) {
             return Err(Errno::ETIME);
         }
