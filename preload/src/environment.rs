@@ -2,9 +2,7 @@
 
 use core::ffi::CStr;
 
-use sysring_sys::call::{self, Buffer};
-use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User};
+use sysring_trap::maps::Text;
 
 /// `NAME=value` strings, each ended by a zero byte, in memory that stays.
 #[derive(Clone, Copy)]
@@ -47,7 +45,8 @@ impl Environment {
 
     /// As the kernel remembers it: for a dynamic linker that tells initialisers nothing.
     pub fn of_process() -> Environment {
-        read_file(c"/proc/self/environ").map_or(Environment::EMPTY, |text| Environment { text })
+        Text::read(c"/proc/self/environ")
+            .map_or(Environment::EMPTY, |text| Environment { text: text.leak() })
     }
 
     /// The whole entry, `NAME=value` and a zero byte.
@@ -63,41 +62,4 @@ impl Environment {
         let entry = self.entry(name)?.to_bytes_with_nul();
         CStr::from_bytes_with_nul(&entry[name.len() + 1..]).ok()
     }
-}
-
-/// A whole file of unknown size, in memory that is never given back.
-pub fn read_file(path: &CStr) -> Result<&'static [u8]> {
-    let path = User::of(path.as_ptr().cast());
-    let file = call::openat(Fd::CWD, path, g::O_RDONLY | g::O_CLOEXEC, 0)?;
-    let text = read_open(file);
-    let _ = call::close(file);
-    text
-}
-
-fn read_open(file: Fd) -> Result<&'static [u8]> {
-    let mut room = 64 * 1024;
-    while room <= LARGEST {
-        let memory = call::map_anonymous(room, false)?;
-        let mut len = 0;
-        loop {
-            let rest = Buffer { address: User::of(memory).add(len), len: room - len };
-            match call::read(file, rest) {
-                Ok(0) if len < room => {
-                    // SAFETY: `len` bytes of the mapping were written, and it stays.
-                    return Ok(unsafe { core::slice::from_raw_parts(memory, len) });
-                }
-                Ok(0) => break,
-                Ok(n) => len += n,
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        // Too small: start again with more.
-        // SAFETY: nothing refers to the mapping.
-        let _ = unsafe { call::munmap(memory as usize, room) };
-        // SAFETY: moves the file position, which is ours.
-        unsafe { call::raw(g::__NR_lseek, [file.raw() as usize, 0, 0, 0, 0, 0]) }?;
-        room *= 4;
-    }
-    Err(Errno::E2BIG)
 }

@@ -8,9 +8,10 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 use sysring_trap::exec::{self, Carrier};
 use sysring_trap::filter::{self, Scope};
+use sysring_trap::maps::{self, Text};
 use sysring_trap::{handler, message};
 
-use crate::environment::{self, Environment};
+use crate::environment::Environment;
 use crate::gate::{self, Gate};
 
 /// Everything, in order. What fails is said, and the program runs without us if it can.
@@ -103,27 +104,15 @@ fn is_ours(path: &[u8]) -> bool {
     name.windows(b"sysring".len()).any(|part| part == b"sysring")
 }
 
-/// The path in `/proc/self/maps` of the mapping that holds this function.
+/// The path of the file that this function is mapped from.
 fn own_mapping() -> Result<&'static [u8]> {
     let here = own_mapping as *const () as usize;
-    let maps = environment::read_file(c"/proc/self/maps")?;
-    maps.split(|&b| b == b'\n')
-        .find(|line| holds(line, here))
-        .and_then(|line| line.iter().position(|&b| b == b'/').map(|at| &line[at..]))
+    let text = Text::read(c"/proc/self/maps")?.leak();
+    maps::mappings(text)
+        .find(|mapping| mapping.range.contains(&here))
+        .map(|mapping| mapping.name)
+        .filter(|name| name.starts_with(b"/"))
         .ok_or(Errno::ENOENT)
-}
-
-/// Whether a line of `maps` (`start-end perms …`, in hexadecimal) covers `address`.
-fn holds(line: &[u8], address: usize) -> bool {
-    let mut bounds = line.split(|&b| b == b'-' || b == b' ').map(|digits| {
-        digits.iter().try_fold(0usize, |number, &digit| {
-            Some(number << 4 | (digit as char).to_digit(16)? as usize)
-        })
-    });
-    match (bounds.next().flatten(), bounds.next().flatten()) {
-        (Some(start), Some(end)) => (start..end).contains(&address),
-        _ => false,
-    }
 }
 
 /// What later programs get, copied to memory of ours: a program may overwrite its environment.

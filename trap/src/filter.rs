@@ -15,8 +15,8 @@ use sysring_sys::{Errno, Result, User};
 /// What a SIGSYS of this filter carries in `si_errno`, and no other filter's should.
 pub const MARK: u16 = 0x5359;
 
-/// Room enough for any filter of ours with up to 64 ranges.
-pub const CAPACITY: usize = 1024;
+/// Room enough for a filter with up to a hundred ranges.
+pub const CAPACITY: usize = 2048;
 
 /// One instruction of the classic BPF machine.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -363,6 +363,12 @@ struct Header {
 #[must_use]
 pub fn everywhere() -> Rules<'static> {
     Rules { gate: gate_address(), ranges: None, exec: true }
+}
+
+/// The rules for code that ends with this program: nothing needs to be carried anywhere.
+#[must_use]
+pub fn only_in(ranges: &[Range<usize>]) -> Rules<'_> {
+    Rules { gate: gate_address(), ranges: Some(ranges), exec: false }
 }
 
 #[cfg(test)]

@@ -32,9 +32,10 @@ pub fn install() -> Result<()> {
     unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }
 }
 
-/// Whether this thread's calls are trapped already, and served by this process's handler.
+/// Whether this thread's calls are trapped, and served.
 ///
-/// The handler must be installed.
+/// Asks with a call that does nothing: so the question may be put at any time, and is answered by
+/// whichever copy of this crate serves the process.
 #[must_use]
 pub fn is_filtered() -> bool {
     let args = [signals::PROBE as usize, 0, 0, SIGSET_SIZE];

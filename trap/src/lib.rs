@@ -23,6 +23,7 @@ mod fds;
 pub mod filter;
 pub mod handler;
 mod io_uring;
+pub mod maps;
 mod memory;
 pub mod message;
 mod process;

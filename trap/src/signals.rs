@@ -48,6 +48,15 @@ pub fn inherit() -> Result<()> {
     record(&action);
     let before = call::sigprocmask(SIG_UNBLOCK, Some(SigSet::EMPTY.with(SIGSYS)))?;
     remember(before, before.has(SIGSYS));
+    // Handlers that are there already, and would run with SIGSYS blocked.
+    for signal in (1..=SIGNALS).filter(|&signal| signal != SIGSYS) {
+        let mut action = SigAction::default();
+        // SAFETY: asks only.
+        let asked = unsafe { call::sigaction(signal, User::NULL, User::of(&raw mut action)) };
+        if asked.is_ok() && action.mask.has(SIGSYS) {
+            swap_real(signal, Some(action))?;
+        }
+    }
     Ok(())
 }
 

@@ -222,6 +222,14 @@ fn with_ranges_only_their_code_is_trapped() {
 }
 
 #[test]
+fn a_hundred_ranges_fit() {
+    let ranges: Vec<_> = (0..100).map(|i| i << 20..(i << 20) + 4096).collect();
+    let mut code = [Instruction::default(); CAPACITY];
+    let rules = Rules { gate: GATE, ranges: Some(&ranges), exec: false };
+    assert!(build(&mut code, &rules).is_ok());
+}
+
+#[test]
 fn too_many_ranges_are_an_error() {
     let ranges: Vec<_> = (0..1000).map(|i| i << 20..(i << 20) + 4096).collect();
     let mut code = [Instruction::default(); CAPACITY];
