@@ -347,7 +347,8 @@ impl Ring {
     }
 
     pub fn try_lock(&self) -> Option<Locked<'_>> {
-        self.control().lock.try_lock().then_some(Locked { ring: self, submitter: false })
+        // Not `then_some`: a `Locked` that is made and dropped unlocks.
+        self.control().lock.try_lock().then(|| Locked { ring: self, submitter: false })
     }
 
     /// Hands a finished request in from outside the lock: now if nobody holds it, else whoever

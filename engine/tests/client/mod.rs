@@ -6,6 +6,7 @@ use sysring_engine::{Caller, descriptors};
 use sysring_sys::abi::io_uring::{Cqe, OFF_SQ_RING, OFF_SQES, Params, Sqe, enter};
 use sysring_sys::{Errno, Fd, User};
 
+#[allow(dead_code)] // Each test file uses its part of it.
 pub struct Client {
     pub fd: Fd,
     pub params: Params,
@@ -18,9 +19,14 @@ pub fn sqe(opcode: u8, fd: i32, user_data: u64) -> Sqe {
     Sqe { opcode, fd, user_data, ..Sqe::default() }
 }
 
+#[allow(dead_code)]
 impl Client {
     pub fn new(entries: u32, flags: u32) -> Client {
-        let mut params = Params { flags, ..Params::default() };
+        Client::sized(entries, flags, 0)
+    }
+
+    pub fn sized(entries: u32, flags: u32, cq_entries: u32) -> Client {
+        let mut params = Params { flags, cq_entries, ..Params::default() };
         let fd = sysring_engine::setup(entries, User::of(&raw mut params)).expect("setup");
         let fd = Fd::new(fd as i32);
         let map = |offset, len| {
@@ -48,6 +54,17 @@ impl Client {
         let at = tail.load(Ordering::Relaxed);
         // SAFETY: masked with the number of entries.
         unsafe { self.sqes.add((at & (self.params.sq_entries - 1)) as usize).write(sqe) };
+        tail.store(at.wrapping_add(1), Ordering::Release);
+    }
+
+    /// Puts an entry into a place of the caller's choosing, through the SQ array.
+    pub fn push_at(&mut self, sqe: Sqe, index: u32) {
+        let tail = self.word(self.params.sq_off.tail);
+        let at = tail.load(Ordering::Relaxed);
+        // SAFETY: tests give places that exist.
+        unsafe { self.sqes.add(index as usize).write(sqe) };
+        let slot = self.params.sq_off.array + 4 * (at & (self.params.sq_entries - 1));
+        self.word(slot).store(index, Ordering::Relaxed);
         tail.store(at.wrapping_add(1), Ordering::Release);
     }
 
