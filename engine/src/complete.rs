@@ -213,6 +213,7 @@ impl Locked<'_> {
         stats::add(&stats::get().completed, u64::from(self.posted));
         self.posted = 0;
         self.timers_by_count();
+        self.run_tasks();
         self.signal_eventfd();
         self.posted_remotely = false;
         let sleeping = self.ring.sleepers.load(Relaxed) != 0;
@@ -248,7 +249,7 @@ impl Locked<'_> {
         }
         if ready {
             let _ = call::eventfd_add(self.readiness.shown(), 1);
-        } else if self.waits && !self.watched {
+        } else if self.waits && !self.ring.watched.load(Relaxed) {
             // A program that waits in `enter` does not poll the descriptor meanwhile: spare it
             // two system calls a round. A poller would see readiness once too often and then
             // enter, because of the flag.

@@ -366,12 +366,21 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
     }
     let closed = call::close(fd);
     // SAFETY: rings are never unmapped.
-    let ring = unsafe { &*ring };
+    drop_handle(unsafe { &*ring });
+    Some(closed)
+}
+
+/// Another way to name the ring is there.
+pub fn add_handle(ring: &Ring) {
+    ring.handles.fetch_add(1, Relaxed);
+}
+
+/// A way to name the ring is gone; with the last the ring closes.
+pub fn drop_handle(ring: &Ring) {
     if ring.handles.fetch_sub(1, AcqRel) == 1 {
         shut(ring);
         put(ring);
     }
-    Some(closed)
 }
 
 /// The last descriptor is gone: what is under way is cancelled, and nothing new begins.
@@ -474,17 +483,27 @@ pub fn dup_onto(old: Fd, new: Fd, flags: u32) -> Option<Result<Fd>> {
 /// Another descriptor of a ring's.
 fn publish(held: &Held, fd: Fd) {
     if let Some(entry) = entry(fd) {
-        held.ring().handles.fetch_add(1, Relaxed);
+        add_handle(held.ring());
         entry.store(ptr::from_ref(held.ring()).cast_mut(), Release);
     }
 }
 
 /// The application adds `fd` to an epoll instance: a ring that is watched must make progress
-/// while nobody is in `enter`. Call before the real `epoll_ctl`.
+/// while nobody is in `enter`. Call before the real `epoll_ctl`, with no ring locked.
 pub fn watched(fd: Fd) {
     if let Some(held) = get(fd) {
-        let mut locked = held.ring().lock();
-        locked.watched = true;
-        locked.leave(false);
+        held.ring().watched.store(true, Relaxed);
+        held.ring().lock().leave(false);
+    }
+}
+
+/// The same, told by an operation: its own ring is locked, and may be the one that is watched.
+pub fn watched_by_operation(fd: Fd) {
+    if let Some(held) = get(fd) {
+        held.ring().watched.store(true, Relaxed);
+        // Whoever holds the lock looks at the flag on leaving `enter`.
+        if let Some(mut locked) = held.ring().try_lock() {
+            locked.leave(false);
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Locked<'_> {
         }
         // With these the application has promised to come back for its completions.
         let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
-        let heard = self.watched || self.eventfd.is_some();
+        let heard = self.ring.watched.load(Relaxed) || self.eventfd.is_some();
         if heard || !(waited || promised) {
             self.be_driven();
         }
@@ -74,7 +74,7 @@ impl Locked<'_> {
             }
             self.driven = true;
         }
-        let due = if self.control().signalled && self.watched {
+        let due = if self.control().signalled && self.ring.watched.load(Relaxed) {
             Some(call::now(call::CLOCK_MONOTONIC) + TICK)
         } else {
             None
@@ -149,7 +149,7 @@ fn tend_all() -> Option<i64> {
         }
         locked.progress();
         locked.tell_pollers();
-        let tick = (locked.watched && locked.control().signalled)
+        let tick = (ring.watched.load(Relaxed) && locked.control().signalled)
             .then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
         next = [next, tick, locked.timers.next_deadline()].into_iter().flatten().min();
     });

@@ -71,6 +71,9 @@ impl Locked<'_> {
     pub fn issue(&mut self, mut req: Req) {
         let row = table::must(req.sqe.opcode);
         req.stage = Stage::Queued;
+        if self.closing {
+            return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
         if row.has(row_flag::NEEDS_FILE)
             && let Err(e) = self.resolve_file(req)
         {

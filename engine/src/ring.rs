@@ -178,8 +178,6 @@ pub struct State {
     pub waits: bool,
     /// The driver looks after the ring while nobody is in `enter`.
     pub driven: bool,
-    /// The ring descriptor is in an epoll set: it must tell the truth at all times.
-    pub watched: bool,
     /// The ring is being torn down: nothing is posted or started any more.
     pub closing: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
@@ -208,6 +206,8 @@ pub struct Ring {
     /// The ring descriptor, as it was made.
     pub fd: AtomicI32,
     pub sqpoll: crate::sqpoll::SqPoll,
+    /// The ring descriptor is in an epoll set: it must tell the truth at all times.
+    pub watched: AtomicBool,
     /// Next in the list of rings to be used again, and in the list of all.
     pub next_free: AtomicPtr<Ring>,
     pub next_ring: AtomicPtr<Ring>,
@@ -231,6 +231,7 @@ impl Ring {
             bell: AtomicI32::new(-1),
             fd: AtomicI32::new(-1),
             sqpoll: crate::sqpoll::SqPoll::none(),
+            watched: AtomicBool::new(false),
             next_free: AtomicPtr::new(ptr::null_mut()),
             next_ring: AtomicPtr::new(ptr::null_mut()),
         }
@@ -253,6 +254,7 @@ impl Ring {
         self.remote = AtomicPtr::new(ptr::null_mut());
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
+        self.watched = AtomicBool::new(false);
         self.word(at::SQ_MASK).store(shape.sq_entries - 1, Relaxed);
         self.word(at::CQ_MASK).store(shape.cq_entries - 1, Relaxed);
         self.word(at::SQ_ENTRIES).store(shape.sq_entries, Relaxed);
@@ -383,7 +385,6 @@ impl Ring {
         core::mem::swap(&mut fresh.files, &mut state.files);
         core::mem::swap(&mut fresh.buffers, &mut state.buffers);
         fresh.eventfd = state.eventfd.take();
-        fresh.watched = state.watched;
         fresh.readiness.inherit(&state.readiness);
         // The old requests' memory stays: their buffers may lie in it as the child's copy, and a
         // page of the parent's costs nothing until it is written.
@@ -420,7 +421,6 @@ impl State {
         wanted: None,
         waits: false,
         driven: false,
-        watched: false,
         closing: false,
         hints: crate::op::rw::Hints::new(),
         max_workers: [0, 0],

@@ -25,7 +25,7 @@ pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 
 pub fn issue(_: &mut Locked<'_>, req: Req) -> Issued {
     let target = Fd::new(req.sqe.off as u32 as i32);
-    descriptors::watched(target);
+    descriptors::watched_by_operation(target);
     let event = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
     Issued::of(call::epoll_ctl_raw(Fd::new(req.sqe.fd), req.sqe.len, target, event.cast()))
 }

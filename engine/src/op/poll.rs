@@ -46,7 +46,7 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.has(flag::ARMED) {
         return triggered(ring, req);
     }
-    descriptors::watched(req.file.fd);
+    descriptors::watched_by_operation(req.file.fd);
     let asked = req.events;
     if !req.has(flag::MULTISHOT) {
         match call::poll_now(req.file.fd, (asked & 0xffff) as u16 | ALWAYS as u16) {

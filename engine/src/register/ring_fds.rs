@@ -63,8 +63,8 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
         }
         given.offset as usize
     };
-    // The table holds on to the ring from here on.
-    core::mem::forget(held);
+    // The index names the ring as a descriptor does, and outlives it.
+    descriptors::add_handle(held.ring());
     given.offset = index as u32;
     user::write(at, &given).inspect_err(|_| empty(&RINGS[index]))
 }
@@ -76,8 +76,8 @@ fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
 fn empty(slot: &RingSlot) {
     let ring = slot.swap(ptr::null_mut(), AcqRel);
     if !ring.is_null() {
-        // SAFETY: rings are never unmapped; the slot's hold is ours to let go of.
-        descriptors::put(unsafe { &*ring });
+        // SAFETY: rings are never unmapped.
+        descriptors::drop_handle(unsafe { &*ring });
     }
 }
 
