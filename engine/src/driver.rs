@@ -48,14 +48,21 @@ impl Locked<'_> {
         if self.ring.shape.has(setup::SQPOLL) {
             return;
         }
+        let watched = self.ring.watched.load(Relaxed);
+        // A descriptor that looks readable must stop to once the completions are consumed, of
+        // which nobody tells us.
+        let stale = watched && self.control().signalled;
         let pending =
             self.readiness.parked != 0 || !self.timers.is_empty() || self.aio.in_flight != 0;
+        if stale {
+            self.be_driven();
+        }
         if !pending {
             return;
         }
         // With these the application has promised to come back for its completions.
         let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
-        let heard = self.ring.watched.load(Relaxed) || self.eventfd.is_some();
+        let heard = watched || self.eventfd.is_some();
         if heard || !(waited || promised) {
             self.be_driven();
         }

@@ -1,0 +1,63 @@
+//! What a program may expect of its ring: the same C program on the kernel's io_uring, where it
+//! works, and under `sysring run` where it is refused.
+
+mod common;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use common::{SYSRING, kernel_has_io_uring};
+
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("behaviour");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/behaviour.c");
+        let built = Command::new("cc")
+            .args(["-O1", "-Wall", "-o"])
+            .arg(&program)
+            .arg(source)
+            .status()
+            .expect("a C compiler (apt-get install gcc)");
+        assert!(built.success());
+        program
+    })
+}
+
+fn passes(case: &str, before: &[&str]) {
+    let ended = Command::new("timeout")
+        .args(["--kill-after=2", "60"])
+        .args(before)
+        .arg(program())
+        .arg(case)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) starts");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{case} {before:?}: {} {said}", ended.status);
+}
+
+fn case(name: &str) {
+    if kernel_has_io_uring() {
+        passes(name, &[]);
+    } else {
+        eprintln!("not compared: the kernel's io_uring does not work here");
+    }
+    for errno in ["EPERM", "ENOSYS"] {
+        let refused = [SYSRING, "refuse", "--errno", errno, "--"];
+        let run = [SYSRING, "run", "--engine", "user", "--"];
+        passes(name, &[&refused[..], &run[..]].concat());
+    }
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { case(stringify!($name)); })*
+    };
+}
+
+cases! {
+    one_thread descriptor close_lets_go interrupted forked notified many_rings few_descriptors
+    overwritten
+}

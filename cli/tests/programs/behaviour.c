@@ -1,0 +1,362 @@
+/* What a program may expect of its ring, by plain system calls. Each case prints nothing and
+ * exits 0, or says what was wrong and exits 1. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                             \
+	do {                                                                         \
+		if (!(condition)) {                                                  \
+			fprintf(stderr, "line %d: %s (errno %d)\n", __LINE__,        \
+				#condition, errno);                                  \
+			exit(1);                                                     \
+		}                                                                    \
+	} while (0)
+
+struct ring {
+	int fd;
+	struct io_uring_params p;
+	char *rings;
+	size_t rings_len;
+	struct io_uring_sqe *sqes;
+};
+
+static _Atomic unsigned *word(struct ring *r, unsigned offset)
+{
+	return (_Atomic unsigned *)(r->rings + offset);
+}
+
+static void open_ring(struct ring *r, unsigned entries)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = syscall(__NR_io_uring_setup, entries, &r->p);
+	CHECK(r->fd >= 0);
+	r->rings_len = r->p.sq_off.array + r->p.sq_entries * 4;
+	if (r->rings_len < r->p.cq_off.cqes + r->p.cq_entries * 16)
+		r->rings_len = r->p.cq_off.cqes + r->p.cq_entries * 16;
+	r->rings = mmap(0, r->rings_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd,
+			IORING_OFF_SQ_RING);
+	CHECK(r->rings != MAP_FAILED);
+	r->sqes = mmap(0, r->p.sq_entries * 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+		       r->fd, IORING_OFF_SQES);
+	CHECK(r->sqes != MAP_FAILED);
+}
+
+static void close_ring(struct ring *r)
+{
+	munmap(r->rings, r->rings_len);
+	munmap(r->sqes, r->p.sq_entries * 64);
+	close(r->fd);
+}
+
+static struct io_uring_sqe *push(struct ring *r, int op, int fd, unsigned long data)
+{
+	_Atomic unsigned *tail = word(r, r->p.sq_off.tail);
+	unsigned at = *tail, index = at & (r->p.sq_entries - 1);
+	struct io_uring_sqe *sqe = &r->sqes[index];
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = op;
+	sqe->fd = fd;
+	sqe->user_data = data;
+	*word(r, r->p.sq_off.array + 4 * index) = index;
+	*tail = at + 1;
+	return sqe;
+}
+
+static int enter(struct ring *r, unsigned submit, unsigned wait)
+{
+	return syscall(__NR_io_uring_enter, r->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0, 8);
+}
+
+static int next(struct ring *r, struct io_uring_cqe *out)
+{
+	_Atomic unsigned *head = word(r, r->p.cq_off.head);
+	unsigned at = *head;
+	if (at == *word(r, r->p.cq_off.tail))
+		return 0;
+	*out = ((struct io_uring_cqe *)(r->rings + r->p.cq_off.cqes))[at & (r->p.cq_entries - 1)];
+	*head = at + 1;
+	return 1;
+}
+
+static int count(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	int n = 0;
+	CHECK(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
+
+static long resident(void)
+{
+	long size, pages;
+	FILE *f = fopen("/proc/self/statm", "r");
+	CHECK(f && fscanf(f, "%ld %ld", &size, &pages) == 2);
+	fclose(f);
+	return pages * 4096;
+}
+
+/* Sockets, timers, polls and cached reads from one thread start no other. */
+static void one_thread(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct __kernel_timespec time = { 0, 1000000 };
+	int pair[2], file = open("/proc/self/exe", O_RDONLY);
+	char here[64], there[4096];
+	open_ring(&r, 8);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && file >= 0);
+	CHECK(pread(file, there, 4096, 0) > 0);
+	for (int round = 0; round < 100; round++) {
+		struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+		sqe->addr = (unsigned long)here;
+		sqe->len = 64;
+		sqe = push(&r, IORING_OP_POLL_ADD, pair[0], 2);
+		sqe->poll_events = POLLIN;
+		sqe = push(&r, IORING_OP_TIMEOUT, -1, 3);
+		sqe->addr = (unsigned long)&time;
+		sqe->len = 1;
+		sqe = push(&r, IORING_OP_READ, file, 4);
+		sqe->addr = (unsigned long)there;
+		sqe->len = 4096;
+		CHECK(enter(&r, 4, 2) == 4);
+		CHECK(write(pair[1], "x", 1) == 1);
+		for (int seen = 0; seen < 4;) {
+			if (next(&r, &cqe))
+				seen++;
+			else
+				CHECK(enter(&r, 0, 1) == 0);
+		}
+		CHECK(count("/proc/self/task") == 1);
+	}
+	close_ring(&r);
+}
+
+/* The ring descriptor polls, nests, refuses to be read, and can be duplicated. */
+static void descriptor(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct epoll_event event = { .events = EPOLLIN };
+	char byte;
+	open_ring(&r, 8);
+	struct pollfd p = { .fd = r.fd, .events = POLLIN };
+	CHECK(poll(&p, 1, 0) == 0);
+	push(&r, IORING_OP_NOP, -1, 1);
+	CHECK(enter(&r, 1, 0) == 1);
+	CHECK(poll(&p, 1, 0) == 1 && p.revents & POLLIN);
+	CHECK(read(r.fd, &byte, 1) == -1 && errno == EINVAL);
+	int inner = epoll_create1(0), outer = epoll_create1(0);
+	CHECK(!epoll_ctl(inner, EPOLL_CTL_ADD, r.fd, &event));
+	CHECK(!epoll_ctl(outer, EPOLL_CTL_ADD, inner, &event));
+	CHECK(epoll_wait(outer, &event, 1, 1000) == 1);
+	CHECK(next(&r, &cqe) && cqe.user_data == 1);
+	/* Consumed without a call: a level-triggered poller must not spin for ever. */
+	for (int i = 0; epoll_wait(outer, &event, 1, 0) == 1; i++) {
+		CHECK(i < 1000);
+		usleep(1000);
+	}
+	int copy = dup(r.fd), original = r.fd;
+	CHECK(copy >= 0);
+	CHECK(!close(original));
+	r.fd = copy;
+	push(&r, IORING_OP_NOP, -1, 2);
+	CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == 2);
+	CHECK(syscall(__NR_io_uring_enter, original, 0, 0, 0, 0, 8) == -1 && errno == EBADF);
+	close_ring(&r);
+	CHECK(syscall(__NR_io_uring_enter, copy, 0, 0, 0, 0, 8) == -1 && errno == EBADF);
+}
+
+/* A parked request holds its socket; closing the ring lets go of it. */
+static void close_lets_go(void)
+{
+	struct ring r;
+	int pair[2];
+	char buf[8];
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	open_ring(&r, 8);
+	struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+	sqe->addr = (unsigned long)buf;
+	sqe->len = 8;
+	CHECK(enter(&r, 1, 0) == 1);
+	close(pair[0]);
+	struct pollfd p = { .fd = pair[1], .events = POLLIN };
+	CHECK(poll(&p, 1, 50) == 0);
+	close_ring(&r);
+	CHECK(poll(&p, 1, 2000) == 1 && p.revents & POLLHUP);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* A signal ends a wait, with EINTR. */
+static void interrupted(void)
+{
+	struct ring r;
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval timer = { .it_value = { 0, 50000 } };
+	open_ring(&r, 8);
+	CHECK(!sigaction(SIGALRM, &action, 0));
+	CHECK(!setitimer(ITIMER_REAL, &timer, 0));
+	CHECK(enter(&r, 0, 1) == -1 && errno == EINTR);
+	close_ring(&r);
+}
+
+/* After fork both go on: the parent's request is the parent's, the child has rings of its own. */
+static void forked(void)
+{
+	struct ring r, mine;
+	struct io_uring_cqe cqe;
+	int pair[2], status;
+	char buf[8];
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	open_ring(&r, 8);
+	struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+	sqe->addr = (unsigned long)buf;
+	sqe->len = 8;
+	CHECK(enter(&r, 1, 0) == 1);
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		open_ring(&mine, 8);
+		for (int i = 0; i < 100; i++) {
+			push(&mine, IORING_OP_NOP, -1, i);
+			CHECK(enter(&mine, 1, 1) == 1 && next(&mine, &cqe));
+		}
+		close_ring(&mine);
+		close_ring(&r);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(write(pair[1], "hello", 5) == 5);
+	CHECK(enter(&r, 0, 1) == 0 && next(&r, &cqe) && cqe.res == 5);
+	close_ring(&r);
+}
+
+/* A registered eventfd tells of completions that nobody waits for. */
+static void notified(void)
+{
+	struct ring r;
+	int efd = eventfd(0, 0), pair[2];
+	char buf[8];
+	unsigned long value;
+	struct io_uring_cqe cqe;
+	open_ring(&r, 8);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	CHECK(!syscall(__NR_io_uring_register, r.fd, IORING_REGISTER_EVENTFD, &efd, 1));
+	struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+	sqe->addr = (unsigned long)buf;
+	sqe->len = 8;
+	CHECK(enter(&r, 1, 0) == 1);
+	CHECK(write(pair[1], "hello", 5) == 5);
+	CHECK(read(efd, &value, 8) == 8 && value >= 1);
+	CHECK(next(&r, &cqe) && cqe.res == 5);
+	close_ring(&r);
+}
+
+/* Rings come and go without a trace. */
+static void many_rings(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	long before = 0;
+	int fds = 0;
+	for (int i = 0; i < 100000; i++) {
+		open_ring(&r, 4);
+		push(&r, IORING_OP_NOP, -1, i);
+		CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == (unsigned)i);
+		close_ring(&r);
+		if (i == 1000) {
+			before = resident();
+			fds = count("/proc/self/fd");
+		}
+	}
+	CHECK(count("/proc/self/fd") == fds);
+	CHECK(count("/proc/self/task") == 1);
+	CHECK(resident() < before + (1 << 20));
+}
+
+/* Out of descriptors: an error, and no ring half made. */
+static void few_descriptors(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct io_uring_params p = { 0 };
+	struct rlimit limit = { 8, 8 };
+	int last = -1;
+	open_ring(&r, 8);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	while ((last = open("/dev/null", O_RDONLY)) >= 0)
+		;
+	CHECK(errno == EMFILE);
+	CHECK(syscall(__NR_io_uring_setup, 4, &p) == -1 && errno == EMFILE);
+	push(&r, IORING_OP_NOP, -1, 7);
+	CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == 7);
+	close_ring(&r);
+}
+
+/* The queues overwritten: nothing but this ring's results suffers. */
+static void overwritten(void)
+{
+	struct ring r, other;
+	struct io_uring_cqe cqe;
+	int pair[2];
+	char buf[8];
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	open_ring(&r, 8);
+	struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+	sqe->addr = (unsigned long)buf;
+	sqe->len = 8;
+	CHECK(enter(&r, 1, 0) == 1);
+	memset(r.sqes, 0xff, r.p.sq_entries * 64);
+	memset(r.rings, 0xff, r.rings_len);
+	CHECK(write(pair[1], "x", 1) == 1);
+	for (int i = 0; i < 100; i++)
+		enter(&r, 8, 0);
+	open_ring(&other, 8);
+	push(&other, IORING_OP_NOP, -1, 3);
+	CHECK(enter(&other, 1, 1) == 1 && next(&other, &cqe) && cqe.user_data == 3);
+	close_ring(&r);
+	close_ring(&other);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} cases[] = {
+		{ "one_thread", one_thread }, { "descriptor", descriptor },
+		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
+		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
+		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
+	};
+	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
+		if (!strcmp(argv[1], cases[i].name)) {
+			cases[i].run();
+			return 0;
+		}
+	return 2;
+}
