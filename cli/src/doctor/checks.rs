@@ -215,15 +215,15 @@ fn rwf_nowait() -> io::Result<Check> {
         Ok(()) => Check {
             name: "rwf_nowait",
             status: Status::No,
-            found: "taken and ignored: a read would block (gVisor does this)".into(),
-            uses: Some("poll(2) and MSG_DONTWAIT instead, and worker threads".into()),
+            found: "taken and ignored: a read may block (gVisor does this)".into(),
+            uses: Some("RWF_NOWAIT all the same: a read that must wait holds up its ring".into()),
             advice: None,
         },
         Err(refusal) => Check {
             name: "rwf_nowait",
             status: Status::No,
             found: format!("preadv2 is refused: {}", describe(refusal)),
-            uses: Some("poll(2) and MSG_DONTWAIT instead, and worker threads".into()),
+            uses: Some("nothing: the engine's reads and writes need it, and fail".into()),
             advice: Some("allow preadv2 and pwritev2 in the sandbox, or a newer kernel".into()),
         },
     })
@@ -252,8 +252,8 @@ fn openat2() -> io::Result<Check> {
     Ok(call_check(
         "openat2",
         open_root(0)?,
-        "openat2 for OPENAT2",
-        "openat(2), where the request can be expressed by it",
+        "openat2, to open files",
+        "openat(2) by a worker thread, where it can express the request",
         "a kernel of version 5.6 or newer, or openat2 allowed in the sandbox",
     ))
 }
@@ -268,7 +268,7 @@ fn resolve_cached() -> io::Result<Check> {
             "resolve_cached",
             answer,
             "RESOLVE_CACHED, to try an open without blocking",
-            "a plain open",
+            "worker threads, to open files",
             "a kernel of version 5.12 or newer",
         ),
     })
@@ -317,8 +317,8 @@ fn epoll_pwait2() -> io::Result<Check> {
     Ok(call_check(
         "epoll_pwait2",
         wait,
-        "epoll_pwait2, to wait with nanoseconds",
-        "epoll_pwait, which waits in milliseconds",
+        "epoll_pwait2, to wait",
+        "ppoll and epoll_wait, to wait: two calls",
         "a kernel of version 5.11 or newer",
     ))
 }
