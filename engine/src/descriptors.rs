@@ -112,6 +112,7 @@ pub fn put(ring: &Ring) {
     locked.aio.close();
     locked.timers.free();
     locked.readiness.close();
+    ring.sqpoll.close();
     drop(locked);
     // SAFETY: the count is zero: nobody else has the ring.
     unsafe { ring.retire() };
@@ -220,6 +221,7 @@ pub fn create(shape: Shape, params: &Params) -> Result<Fd> {
         }
         Err(e) => {
             ring.lock().readiness.close();
+            ring.sqpoll.close();
             // SAFETY: not published: the ring is still ours alone.
             unsafe { ring.retire() };
             give_back(ptr::from_ref(ring).cast_mut());

@@ -1,14 +1,15 @@
 //! SQPOLL: a thread that submits for the application.
 
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicI32, AtomicU32};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use sysring_sys::abi::io_uring::sq_flags;
-use sysring_sys::{Result, arch, call};
+use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Fd, Result, arch, call};
 
-use crate::poll::{BATCH, NO_EVENT};
 use crate::ring::Ring;
-use crate::{descriptors, wait, wq};
+use crate::{descriptors, wq};
 
 /// A ring's submission thread.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct SqPoll {
     state: AtomicU32,
     /// Milliseconds of spinning before it sleeps.
     pub idle_ms: AtomicU32,
+    /// The eventfd that wakes it. Its own: a sleeper in `enter` would take the ring's bell away.
+    bell: AtomicI32,
     /// The processor it is bound to, plus one; 0 for any.
     pub cpu: AtomicU32,
 }
@@ -30,7 +33,15 @@ const SPINS: u32 = 64;
 
 impl SqPoll {
     pub const fn none() -> SqPoll {
-        SqPoll { state: AtomicU32::new(NONE), idle_ms: AtomicU32::new(0), cpu: AtomicU32::new(0) }
+        SqPoll { state: AtomicU32::new(NONE), idle_ms: AtomicU32::new(0), bell: AtomicI32::new(-1), cpu: AtomicU32::new(0) }
+    }
+
+    /// The ring is being taken apart; the thread has ended.
+    pub fn close(&self) {
+        let bell = self.bell.swap(-1, Relaxed);
+        if bell >= 0 {
+            descriptors::let_go(Fd::new(bell));
+        }
     }
 
     /// The thread is the parent's: the child's ring has none until it is needed.
@@ -45,6 +56,8 @@ impl SqPoll {
 /// `EAGAIN` or `ENOMEM`.
 pub fn start(ring: &'static Ring) -> Result<()> {
     ring.lock().set()?;
+    let bell = descriptors::keep(call::eventfd(0)?)?;
+    ring.sqpoll.bell.store(bell.raw(), Relaxed);
     ring.refs.fetch_add(1, Relaxed);
     ring.sqpoll.state.store(RUNNING, Release);
     wq::start_thread(run, core::ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
@@ -56,13 +69,16 @@ pub fn start(ring: &'static Ring) -> Result<()> {
 /// Tells the thread to end.
 pub fn stop(ring: &Ring) {
     if ring.sqpoll.state.swap(ENDING, Release) == RUNNING {
-        wait::wake_all(ring);
+        wake(ring);
     }
 }
 
 /// `IORING_ENTER_SQ_WAKEUP`.
 pub fn wake(ring: &Ring) {
-    wait::wake_all(ring);
+    let bell = ring.sqpoll.bell.load(Relaxed);
+    if bell >= 0 {
+        let _ = call::eventfd_add(Fd::new(bell), 1);
+    }
 }
 
 extern "C" fn run(ring: usize) -> ! {
@@ -120,13 +136,24 @@ fn nap(ring: &Ring) {
         if let Ok(set) = set
             && ring.sqpoll.state.load(Acquire) == RUNNING
         {
-            let mut events = [NO_EVENT; BATCH];
-            if let Ok(n) = wait::sleep(set, &mut events, until, None) {
-                ring.lock().handle(&events[..n]);
-            }
+            sleep(ring, set, until);
         }
     }
     ring.sq_flags().fetch_and(!sq_flags::NEED_WAKEUP, SeqCst);
+}
+
+/// Until somebody wakes us, something is ready, or a timer is due.
+fn sleep(ring: &Ring, set: Fd, until: Option<i64>) {
+    let bell = ring.sqpoll.bell.load(Relaxed);
+    let watch = |fd| PollFd { fd, events: g::EPOLLIN as i16, revents: 0 };
+    let mut fds = [watch(set.raw()), watch(bell)];
+    let mut timeout = until.map(|at| {
+        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
+        Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
+    });
+    let _ = call::ppoll(&mut fds, timeout.as_mut(), None);
+    let _ = call::eventfd_take(Fd::new(bell));
+    ring.lock().reap();
 }
 
 fn bind(ring: &Ring) {

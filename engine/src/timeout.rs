@@ -185,9 +185,10 @@ impl Locked<'_> {
                 if req.scratch[1] > 1 {
                     req.scratch[1] -= 1;
                 }
-                // From when it was due, so that shots do not drift; unless we are late by more.
+                // From when it was due, so that shots do not drift; unless we are late by more. Never
+                // now: a shot a round, or an interval of nothing would keep us here.
                 let next = req.deadline.saturating_add(req.scratch[0] as i64);
-                req.deadline = next.max(now);
+                req.deadline = next.max(now.saturating_add(1));
                 if self.timers.insert(req).is_ok() {
                     return;
                 }
