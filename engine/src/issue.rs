@@ -79,11 +79,6 @@ impl Locked<'_> {
         {
             return self.complete(req, e.to_res(), 0);
         }
-        if req.has(flag::ASYNC) && row.work.is_some() && !row.has(row_flag::POLLS) {
-            // The submitter asked for it not to be tried inline.
-            self.start_linked_timeout(req);
-            return self.punt(req);
-        }
         let issued = (row.issue)(self, req);
         match issued {
             Issued::Done(_) | Issued::Set => stats::add(&stats::get().inline, 1),
@@ -210,12 +205,31 @@ impl Locked<'_> {
         }
     }
 
-    /// Gives the file back.
+    /// The same for a second file, named by `fd` as `fixed` says.
+    pub fn hold_other(&mut self, mut req: Req, fd: i32, fixed: bool) -> Result<()> {
+        let fd = if fixed { self.files.get(fd as u32)? } else { Fd::new(fd) };
+        if !fixed && descriptors::is_internal(fd) {
+            return Err(Errno::EBADF);
+        }
+        req.other = match call::dup_from(fd, descriptors::FLOOR) {
+            Ok(fd) => {
+                descriptors::mark_internal(fd);
+                File { fd, owned: true }
+            }
+            Err(Errno::EBADF) => return Err(Errno::EBADF),
+            Err(_) => File { fd, owned: false },
+        };
+        Ok(())
+    }
+
+    /// Gives the files back.
     pub fn release_file(&mut self, mut req: Req) {
         self.disarm(req);
-        if req.file.owned {
-            descriptors::let_go(req.file.fd);
-            req.file = File { fd: Fd::NONE, owned: false };
+        for file in [req.file, req.other] {
+            if file.owned {
+                descriptors::let_go(file.fd);
+            }
         }
+        (req.file, req.other) = (File::NONE, File::NONE);
     }
 }

@@ -30,6 +30,12 @@ pub fn copy_two(req: Req, first: User<u8>, second: User<u8>) -> Result<()> {
     copy_all(req, [Some((first, false)), Some((second, false))])
 }
 
+/// Copies two paths, of which the first may be empty where `AT_EMPTY_PATH` is among the flags.
+pub fn copy_two_or_empty(req: Req, first: User<u8>, second: User<u8>, flags: u32) -> Result<()> {
+    let empty_ok = flags & sysring_sys::raw::general::AT_EMPTY_PATH != 0;
+    copy_all(req, [Some((first, empty_ok)), Some((second, false))])
+}
+
 /// The first path's copy.
 #[must_use]
 pub fn first(req: Req) -> User<u8> {

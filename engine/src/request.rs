@@ -88,6 +88,11 @@ pub struct File {
     pub owned: bool,
 }
 
+impl File {
+    /// No file.
+    pub const NONE: File = File { fd: Fd::NONE, owned: false };
+}
+
 /// Memory copied for a request: iovecs, headers, addresses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Copied {
@@ -139,6 +144,8 @@ pub struct Request {
     pub stage: Stage,
     pub flags: u32,
     pub file: File,
+    /// A second one, for operations between two.
+    pub other: File,
     /// What its CQE will say.
     pub res: i32,
     pub cflags: u32,
@@ -417,7 +424,8 @@ impl Request {
             life: 1,
             stage: Stage::Free,
             flags: 0,
-            file: File { fd: Fd::NONE, owned: false },
+            file: File::NONE,
+            other: File::NONE,
             res: 0,
             cflags: 0,
             done: 0,
@@ -440,7 +448,8 @@ impl Request {
     pub fn begin(&mut self, sqe: &Sqe) {
         self.sqe = *sqe;
         self.flags = 0;
-        self.file = File { fd: Fd::NONE, owned: false };
+        self.file = File::NONE;
+        self.other = File::NONE;
         self.res = 0;
         self.cflags = 0;
         self.done = 0;

@@ -1,7 +1,7 @@
 //! SQPOLL: a thread that submits for the application.
 
-use core::sync::atomic::{AtomicI32, AtomicU32};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU32};
 
 use sysring_sys::abi::io_uring::sq_flags;
 use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
@@ -33,7 +33,12 @@ const SPINS: u32 = 64;
 
 impl SqPoll {
     pub const fn none() -> SqPoll {
-        SqPoll { state: AtomicU32::new(NONE), idle_ms: AtomicU32::new(0), bell: AtomicI32::new(-1), cpu: AtomicU32::new(0) }
+        SqPoll {
+            state: AtomicU32::new(NONE),
+            idle_ms: AtomicU32::new(0),
+            bell: AtomicI32::new(-1),
+            cpu: AtomicU32::new(0),
+        }
     }
 
     /// The ring is being taken apart; the thread has ended.

@@ -1,4 +1,4 @@
-//! EPOLL_CTL.
+//! EPOLL_CTL and EPOLL_WAIT.
 
 use sysring_sys::{Fd, Result, User, call};
 
@@ -28,4 +28,17 @@ pub fn issue(_: &mut Locked<'_>, req: Req) -> Issued {
     descriptors::watched_by_operation(target);
     let event = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
     Issued::of(call::epoll_ctl_raw(Fd::new(req.sqe.fd), req.sqe.len, target, event.cast()))
+}
+
+pub fn prepare_wait(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, op_flags, buf_index, file_index);
+    Ok(())
+}
+
+pub fn issue_wait(_: &mut Locked<'_>, req: Req) -> Issued {
+    let events = User::new(req.sqe.addr);
+    match call::epoll_take_raw(req.file.fd, events, req.sqe.len as i32) {
+        Ok(0) => Issued::Wait(sysring_sys::raw::general::EPOLLIN),
+        answer => Issued::of(answer),
+    }
 }

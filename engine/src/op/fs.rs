@@ -65,3 +65,24 @@ pub fn prepare_mkdirat(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn work_mkdirat(req: Req) -> i32 {
     res(call::mkdirat(Fd::new(req.sqe.fd), path::first(req), req.sqe.len))
 }
+
+pub fn prepare_symlinkat(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, len, op_flags, buf_index, file_index);
+    plain_file_only(req)?;
+    path::copy_two(req, User::new(req.sqe.addr), User::new(req.sqe.off))
+}
+
+pub fn work_symlinkat(req: Req) -> i32 {
+    res(call::symlinkat(path::first(req), Fd::new(req.sqe.fd), path::second(req)))
+}
+
+pub fn prepare_linkat(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, buf_index, file_index);
+    plain_file_only(req)?;
+    path::copy_two_or_empty(req, User::new(req.sqe.addr), User::new(req.sqe.off), req.sqe.op_flags)
+}
+
+pub fn work_linkat(req: Req) -> i32 {
+    let (from, to) = (Fd::new(req.sqe.fd), Fd::new(req.sqe.len as i32));
+    res(call::linkat(from, path::first(req), to, path::second(req), req.sqe.op_flags))
+}

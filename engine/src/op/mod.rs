@@ -10,9 +10,11 @@ pub mod open;
 pub mod poll;
 pub mod rsrc;
 pub mod rw;
+pub mod splice;
 pub mod sync;
 pub mod table;
 pub mod timeout;
+pub mod xattr;
 
 use sysring_sys::{Errno, Result, User};
 

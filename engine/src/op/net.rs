@@ -436,3 +436,26 @@ pub fn prepare_shutdown(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn issue_shutdown(_: &mut Locked<'_>, req: Req) -> Issued {
     Issued::of(call::shutdown(req.file.fd, req.sqe.len))
 }
+
+pub fn prepare_bind(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, len, buf_index, op_flags, file_index);
+    let len = req.sqe.off as i32;
+    if len < 0 {
+        return Err(Errno::EINVAL);
+    }
+    copy_address(req, User::new(req.sqe.addr), len as usize)
+}
+
+pub fn issue_bind(_: &mut Locked<'_>, req: Req) -> Issued {
+    let at = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
+    Issued::of(call::bind(req.file.fd, at, req.sqe.off as i32 as usize))
+}
+
+pub fn prepare_listen(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, addr, buf_index, op_flags, file_index);
+    Ok(())
+}
+
+pub fn issue_listen(_: &mut Locked<'_>, req: Req) -> Issued {
+    Issued::of(call::listen(req.file.fd, req.sqe.len as i32))
+}

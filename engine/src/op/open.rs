@@ -92,7 +92,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         req.scratch = [how.flags, how.mode];
     }
     let creates = u64::from(g::O_CREAT | g::O_TRUNC) | u64::from(g::__O_TMPFILE);
-    if how.flags & creates != 0 || how.resolve & RESOLVE_CACHED != 0 {
+    if req.has(flag::ASYNC) || how.flags & creates != 0 || how.resolve & RESOLVE_CACHED != 0 {
         return Issued::Work;
     }
     // Opening a FIFO or a device may wait for its other side, which RESOLVE_CACHED says nothing
@@ -204,4 +204,25 @@ pub fn issue_close(ring: &mut Locked<'_>, req: Req) -> Issued {
 
 pub fn work_close(req: Req) -> i32 {
     crate::issue::res(call::close(Fd::new(req.sqe.fd)))
+}
+
+/// `IORING_FIXED_FD_NO_CLOEXEC`.
+const NO_CLOEXEC: u32 = 1;
+
+pub fn prepare_install(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, addr, len, buf_index, file_index, addr3);
+    if !req.has(flag::FIXED_FILE) {
+        return Err(Errno::EBADF);
+    }
+    if req.sqe.op_flags & !NO_CLOEXEC != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+/// A registered file gets an ordinary descriptor too.
+pub fn issue_install(_: &mut Locked<'_>, req: Req) -> Issued {
+    let keep = req.sqe.op_flags & NO_CLOEXEC != 0;
+    let command = if keep { g::F_DUPFD } else { g::F_DUPFD_CLOEXEC };
+    Issued::of(call::fcntl(req.file.fd, command, 0))
 }

@@ -51,6 +51,9 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
     if !req.has(flag::MULTISHOT) {
         match call::poll_now(req.file.fd, (asked & 0xffff) as u16 | ALWAYS as u16) {
             Err(e) => return Issued::Done(e.to_res()),
+            Ok(_) if room_to_submit(req) & asked != 0 => {
+                return Issued::Done((room_to_submit(req) & asked) as i32);
+            }
             Ok(ready) if u32::from(ready) & POLLNVAL != 0 => {
                 return Issued::Done(Errno::EBADF.to_res());
             }
@@ -76,6 +79,17 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
 }
 
 const POLLNVAL: u32 = 0x20;
+
+/// A ring is writable while its submission queue has room; its descriptor, an epoll instance,
+/// cannot say so itself.
+fn room_to_submit(req: Req) -> u32 {
+    match descriptors::get(req.file.fd) {
+        Some(held) if held.ring().sq_pending() < held.ring().shape.sq_entries => {
+            g::EPOLLOUT | g::EPOLLWRNORM
+        }
+        _ => 0,
+    }
+}
 
 fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     let ready = req.revents & (req.events | ALWAYS) & !(g::EPOLLET | g::EPOLLONESHOT);

@@ -3,7 +3,9 @@
 use sysring_sys::Result;
 use sysring_sys::abi::io_uring::op;
 
-use super::{cancel, epoll, fs, msg_ring, net, nop, open, poll, rsrc, rw, sync, timeout};
+use super::{
+    cancel, epoll, fs, msg_ring, net, nop, open, poll, rsrc, rw, splice, sync, timeout, xattr,
+};
 use crate::issue::Issued;
 use crate::request::Req;
 use crate::ring::Locked;
@@ -16,8 +18,6 @@ pub mod row_flag {
     pub const IOPRIO: u8 = 1 << 1;
     /// May take its buffer from a group.
     pub const BUFFER_SELECT: u8 = 1 << 2;
-    /// Waits by readiness: `IOSQE_ASYNC` does not send it to a worker.
-    pub const POLLS: u8 = 1 << 3;
 }
 
 /// What the road knows of an operation.
@@ -50,10 +50,10 @@ impl Row {
     }
 }
 
-use row_flag::{IOPRIO, NEEDS_FILE, POLLS};
+use row_flag::{IOPRIO, NEEDS_FILE};
 
-const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLS;
-const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO | POLLS;
+const FILE_IO: u8 = NEEDS_FILE | IOPRIO;
+const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
 
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
@@ -94,7 +94,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
     READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
     WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
-    POLL_ADD since "5.1" flags NEEDS_FILE | POLLS, poll::prepare_add, poll::issue_add;
+    POLL_ADD since "5.1" flags NEEDS_FILE, poll::prepare_add, poll::issue_add;
     POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
     SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE, sync::prepare_sync_file_range, sync::issue_on_worker,
         work sync::work_sync_file_range;
@@ -105,7 +105,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     ACCEPT since "5.5" flags SOCKET_IO, net::prepare_accept, net::issue_accept;
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
-    CONNECT since "5.5" flags NEEDS_FILE | POLLS, net::prepare_connect, net::issue_connect;
+    CONNECT since "5.5" flags NEEDS_FILE, net::prepare_connect, net::issue_connect;
     FALLOCATE since "5.6" flags NEEDS_FILE, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
     OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
@@ -120,15 +120,27 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     RECV since "5.6" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
     OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
+    SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
+    TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     SHUTDOWN since "5.11" flags NEEDS_FILE, net::prepare_shutdown, net::issue_shutdown;
     RENAMEAT since "5.11" flags 0, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
     UNLINKAT since "5.11" flags 0, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
     MKDIRAT since "5.15" flags 0, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
+    SYMLINKAT since "5.15" flags 0, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
+    LINKAT since "5.15" flags 0, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
     MSG_RING since "5.18" flags NEEDS_FILE, msg_ring::prepare, msg_ring::issue,
         note "to rings of the same process";
+    FSETXATTR since "5.19" flags NEEDS_FILE, xattr::prepare, xattr::issue;
+    SETXATTR since "5.19" flags 0, xattr::prepare, xattr::issue;
+    FGETXATTR since "5.19" flags NEEDS_FILE, xattr::prepare, xattr::issue;
+    GETXATTR since "5.19" flags 0, xattr::prepare, xattr::issue;
     SOCKET since "5.19" flags 0, net::prepare_socket, net::issue_socket;
+    FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
+    BIND since "6.11" flags NEEDS_FILE, net::prepare_bind, net::issue_bind;
+    LISTEN since "6.11" flags NEEDS_FILE, net::prepare_listen, net::issue_listen;
+    EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
 };
 
 /// The row of a code an application gave.

@@ -67,6 +67,12 @@ pub fn epoll_take(epfd: Fd, events: &mut [EpollEvent]) -> Result<usize> {
     }
 }
 
+/// The same into the application's memory.
+pub fn epoll_take_raw(epfd: Fd, events: User<EpollEvent>, most: i32) -> Result<usize> {
+    // SAFETY: the kernel checks the address.
+    unsafe { sys!(__NR_epoll_pwait, epfd.arg(), events.arg(), most as usize, 0, 0, 0) }
+}
+
 /// `ppoll(2)`; the kernel may write the time left into `timeout`.
 pub fn ppoll(
     fds: &mut [PollFd],

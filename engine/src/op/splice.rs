@@ -1,0 +1,55 @@
+//! SPLICE and TEE: bytes between files without a copy through memory of ours.
+//!
+//! Either side may make the other wait, and no readiness speaks for both: a worker waits.
+
+use sysring_sys::abi::io_uring::op;
+use sysring_sys::{Errno, Result, User, call};
+
+use super::must_be_zero;
+use crate::issue::{Issued, res};
+use crate::request::Req;
+use crate::ring::Locked;
+
+/// The source is a registered file.
+const FD_IN_FIXED: u32 = 1 << 31;
+/// `SPLICE_F_MOVE`, `NONBLOCK`, `MORE`, `GIFT`.
+const ALL: u32 = 0xf;
+
+pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    if req.sqe.opcode == op::TEE {
+        must_be_zero!(req, off, addr);
+    }
+    if req.sqe.op_flags & !(ALL | FD_IN_FIXED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let fixed = req.sqe.op_flags & FD_IN_FIXED != 0;
+    match ring.hold_other(req, req.sqe.file_index as i32, fixed) {
+        Ok(()) => Issued::Work,
+        Err(e) => Issued::Done(e.to_res()),
+    }
+}
+
+pub fn work(req: Req) -> i32 {
+    let (from, to, len) = (req.other.fd, req.file.fd, req.sqe.len as usize);
+    let flags = req.sqe.op_flags & ALL;
+    if req.sqe.opcode == op::TEE {
+        return res(call::tee(from, to, len, flags));
+    }
+    // -1 is the file's own position, and what a pipe needs.
+    let (mut from_at, mut to_at) = (req.sqe.addr as i64, req.sqe.off as i64);
+    let place = |at: &mut i64| if *at == -1 { User::NULL } else { User::of(at) };
+    res(call::splice(from, place(&mut from_at), to, place(&mut to_at), len, flags))
+}
+
+/// A short splice fails its link.
+pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if req.res >= 0 && req.res as u32 != req.sqe.len {
+        ring.fail(req);
+        return Issued::Set;
+    }
+    Issued::Done(req.res)
+}
