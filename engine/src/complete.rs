@@ -207,6 +207,10 @@ impl Locked<'_> {
 
     /// After a stretch of work, before the lock is let go: what others must be told.
     pub fn commit(&mut self) -> Wake {
+        let inlined = core::mem::take(&mut self.inlined);
+        if inlined != 0 {
+            stats::add(&stats::get().inline, u64::from(inlined));
+        }
         if self.posted == 0 {
             return Wake::default();
         }

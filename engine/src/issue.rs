@@ -81,7 +81,7 @@ impl Locked<'_> {
         }
         let issued = (row.issue)(self, req);
         match issued {
-            Issued::Done(_) | Issued::Set => stats::add(&stats::get().inline, 1),
+            Issued::Done(_) | Issued::Set => self.inlined += 1,
             _ => self.start_linked_timeout(req),
         }
         self.carry_on(req, issued);

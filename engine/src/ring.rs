@@ -168,6 +168,8 @@ pub struct State {
     pub eventfd: Option<Eventfd>,
     /// CQEs posted since the last commit, and whether another thread than the submitter did.
     pub posted: u32,
+    /// Requests completed inline since the last commit: a shared counter is dear to touch.
+    pub inlined: u32,
     pub posted_remotely: bool,
     /// Requests given to the workers since the last commit.
     pub punted: Queue,
@@ -415,6 +417,7 @@ impl State {
         buffers: BufferTable::new(),
         eventfd: None,
         posted: 0,
+        inlined: 0,
         posted_remotely: false,
         punted: Queue::new(),
         punted_count: 0,

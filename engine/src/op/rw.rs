@@ -232,7 +232,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             Ok(n) => {
                 let whole = n == segments.total || n == 0;
                 if whole || stream || (at == Offset::CURRENT && !is_regular(req.file.fd)) {
-                    return done(ring, req, n);
+                    return done(ring, req, n, segments.total);
                 }
                 // Part of a file was at hand. What follows is either its end or a wait.
                 advance(req, n);
@@ -276,7 +276,7 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
     if nonblocking || is_regular(req.file.fd) {
         let flags = RwFlags(req.sqe.op_flags);
         return match direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags) {
-            Ok(n) => done(ring, req, n),
+            Ok(n) => done(ring, req, n, segments.total),
             Err(e) => failed(ring, req, e),
         };
     }
@@ -304,7 +304,7 @@ fn at_once(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
         ring.hints.mark(req.file.fd, hint::SLOW);
     }
     match answer {
-        Ok(n) => done(ring, req, n),
+        Ok(n) => done(ring, req, n, segments.total),
         Err(e) => failed(ring, req, e),
     }
 }
@@ -365,27 +365,21 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
     let segments = Segments::of(req);
     if n == 0 || n as usize >= segments.total || !is_regular(req.file.fd) {
-        return done(ring, req, n as usize);
+        return done(ring, req, n as usize, segments.total);
     }
     advance(req, n as usize);
     Issued::Work
 }
 
-/// The last `n` bytes are in: the request succeeds, or is short and fails its link.
-fn done(ring: &mut Locked<'_>, mut req: Req, n: usize) -> Issued {
-    let wanted = wanted(req);
+/// The last `n` bytes of the `left` that were asked for are in: the request succeeds, or is short
+/// and fails its link.
+fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
     req.res = (req.done as usize + n) as i32;
     req.cflags = 0;
-    if req.res as usize != wanted {
+    if n != left {
         ring.fail(req);
     }
     Issued::Set
-}
-
-/// The bytes asked for in all.
-fn wanted(req: Req) -> usize {
-    let left = Segments::of(req).total;
-    req.done as usize + left
 }
 
 /// An error; what earlier attempts did is what counts if there is any.
