@@ -181,7 +181,10 @@ fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<W
         how.deadline = Some(if absolute { time } else { now.saturating_add(time) });
     }
     if ext.min_wait_usec != 0 {
-        how.min_deadline = Some(now.saturating_add(i64::from(ext.min_wait_usec) * 1000));
+        let at_least = now.saturating_add(i64::from(ext.min_wait_usec) * 1000);
+        how.min_deadline = Some(at_least);
+        // The first stage runs its time even where the whole was to be shorter.
+        how.deadline = how.deadline.map(|deadline| deadline.max(at_least));
     }
     Ok(how)
 }

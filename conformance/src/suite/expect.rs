@@ -29,11 +29,14 @@ impl fmt::Display for Verdict {
 pub struct Expected {
     /// The ending that is right.
     pub verdict: Verdict,
+    /// Both endings are seen, from run to run: reported, never an error.
+    pub varies: bool,
     /// Why it is not a pass.
     pub reason: String,
 }
 
-/// Reads the list: `name verdict [reason]`, `#` starts a comment.
+/// Reads the list: `name verdict [reason]`, `#` starts a comment. A verdict is `pass`, `skip`,
+/// `fail`, or `varies` for a test that sometimes passes.
 ///
 /// # Errors
 /// The first line that cannot be read, or does not give its reason.
@@ -47,17 +50,18 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
         let wrong = |what: &str| format!("line {}: {what}: {line}", number + 1);
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
-        let verdict = match words.next() {
-            Some("pass") => Verdict::Pass,
-            Some("skip") => Verdict::Skip,
-            Some("fail") => Verdict::Fail,
-            _ => return Err(wrong("the second word must be pass, skip or fail")),
+        let (verdict, varies) = match words.next() {
+            Some("pass") => (Verdict::Pass, false),
+            Some("skip") => (Verdict::Skip, false),
+            Some("fail") => (Verdict::Fail, false),
+            Some("varies") => (Verdict::Fail, true),
+            _ => return Err(wrong("the second word must be pass, skip, fail or varies")),
         };
         let reason = words.collect::<Vec<_>>().join(" ");
         if verdict != Verdict::Pass && reason.is_empty() {
             return Err(wrong("what does not pass needs its reason"));
         }
-        if list.insert(name.to_owned(), Expected { verdict, reason }).is_some() {
+        if list.insert(name.to_owned(), Expected { verdict, varies, reason }).is_some() {
             return Err(wrong("listed twice"));
         }
     }
@@ -68,6 +72,9 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
 /// machine (hugepages, devices, root) when it also skips on the kernel, so it is told apart.
 #[must_use]
 pub fn agrees(expected: Option<&Expected>, got: Verdict) -> bool {
+    if expected.is_some_and(|e| e.varies) {
+        return true;
+    }
     match (expected.map_or(Verdict::Pass, |e| e.verdict), got) {
         (Verdict::Fail, Verdict::Fail | Verdict::Hang) => true,
         (wanted, got) => wanted == got,
@@ -100,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_expected_failure_that_passes_disagrees() {
-        let failing = Expected { verdict: Verdict::Fail, reason: "later".into() };
+        let failing = Expected { verdict: Verdict::Fail, varies: false, reason: "later".into() };
         assert!(agrees(Some(&failing), Verdict::Hang));
         assert!(!agrees(Some(&failing), Verdict::Pass));
     }
