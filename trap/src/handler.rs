@@ -29,7 +29,10 @@ pub fn install() -> Result<()> {
     };
     // SAFETY: the handler uses its own stack frame, atomics, and what the engine promises to be
     // usable in a signal handler; it may run anywhere.
-    unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }
+    unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }?;
+    // A worker may be called out of a sleep by the same signal (`signals::deliver`).
+    sysring_engine::wq::kick_is_handled();
+    Ok(())
 }
 
 /// Whether this thread's calls are trapped, and served.

@@ -1,0 +1,142 @@
+//! Unmodified clients, where io_uring is refused, after `install`.
+//!
+//! Filters are for good, so every test runs in a process of its own: the test program starts
+//! itself again with the test's name, inside an outer filter.
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use io_uring::{IoUring, opcode, types};
+use sysring::{InstallError, Installed};
+
+const INSIDE: &str = "SYSRING_TEST_INSIDE";
+
+/// Runs `test` inside a filter that answers the three calls with `errno`.
+fn refused(name: &str, errno: i32, test: fn()) {
+    if std::env::var(INSIDE).as_deref() == Ok(name) {
+        return test();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(INSIDE, name);
+    // SAFETY: only system calls, on memory of the closure.
+    unsafe { command.pre_exec(move || refuse_io_uring(errno)) };
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn refuse_io_uring(errno: i32) -> std::io::Result<()> {
+    let instruction = |code: u16, jt: u8, jf: u8, k: u32| libc::sock_filter { code, jt, jf, k };
+    let filter = [
+        instruction(0x20, 0, 0, 0),
+        instruction(0x35, 0, 2, 425),
+        instruction(0x25, 1, 0, 427),
+        instruction(0x06, 0, 0, 0x0005_0000 | errno as u32),
+        instruction(0x06, 0, 0, 0x7fff_0000),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program is live during the call.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0
+    };
+    if failed { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn install() {
+    assert!(IoUring::new(2).is_err(), "the outer filter lets io_uring through");
+    assert_eq!(sysring::install(), Ok(Installed::User));
+    assert_eq!(sysring::install(), Ok(Installed::User));
+}
+
+fn with_the_io_uring_crate() {
+    install();
+    let mut ring = IoUring::new(8).unwrap();
+
+    let nops: Vec<_> = (0..8).map(|i| opcode::Nop::new().build().user_data(i)).collect();
+    // SAFETY: NOPs use no memory.
+    unsafe { ring.submission().push_multiple(&nops).unwrap() };
+    assert_eq!(ring.submit_and_wait(8).unwrap(), 8);
+    let seen: Vec<u64> = ring.completion().map(|c| c.user_data()).collect();
+    assert_eq!(seen, (0..8).collect::<Vec<u64>>());
+
+    let path = std::env::temp_dir().join(format!("sysring-install-{}", std::process::id()));
+    let mut file =
+        std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file.write_all(b"read by the kernel").unwrap();
+    let mut buffer = [0u8; 64];
+    let fd = types::Fd(file.as_raw_fd());
+    let write = opcode::Write::new(fd, b"engine".as_ptr(), 6).offset(12).build();
+    let read = opcode::Read::new(fd, buffer.as_mut_ptr(), 64).offset(0).build();
+    // SAFETY: buffer and file outlive the operations, which are waited for.
+    unsafe {
+        ring.submission()
+            .push_multiple(&[write.flags(io_uring::squeue::Flags::IO_LINK), read.user_data(1)])
+            .unwrap();
+    }
+    ring.submit_and_wait(2).unwrap();
+    let results: Vec<i32> = ring.completion().map(|c| c.result()).collect();
+    assert_eq!(results, [6, 18]);
+    assert_eq!(&buffer[..18], b"read by the engine");
+    let mut after = String::new();
+    std::io::Seek::rewind(&mut file).unwrap();
+    file.read_to_string(&mut after).unwrap();
+    assert_eq!(after, "read by the engine");
+}
+
+#[test]
+fn the_io_uring_crate_works_where_io_uring_is_not_permitted() {
+    refused(
+        "the_io_uring_crate_works_where_io_uring_is_not_permitted",
+        libc::EPERM,
+        with_the_io_uring_crate,
+    );
+}
+
+#[test]
+fn the_io_uring_crate_works_where_io_uring_does_not_exist() {
+    refused(
+        "the_io_uring_crate_works_where_io_uring_does_not_exist",
+        libc::ENOSYS,
+        with_the_io_uring_crate,
+    );
+}
+
+#[test]
+fn children_see_the_machine_as_it_is() {
+    refused("children_see_the_machine_as_it_is", libc::EPERM, || {
+        install();
+        // Every way in which std starts children, and threads that start them.
+        let children = || {
+            for _ in 0..10 {
+                let output = Command::new("sh").args(["-c", "echo $0; exit 3"]).output().unwrap();
+                assert_eq!((output.status.code(), output.stdout), (Some(3), b"sh\n".to_vec()));
+                let mut forked = Command::new("true");
+                // SAFETY: does nothing; std forks where there is something to run before exec.
+                unsafe { forked.pre_exec(|| Ok(())) };
+                assert!(forked.status().unwrap().success());
+            }
+        };
+        children();
+        std::thread::spawn(children).join().unwrap();
+    });
+}
+
+#[test]
+fn the_kernel_asked_for_is_the_kernel_or_an_error() {
+    refused("the_kernel_asked_for_is_the_kernel_or_an_error", libc::ENOSYS, || {
+        let error = sysring::install_engine(sysring::Engine::Kernel).unwrap_err();
+        assert!(matches!(error, InstallError::KernelRefuses(_)), "{error}");
+        assert!(error.to_string().contains("ENOSYS"), "{error}");
+        // A failure is not for good.
+        install();
+    });
+}
