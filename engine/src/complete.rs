@@ -249,6 +249,11 @@ impl Locked<'_> {
     pub fn tell_pollers(&mut self) {
         let ready = self.cq_ready() != 0 || !self.overflow_is_empty();
         if ready == self.control().signalled {
+            // An edge-triggered poller takes the completions without an `enter`, and hears of the
+            // next ones only if each batch is told anew.
+            if ready && self.ring.watched.load(Relaxed) {
+                let _ = call::eventfd_add(self.readiness.shown(), 1);
+            }
             return;
         }
         if ready {
