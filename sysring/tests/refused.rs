@@ -4,6 +4,7 @@
 //! itself again with the test's name, inside an outer filter.
 
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -108,6 +109,60 @@ fn the_io_uring_crate_works_where_io_uring_does_not_exist() {
         libc::ENOSYS,
         with_the_io_uring_crate,
     );
+}
+
+#[test]
+fn tokio_uring_serves_tcp() {
+    refused("tokio_uring_serves_tcp", libc::EPERM, || {
+        install();
+        tokio_uring::start(async {
+            let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+            let listener = tokio_uring::net::TcpListener::bind(address).unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = std::thread::spawn(move || client(address));
+            for _ in 0..CONNECTIONS {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio_uring::spawn(echo(stream));
+            }
+            // The client is done when every connection has been echoed and closed.
+            while !client.is_finished() {
+                tokio_uring::spawn(tokio_uring::no_op()).await.unwrap().unwrap();
+                std::thread::yield_now();
+            }
+            client.join().unwrap();
+        });
+    });
+}
+
+const CONNECTIONS: usize = 8;
+
+async fn echo(stream: tokio_uring::net::TcpStream) {
+    let mut buffer = vec![0u8; 4096];
+    loop {
+        let (read, filled) = stream.read(buffer).await;
+        let n = read.unwrap();
+        if n == 0 {
+            return;
+        }
+        use tokio_uring::buf::BoundedBuf;
+        let (written, slice) = stream.write_all(filled.slice(..n)).await;
+        written.unwrap();
+        buffer = slice.into_inner();
+    }
+}
+
+fn client(address: SocketAddr) {
+    let mut streams: Vec<TcpStream> =
+        (0..CONNECTIONS).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for round in 0..50u8 {
+        for (i, stream) in streams.iter_mut().enumerate() {
+            let message = vec![round ^ i as u8; 1 + 100 * i];
+            stream.write_all(&message).unwrap();
+            let mut answer = vec![0; message.len()];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, message);
+        }
+    }
 }
 
 #[test]
