@@ -103,6 +103,8 @@ impl Locked<'_> {
             let extra = if req.has(flag::MULTISHOT) { [0; 2] } else { req.scratch_cqe32() };
             self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
         }
+        // Whoever ends a timer, it is no longer due.
+        self.timers.remove(req);
         self.unfile(req);
         self.release_file(req);
         req.copied.free();

@@ -436,7 +436,7 @@ impl Request {
             flight: Links::default(),
             queued: None,
             deadline: 0,
-            heap_index: u32::MAX,
+            heap_index: crate::timeout::NOWHERE,
             worker: 0,
             scratch: [0; 2],
             copied: Copied::default(),

@@ -22,7 +22,7 @@ pub struct Timers {
     own: u32,
 }
 
-const NOWHERE: u32 = u32::MAX;
+pub const NOWHERE: u32 = u32::MAX;
 const FIRST_ROOM: u32 = 32;
 
 impl Default for Timers {
@@ -79,12 +79,10 @@ impl Timers {
 
     /// Takes a timer out, if it is in.
     pub fn remove(&mut self, mut req: Req) {
-        if !matches!(req.sqe.opcode, op::TIMEOUT | op::LINK_TIMEOUT)
-            || req.heap_index >= self.len
-            || self.at(req.heap_index) != req
-        {
+        if req.heap_index == NOWHERE {
             return;
         }
+        debug_assert!(self.at(req.heap_index) == req);
         let hole = req.heap_index;
         req.heap_index = NOWHERE;
         let last = self.at(self.len - 1);

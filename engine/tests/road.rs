@@ -86,6 +86,27 @@ fn a_timeout_goes_off() {
 }
 
 #[test]
+fn a_removed_timeout_is_gone() {
+    let mut ring = Client::new(8, 0);
+    let time = [0i64, 5_000_000];
+    for round in 0..3 {
+        let mut timeout = sqe(op::TIMEOUT, -1, 1);
+        (timeout.addr, timeout.len) = (time.as_ptr() as u64, 1);
+        ring.push(timeout);
+        let mut remove = sqe(op::TIMEOUT_REMOVE, -1, 2);
+        remove.addr = 1;
+        ring.push(remove);
+        assert_eq!(ring.enter(2, 2), Ok(2));
+        let mut seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [(1, -125), (2, 0)], "round {round}");
+        std::thread::sleep(Duration::from_millis(6));
+        assert_eq!(ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
+        assert!(ring.reap().is_empty());
+    }
+}
+
+#[test]
 fn a_worker_syncs_a_file_and_the_link_goes_on() {
     let file = tempfile();
     let mut ring = Client::new(8, 0);
