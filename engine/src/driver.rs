@@ -27,6 +27,11 @@ static RUNS: AtomicBool = AtomicBool::new(false);
 /// How long a readable ring descriptor may outlast the completions it stood for.
 const TICK: i64 = 2_000_000;
 
+/// How long completions may take to appear for a program that left work behind and does not come
+/// back, and for one that has been seen to come back.
+const LOOK_IN: i64 = 500_000;
+const LOOK_IN_ON_WAITER: i64 = 10_000_000;
+
 /// In a child of `fork` there is no driver.
 pub fn after_fork() {
     STARTING.reset();
@@ -52,8 +57,7 @@ impl Locked<'_> {
         // A descriptor that looks readable must stop to once the completions are consumed, of
         // which nobody tells us.
         let stale = watched && self.control().signalled;
-        let pending =
-            self.readiness.parked != 0 || !self.timers.is_empty() || self.aio.in_flight != 0;
+        let pending = self.is_pending();
         if stale {
             self.be_driven();
         }
@@ -63,10 +67,34 @@ impl Locked<'_> {
         // With these the application has promised to come back for its completions.
         let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
         let heard = watched || self.eventfd.is_some();
-        if heard || !(waited || promised) {
+        if heard {
             self.be_driven();
+        } else if !(waited || promised) {
+            self.be_looked_after();
         }
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+    }
+
+    /// Whether anything is under way that no worker will finish by itself.
+    fn is_pending(&self) -> bool {
+        self.may_become_ready() || !self.timers.is_empty()
+    }
+
+    fn may_become_ready(&self) -> bool {
+        self.readiness.parked != 0 || self.aio.in_flight != 0
+    }
+
+    /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
+    /// or it may spin on the queue.
+    fn be_looked_after(&mut self) {
+        if driver().is_ok() {
+            self.unattended = true;
+            ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
+        }
+    }
+
+    fn look_in_after(&self) -> i64 {
+        if self.waits { LOOK_IN_ON_WAITER } else { LOOK_IN }
     }
 
     /// Puts the ring into the driver's care.
@@ -87,11 +115,16 @@ impl Locked<'_> {
             None
         };
         let due = [due, self.timers.next_deadline()].into_iter().flatten().min();
-        if let Some(due) = due
-            && due < NEXT.load(Acquire)
-        {
-            let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+        if let Some(due) = due {
+            ask_for(due);
         }
+    }
+}
+
+/// Sees that the driver is awake at a time.
+fn ask_for(due: i64) {
+    if due < NEXT.load(Acquire) {
+        let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
     }
 }
 
@@ -151,14 +184,19 @@ fn tend_all() -> Option<i64> {
     let mut next: Option<i64> = None;
     descriptors::each(|ring| {
         let mut locked = ring.lock();
-        if !locked.driven || ring.sleepers.load(Relaxed) != 0 {
+        if !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0 {
             return;
         }
         locked.progress();
+        if locked.unattended {
+            locked.reap();
+        }
         locked.tell_pollers();
-        let tick = (ring.watched.load(Relaxed) && locked.control().signalled)
-            .then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
-        next = [next, tick, locked.timers.next_deadline()].into_iter().flatten().min();
+        let now = call::now(call::CLOCK_MONOTONIC);
+        let again =
+            (locked.unattended && locked.may_become_ready()).then(|| now + locked.look_in_after());
+        let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
+        next = [next, again, tick, locked.timers.next_deadline()].into_iter().flatten().min();
     });
     next
 }

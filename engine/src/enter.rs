@@ -52,6 +52,7 @@ pub fn enter(
 
     let mut submitted = 0;
     let mut locked = ring.lock_as_submitter();
+    locked.unattended = false;
     if to_submit != 0 {
         check_issuer(ring)?;
         let answer = locked.submit(to_submit);

@@ -178,8 +178,10 @@ pub struct State {
     pub wanted: Option<u32>,
     /// The application has been seen to wait in `enter`.
     pub waits: bool,
-    /// The driver looks after the ring while nobody is in `enter`.
+    /// The driver hears at once of what becomes ready while nobody is in `enter`.
     pub driven: bool,
+    /// The application has gone with work under way: the driver looks in now and then.
+    pub unattended: bool,
     /// The ring is being torn down: nothing is posted or started any more.
     pub closing: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
@@ -424,6 +426,7 @@ impl State {
         wanted: None,
         waits: false,
         driven: false,
+        unattended: false,
         closing: false,
         hints: crate::op::rw::Hints::new(),
         max_workers: [0, 0],
