@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use sysring_sys::abi::io_uring::{cqe_flags, op, timeout};
+use sysring_sys::abi::io_uring::{op, timeout};
 use sysring_sys::{Errno, Result, call};
 
 use crate::memory;
@@ -178,8 +178,7 @@ impl Locked<'_> {
         if flags & timeout::MULTISHOT != 0 {
             // `off` counts the shots; 0 is without end.
             let last = req.scratch[1] == 1;
-            if !last {
-                self.post(req.sqe.user_data, Errno::ETIME.to_res(), cqe_flags::MORE);
+            if !last && self.post_more(req.sqe.user_data, Errno::ETIME.to_res()) {
                 if req.scratch[1] > 1 {
                     req.scratch[1] -= 1;
                 }

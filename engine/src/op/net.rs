@@ -338,7 +338,7 @@ pub fn prepare_accept(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     Ok(())
 }
 
-pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+pub fn issue_accept(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.sqe.ioprio & accept::POLL_FIRST != 0 && !req.has(flag::POLLED) {
         return Issued::Wait(READABLE);
     }
@@ -352,13 +352,9 @@ pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         }
         let accepted = answer.is_ok();
         let Issued::Done(res) = open::install(ring, req, answer) else { unreachable!() };
-        if !(req.has(flag::MULTISHOT) && accepted && res >= 0) {
-            req.cflags = 0;
+        let goes_on = req.has(flag::MULTISHOT) && accepted && res >= 0;
+        if !(goes_on && ring.post_more(req.sqe.user_data, res)) {
             return Issued::Done(res);
-        }
-        if !ring.post(req.sqe.user_data, res, cqe_flags::MORE) {
-            // It went to the overflow list: still armed, as the flag says.
-            return Issued::Wait(READABLE);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! POLL_ADD and POLL_REMOVE.
 
-use sysring_sys::abi::io_uring::{cqe_flags, poll};
+use sysring_sys::abi::io_uring::poll;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, call};
 
@@ -103,7 +103,9 @@ fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if !req.has(flag::MULTISHOT) {
         return Issued::Done(ready as i32);
     }
-    ring.post(req.sqe.user_data, ready as i32, cqe_flags::MORE);
+    if !ring.post_more(req.sqe.user_data, ready as i32) {
+        return Issued::Done(ready as i32);
+    }
     req.stage = Stage::Parked;
     Issued::Held
 }
