@@ -1,6 +1,9 @@
 //! Proof that the engine answers as the kernel does.
 #![allow(missing_docs)] // A program's insides; each module says what it is for.
 
+pub mod diff;
+pub mod random;
+pub mod raw;
 pub mod refuse;
 pub mod suite;
 

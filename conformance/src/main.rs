@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
 use sysring_conformance::refuse::{self, Refusal};
-use sysring_conformance::suite;
+use sysring_conformance::{diff, suite};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -18,6 +18,11 @@ struct Cli {
 enum Task {
     /// Run liburing's own test suite and compare with the expected results.
     Suite(suite::Options),
+    /// Run random programs on the kernel and on the engine, and compare.
+    Diff(diff::Options),
+    /// One side of that; started by `diff`.
+    #[command(hide = true)]
+    Side(diff::SideOptions),
     /// Run a program on a machine that refuses io_uring.
     Refuse {
         /// How it is refused.
@@ -32,6 +37,8 @@ enum Task {
 fn main() -> ExitCode {
     let answer = match Cli::parse().task {
         Task::Suite(options) => suite::suite(&options),
+        Task::Diff(options) => diff::diff(&options),
+        Task::Side(options) => diff::side(&options),
         Task::Refuse { errno, command } => Err(exec_refused(errno, &command)),
     };
     match answer {
