@@ -11,7 +11,7 @@ use sysring_sys::{Errno, Fd, User};
 
 /// Who serves io_uring. Results are the kernel's: a value, or a negated errno.
 pub trait Backend {
-    fn setup(&self, entries: u32, params: *mut Params) -> i64;
+    fn setup(&self, entries: u32, params: User<Params>) -> i64;
     fn enter(&self, fd: i32, submit: u32, min: u32, flags: u32, arg: u64, size: usize) -> i64;
     fn register(&self, fd: i32, opcode: u32, arg: u64, count: u32) -> i64;
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> i64;
@@ -23,18 +23,24 @@ pub struct Kernel;
 
 /// A system call's answer with the errno folded back in.
 fn answer(returned: i64) -> i64 {
-    if returned == -1 { -i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0)) } else { returned }
+    if returned == -1 {
+        -i64::from(io::Error::last_os_error().raw_os_error().unwrap_or(0))
+    } else {
+        returned
+    }
 }
 
 impl Backend for Kernel {
-    fn setup(&self, entries: u32, params: *mut Params) -> i64 {
+    fn setup(&self, entries: u32, params: User<Params>) -> i64 {
         // SAFETY: the kernel checks the pointer.
-        answer(unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, params) })
+        answer(unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, params.address()) })
     }
 
     fn enter(&self, fd: i32, submit: u32, min: u32, flags: u32, arg: u64, size: usize) -> i64 {
         // SAFETY: the kernel checks the pointers; what SQEs name is the caller's to give.
-        answer(unsafe { libc::syscall(libc::SYS_io_uring_enter, fd, submit, min, flags, arg, size) })
+        answer(unsafe {
+            libc::syscall(libc::SYS_io_uring_enter, fd, submit, min, flags, arg, size)
+        })
     }
 
     fn register(&self, fd: i32, opcode: u32, arg: u64, count: u32) -> i64 {
@@ -89,8 +95,8 @@ fn fold(result: sysring_sys::Result<usize>) -> i64 {
 }
 
 impl Backend for Engine {
-    fn setup(&self, entries: u32, params: *mut Params) -> i64 {
-        fold(sysring_engine::setup(entries, User::of(params)))
+    fn setup(&self, entries: u32, params: User<Params>) -> i64 {
+        fold(sysring_engine::setup(entries, params))
     }
 
     fn enter(&self, fd: i32, submit: u32, min: u32, flags: u32, arg: u64, size: usize) -> i64 {
@@ -148,8 +154,12 @@ impl<'a> Ring<'a> {
     ///
     /// # Errors
     /// What `io_uring_setup` or `mmap` answered.
-    pub fn new(backend: &'a dyn Backend, entries: u32, mut params: Params) -> Result<Ring<'a>, i64> {
-        let fd = backend.setup(entries, &raw mut params);
+    pub fn new(
+        backend: &'a dyn Backend,
+        entries: u32,
+        mut params: Params,
+    ) -> Result<Ring<'a>, i64> {
+        let fd = backend.setup(entries, User::of(&raw mut params));
         if fd < 0 {
             return Err(fd);
         }
@@ -254,7 +264,7 @@ impl<'a> Ring<'a> {
     }
 
     /// The next completion, taken off the queue.
-    pub fn next(&mut self) -> Option<Cqe> {
+    pub fn take(&mut self) -> Option<Cqe> {
         let off = self.params.cq_off;
         let head = self.word(off.head).load(Ordering::Relaxed);
         if head == self.word(off.tail).load(Ordering::Acquire) {

@@ -94,7 +94,8 @@ fn write_all(pieces: &[(u64, Vec<u8>)]) {
 
 impl<'a> Run<'a> {
     fn new(backend: &'a dyn Backend, program: &Program, text: &mut String) -> Result<Run<'a>, ()> {
-        let params = Params { flags: program.flags, cq_entries: program.cq_entries, ..Params::default() };
+        let params =
+            Params { flags: program.flags, cq_entries: program.cq_entries, ..Params::default() };
         let ring = Ring::new(backend, program.entries, params);
         let second = Ring::new(backend, 32, Params::default());
         let (ring, second) = match (ring, second) {
@@ -104,7 +105,8 @@ impl<'a> Run<'a> {
                 return Err(());
             }
         };
-        let _ = writeln!(text, "setup: sq {} cq {}", ring.params.sq_entries, ring.params.cq_entries);
+        let _ =
+            writeln!(text, "setup: sq {} cq {}", ring.params.sq_entries, ring.params.cq_entries);
         let mut run = Run {
             ring,
             second,
@@ -199,7 +201,12 @@ impl<'a> Run<'a> {
             for entry in &entries[taken..now] {
                 if entry.index.is_none() {
                     let number = entry.sqe.user_data;
-                    self.out.push(Out { number, entry: entry.clone(), posted: false, excused: false });
+                    self.out.push(Out {
+                        number,
+                        entry: entry.clone(),
+                        posted: false,
+                        excused: false,
+                    });
                     self.entries.push(entry.clone());
                 }
             }
@@ -216,7 +223,7 @@ impl<'a> Run<'a> {
 
     /// Takes what is in the queues, and books it.
     fn reap(&mut self) {
-        while let Some(cqe) = self.ring.next() {
+        while let Some(cqe) = self.ring.take() {
             let _ = writeln!(
                 self.trace,
                 "  cqe #{} res {} flags {:#x}",
@@ -233,7 +240,8 @@ impl<'a> Run<'a> {
                 Some(at) => {
                     let gone = self.out.remove(at);
                     if optional(&gone) && gone.entry.chain.is_some() {
-                        let rest = self.out.iter_mut().filter(|o| o.entry.chain == gone.entry.chain);
+                        let rest =
+                            self.out.iter_mut().filter(|o| o.entry.chain == gone.entry.chain);
                         rest.for_each(|out| out.excused = true);
                     }
                 }
@@ -253,7 +261,8 @@ impl<'a> Run<'a> {
         let mut calm = 0;
         loop {
             self.reap();
-            let asynchronous = self.out.iter().any(|out| out.entry.sqe.flags & sqe_flags::ASYNC != 0);
+            let asynchronous =
+                self.out.iter().any(|out| out.entry.sqe.flags & sqe_flags::ASYNC != 0);
             let needed = if asynchronous { 2 } else { 1 };
             if self.out.iter().all(|out| self.may_be_silent(out)) {
                 let waiting = self.out.iter().any(|out| !optional(out));
@@ -360,8 +369,11 @@ impl<'a> Run<'a> {
         let mut lines: Vec<String> = self.arrived.iter().map(|cqe| self.line(cqe)).collect();
         lines.sort();
         let mut second = Vec::new();
-        while let Some(cqe) = self.second.next() {
-            second.push(format!("second ring: {:#x} res {} flags {:#x}", cqe.user_data, cqe.res, cqe.flags));
+        while let Some(cqe) = self.second.take() {
+            second.push(format!(
+                "second ring: {:#x} res {} flags {:#x}",
+                cqe.user_data, cqe.res, cqe.flags
+            ));
         }
         second.sort();
         lines.extend(second);
@@ -417,7 +429,10 @@ impl<'a> Run<'a> {
             let timeout = |e: &Entry| e.sqe.opcode == op::LINK_TIMEOUT;
             let before = place(next.sqe.user_data).is_some_and(|there| there < here);
             if linked && before && !timeout(entry) && !timeout(next) {
-                wrong.push(format!("#{} before #{number}, which it is linked to", next.sqe.user_data));
+                wrong.push(format!(
+                    "#{} before #{number}, which it is linked to",
+                    next.sqe.user_data
+                ));
             }
         }
         for line in wrong {

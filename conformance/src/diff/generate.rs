@@ -246,7 +246,9 @@ impl Generator {
         let fd = resolve(sqe);
         let stream = !matches!(kind(fd), Kind::File(_) | Kind::Other | Kind::Bad);
         match sqe.opcode {
-            op::READ | op::READV | op::READ_FIXED | op::RECV | op::RECVMSG | op::ACCEPT if stream => {
+            op::READ | op::READV | op::READ_FIXED | op::RECV | op::RECVMSG | op::ACCEPT
+                if stream =>
+            {
                 Waits::For(fd, libc::POLLIN)
             }
             op::WRITE | op::WRITEV | op::WRITE_FIXED | op::SEND | op::SENDMSG if stream => {
@@ -550,12 +552,8 @@ impl Generator {
             entry.memory.push((place + 0x40, bytes(&[self.random.pick(&[0u32, 4, 16, 64])])));
             entry.scrub = Scrub::Port(AUX);
         }
-        entry.sqe.op_flags = self.random.pick(&[
-            0,
-            libc::SOCK_CLOEXEC as u32,
-            libc::SOCK_NONBLOCK as u32,
-            1,
-        ]);
+        entry.sqe.op_flags =
+            self.random.pick(&[0, libc::SOCK_CLOEXEC as u32, libc::SOCK_NONBLOCK as u32, 1]);
         if self.random.percent(20) {
             entry.sqe.ioprio = self.random.pick(&[2, 4, 8]);
         }
@@ -596,7 +594,9 @@ impl Generator {
 
     fn message_flags(&mut self, sends: bool) -> u32 {
         let flags = match sends {
-            true => self.random.pick(&[0, 0, 0, libc::MSG_DONTWAIT, libc::MSG_NOSIGNAL, libc::MSG_EOR]),
+            true => {
+                self.random.pick(&[0, 0, 0, libc::MSG_DONTWAIT, libc::MSG_NOSIGNAL, libc::MSG_EOR])
+            }
             false => self.random.pick(&[
                 0,
                 0,
@@ -677,7 +677,11 @@ impl Generator {
             libc::O_RDONLY | libc::O_CLOEXEC,
             libc::O_PATH,
         ]) as u32;
-        self.path(entry, place, &["a", "d", "n0", "n1", "n2", "n3", "n4", "n4/in", "n0/x", "", "."]);
+        self.path(
+            entry,
+            place,
+            &["a", "d", "n0", "n1", "n2", "n3", "n4", "n4/in", "n0/x", "", "."],
+        );
         if self.random.percent(50) {
             entry.sqe.opcode = op::OPENAT;
             entry.sqe.op_flags = flags;
@@ -692,7 +696,8 @@ impl Generator {
         }
         if self.program.register_files && self.random.percent(20) {
             entry.opens = false;
-            entry.sqe.file_index = self.random.pick(&[FREE_SLOTS + 2, FREE_SLOTS + 3, 17, u32::MAX]);
+            entry.sqe.file_index =
+                self.random.pick(&[FREE_SLOTS + 2, FREE_SLOTS + 3, 17, u32::MAX]);
         }
     }
 
@@ -760,10 +765,8 @@ impl Generator {
         entry.sqe.opcode = op::FILES_UPDATE;
         entry.sqe.fd = -1;
         entry.sqe.addr = place;
-        let fds = [
-            self.random.pick(&[200, 201, -1, -2, CLOSED]),
-            self.random.pick(&[200, 201, -1, -2]),
-        ];
+        let fds =
+            [self.random.pick(&[200, 201, -1, -2, CLOSED]), self.random.pick(&[200, 201, -1, -2])];
         entry.memory.push((place, bytes(&fds)));
         entry.sqe.len = self.random.pick(&[1, 2, 0]);
         entry.sqe.off = u64::from(self.random.pick(&[FREE_SLOTS, FREE_SLOTS + 5, 15, 16, 1000]));
@@ -771,7 +774,8 @@ impl Generator {
 
     fn msg_ring(&mut self, entry: &mut Entry) {
         entry.sqe.opcode = op::MSG_RING;
-        entry.sqe.fd = self.random.pick(&[RING2_MARK, RING2_MARK, RING2_MARK, RING_MARK, 200, CLOSED]);
+        entry.sqe.fd =
+            self.random.pick(&[RING2_MARK, RING2_MARK, RING2_MARK, RING_MARK, 200, CLOSED]);
         entry.sqe.len = self.random.below(1000) as u32;
         entry.sqe.off = 0x5_0000 + self.random.below(1000);
         entry.sqe.op_flags = self.random.pick(&[0, 0, 0, 1, 2, 4]);
@@ -801,7 +805,9 @@ impl Generator {
             9 => sqe.addr3 = random.pick(&[1, WILD]),
             10 => sqe.pad2 = 1,
             11 => sqe.fd = random.pick(&[CLOSED, -1, -7, 70_000, i32::MAX]),
-            12 | 13 => sqe.addr = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8]),
+            12 | 13 => {
+                sqe.addr = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8])
+            }
             14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
             _ => sqe.len = random.pick(&[0, 3]),
         }
@@ -816,7 +822,13 @@ impl Generator {
             1 => {
                 // Waits a little for what does not come.
                 let time = [0u64, 200_000];
-                step = (enter::GETEVENTS | enter::EXT_ARG, 0, bytes(&[0u64, 0, place + 0x40]), place, 24);
+                step = (
+                    enter::GETEVENTS | enter::EXT_ARG,
+                    0,
+                    bytes(&[0u64, 0, place + 0x40]),
+                    place,
+                    24,
+                );
                 step.2.resize(0x40, 0);
                 step.2.extend(bytes(&time));
             }
@@ -837,23 +849,37 @@ impl Generator {
         let mut memory = Vec::new();
         let random = &mut self.random;
         let (opcode, arg, count) = match random.below(12) {
-            0 => (register::UNREGISTER_BUFFERS, random.pick(&[0, 0, place]), random.pick(&[0, 0, 1])),
+            0 => {
+                (register::UNREGISTER_BUFFERS, random.pick(&[0, 0, place]), random.pick(&[0, 0, 1]))
+            }
             1 => (register::UNREGISTER_FILES, 0, random.pick(&[0, 1])),
             2 => (register::UNREGISTER_EVENTFD, 0, 0),
             3 => {
                 memory.push((place, bytes(&[random.pick(&[EVENTFD, 200, CLOSED])])));
-                (register::EVENTFD, random.pick(&[place, place, 0, WILD]), random.pick(&[1, 1, 2, 0]))
+                (
+                    register::EVENTFD,
+                    random.pick(&[place, place, 0, WILD]),
+                    random.pick(&[1, 1, 2, 0]),
+                )
             }
             4 => {
                 let fds = [random.pick(&[200, CLOSED, -1, RING_MARK]), 201];
                 memory.push((place, bytes(&fds)));
-                (register::FILES, random.pick(&[place, place, 0, WILD]), random.pick(&[0, 1, 2, 1 << 20]))
+                (
+                    register::FILES,
+                    random.pick(&[place, place, 0, WILD]),
+                    random.pick(&[0, 1, 2, 1 << 20]),
+                )
             }
             5 => {
                 let at = random.pick(&[REGISTERED, 0, WILD, FORBIDDEN, READ_ONLY]);
                 let len = random.pick(&[4096, 0, 1 << 40, 100]);
                 memory.push((place, bytes(&[at, len])));
-                (register::BUFFERS, random.pick(&[place, place, WILD]), random.pick(&[1, 1, 0, 100_000]))
+                (
+                    register::BUFFERS,
+                    random.pick(&[place, place, WILD]),
+                    random.pick(&[1, 1, 0, 100_000]),
+                )
             }
             6 => {
                 memory.push((place + 0x40, bytes(&[random.pick(&[200, -1, CLOSED])])));

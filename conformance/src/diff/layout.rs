@@ -64,7 +64,10 @@ pub enum Kind {
     File(usize),
     Reader(u32),
     Writer(u32),
-    Socket { reads: u32, writes: u32 },
+    Socket {
+        reads: u32,
+        writes: u32,
+    },
     Listener(u32),
     /// A socket not connected yet; connecting feeds the listener of stream 0 or 1.
     Fresh(u32),

@@ -246,7 +246,10 @@ impl Pair {
         let sysring = options.sysring.clone();
         let backend = options.backend;
         if backend == Which::Run && !sysring.exists() {
-            return Err(format!("{}: build it first, or name it with --sysring", sysring.display()));
+            return Err(format!(
+                "{}: build it first, or name it with --sysring",
+                sysring.display()
+            ));
         }
         let kernel = Side::start(Box::new(move || side_command(Which::Kernel, None, job, "k")))?;
         let other = Side::start(Box::new(move || side_command(backend, Some(&sysring), job, "o")))?;
@@ -429,7 +432,9 @@ fn one(options: &Options) -> Result<bool, String> {
     let (a, b) = pair.run(options.seed, &options.drop)?;
     for (name, answer) in [("kernel", &a), ("other", &b)] {
         match answer {
-            Answer::Record { trace, text } => println!("--- {name}, as it ran\n{trace}--- {name}, at the end\n{text}"),
+            Answer::Record { trace, text } => {
+                println!("--- {name}, as it ran\n{trace}--- {name}, at the end\n{text}")
+            }
             Answer::Died(how) => println!("--- {name} died: {how}"),
         }
     }

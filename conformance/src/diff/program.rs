@@ -110,13 +110,52 @@ impl Program {
 pub const STEP_BASE: usize = 1000;
 
 const OP_NAMES: [&str; 46] = [
-    "NOP", "READV", "WRITEV", "FSYNC", "READ_FIXED", "WRITE_FIXED", "POLL_ADD", "POLL_REMOVE",
-    "SYNC_FILE_RANGE", "SENDMSG", "RECVMSG", "TIMEOUT", "TIMEOUT_REMOVE", "ACCEPT",
-    "ASYNC_CANCEL", "LINK_TIMEOUT", "CONNECT", "FALLOCATE", "OPENAT", "CLOSE", "FILES_UPDATE",
-    "STATX", "READ", "WRITE", "FADVISE", "MADVISE", "SEND", "RECV", "OPENAT2", "EPOLL_CTL",
-    "SPLICE", "PROVIDE_BUFFERS", "REMOVE_BUFFERS", "TEE", "SHUTDOWN", "RENAMEAT", "UNLINKAT",
-    "MKDIRAT", "SYMLINKAT", "LINKAT", "MSG_RING", "FSETXATTR", "SETXATTR", "FGETXATTR",
-    "GETXATTR", "SOCKET",
+    "NOP",
+    "READV",
+    "WRITEV",
+    "FSYNC",
+    "READ_FIXED",
+    "WRITE_FIXED",
+    "POLL_ADD",
+    "POLL_REMOVE",
+    "SYNC_FILE_RANGE",
+    "SENDMSG",
+    "RECVMSG",
+    "TIMEOUT",
+    "TIMEOUT_REMOVE",
+    "ACCEPT",
+    "ASYNC_CANCEL",
+    "LINK_TIMEOUT",
+    "CONNECT",
+    "FALLOCATE",
+    "OPENAT",
+    "CLOSE",
+    "FILES_UPDATE",
+    "STATX",
+    "READ",
+    "WRITE",
+    "FADVISE",
+    "MADVISE",
+    "SEND",
+    "RECV",
+    "OPENAT2",
+    "EPOLL_CTL",
+    "SPLICE",
+    "PROVIDE_BUFFERS",
+    "REMOVE_BUFFERS",
+    "TEE",
+    "SHUTDOWN",
+    "RENAMEAT",
+    "UNLINKAT",
+    "MKDIRAT",
+    "SYMLINKAT",
+    "LINKAT",
+    "MSG_RING",
+    "FSETXATTR",
+    "SETXATTR",
+    "FGETXATTR",
+    "GETXATTR",
+    "SOCKET",
 ];
 
 /// The name of an opcode.
@@ -214,10 +253,16 @@ impl fmt::Display for Program {
                     }
                 }
                 Step::Enter { flags, min, arg, arg_at, size } => {
-                    writeln!(f, "  step {at}: enter flags {flags:#x} min {min} arg {arg_at:#x} {arg:x?} size {size}")?;
+                    writeln!(
+                        f,
+                        "  step {at}: enter flags {flags:#x} min {min} arg {arg_at:#x} {arg:x?} size {size}"
+                    )?;
                 }
                 Step::Register { opcode, arg, count, memory } => {
-                    writeln!(f, "  step {at}: register {opcode} arg {arg:#x} count {count} {memory:x?}")?;
+                    writeln!(
+                        f,
+                        "  step {at}: register {opcode} arg {arg:#x} count {count} {memory:x?}"
+                    )?;
                 }
             }
         }

@@ -257,7 +257,10 @@ fn sockets() {
         socket(libc::AF_INET, 0, left);
         connect(left, 0);
         // SAFETY: no address is asked for.
-        place(check(unsafe { libc::accept(250, std::ptr::null_mut(), std::ptr::null_mut()) }), right);
+        place(
+            check(unsafe { libc::accept(250, std::ptr::null_mut(), std::ptr::null_mut()) }),
+            right,
+        );
     }
     // Orderly: the peer reads end of file, not a reset.
     // SAFETY: made above, to be closed; 238 is reset when the world ends.
@@ -310,7 +313,8 @@ fn list(root: &Path, below: &Path, text: &mut String) {
             list(root, &name, text);
         } else {
             let bytes = fs::read(&full).unwrap_or_default();
-            let _ = writeln!(text, "{}: {} bytes {:016x}", name.display(), bytes.len(), hash(&bytes));
+            let _ =
+                writeln!(text, "{}: {} bytes {:016x}", name.display(), bytes.len(), hash(&bytes));
         }
     }
 }

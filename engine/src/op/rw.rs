@@ -70,7 +70,12 @@ pub fn prepare_fixed(_: &mut Locked<'_>, req: Req) -> Result<()> {
 fn prepare_common(mut req: Req) -> Result<()> {
     check_priority(req.sqe.ioprio)?;
     if req.sqe.pad2 != 0 {
-        // Attributes (protection information): not advertised, none is known.
+        // Attributes (protection information): not advertised, none is known. The kernel reads
+        // the one it knows before it finds that it cannot be.
+        const PROTECTION: u64 = 1;
+        if req.sqe.pad2 == PROTECTION {
+            user::read(User::<[u64; 4]>::new(req.sqe.addr3))?;
+        }
         return Err(Errno::EINVAL);
     }
     req.scratch = [0; 2];
