@@ -31,7 +31,8 @@ pub fn get(index: u32) -> Result<Held> {
 }
 
 /// `REGISTER_RING_FDS`; how many were registered.
-pub fn register(arg: User<RsrcUpdate>, count: u32) -> Result<usize> {
+pub fn register(arg: User<u8>, count: u32) -> Result<usize> {
+    let arg = arg.cast::<RsrcUpdate>();
     if count == 0 || count > A_TASKS {
         return Err(Errno::EINVAL);
     }
@@ -82,7 +83,8 @@ fn empty(slot: &RingSlot) {
 }
 
 /// `UNREGISTER_RING_FDS`; how many entries were looked at.
-pub fn unregister(arg: User<RsrcUpdate>, count: u32) -> Result<usize> {
+pub fn unregister(arg: User<u8>, count: u32) -> Result<usize> {
+    let arg = arg.cast::<RsrcUpdate>();
     if count == 0 || count > A_TASKS {
         return Err(Errno::EINVAL);
     }

@@ -291,6 +291,8 @@ pub mod register {
     pub const QUERY: u32 = 35;
     pub const ZCRX_CTRL: u32 = 36;
     pub const BPF_FILTER: u32 = 37;
+    /// How many there are (`IORING_REGISTER_LAST`).
+    pub const COUNT: usize = 38;
     /// Or-ed into the operation: the descriptor is a registered ring index.
     pub const USE_REGISTERED_RING: u32 = 1 << 31;
 }

@@ -1,0 +1,75 @@
+//! The register call's operations, a row each.
+
+use sysring_sys::abi::io_uring::register as nr;
+use sysring_sys::{Result, User};
+
+use super::{control, eventfd, probe, resources, ring_fds, sync_cancel};
+use crate::ring::{Locked, Ring};
+
+/// What runs a call: its argument and count are the application's, unchecked.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// Concerns the process, whichever ring it is called on.
+    Process(fn(User<u8>, u32) -> Result<usize>),
+    /// Takes the ring's lock itself, if and when it needs it.
+    Ring(fn(&Ring, User<u8>, u32) -> Result<usize>),
+    /// Under the ring's lock.
+    Locked(fn(&mut Locked<'_>, User<u8>, u32) -> Result<usize>),
+}
+
+/// What is known of a call.
+#[derive(Debug)]
+pub struct Row {
+    /// As the field calls it.
+    pub name: &'static str,
+    /// The kernel that had it first.
+    pub since: &'static str,
+    pub run: Run,
+    /// Where it is less than the kernel's, and why.
+    pub note: &'static str,
+}
+
+macro_rules! rows {
+    ($($call:ident since $since:literal, $kind:ident $run:path $(, note $note:literal)?;)*) => {{
+        let mut rows = [const { None }; nr::COUNT];
+        $(
+            rows[nr::$call as usize] = Some(Row {
+                name: stringify!($call),
+                since: $since,
+                run: Run::$kind($run),
+                note: concat!($($note)?),
+            });
+        )*
+        rows
+    }};
+}
+
+/// By number; `None` is answered `EINVAL`, as by a kernel that is too old for it.
+pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
+    BUFFERS since "5.1", Locked resources::buffers;
+    UNREGISTER_BUFFERS since "5.1", Locked resources::unregister_buffers;
+    FILES since "5.1", Locked resources::files;
+    UNREGISTER_FILES since "5.1", Locked resources::unregister_files;
+    EVENTFD since "5.2", Locked eventfd::eventfd;
+    UNREGISTER_EVENTFD since "5.2", Locked eventfd::unregister_eventfd;
+    FILES_UPDATE since "5.5", Locked resources::files_update;
+    EVENTFD_ASYNC since "5.6", Locked eventfd::eventfd_async;
+    PROBE since "5.6", Process probe::probe;
+    ENABLE_RINGS since "5.10", Ring control::enable_rings;
+    FILES2 since "5.13", Locked resources::files2;
+    FILES_UPDATE2 since "5.13", Locked resources::files_update2;
+    BUFFERS2 since "5.13", Locked resources::buffers2;
+    BUFFERS_UPDATE since "5.13", Locked resources::buffers_update;
+    IOWQ_MAX_WORKERS since "5.15", Locked control::max_workers,
+        note "remembered and answered; one pool serves all rings of a process, at most 64 threads";
+    RING_FDS since "5.18", Process ring_fds::register;
+    UNREGISTER_RING_FDS since "5.18", Process ring_fds::unregister;
+    SYNC_CANCEL since "6.0", Ring sync_cancel::sync_cancel;
+    FILE_ALLOC_RANGE since "6.0", Locked resources::file_range;
+};
+
+/// The row of a number an application gave.
+#[must_use]
+pub fn row(number: u32) -> Option<&'static Row> {
+    ROWS.get(number as usize)?.as_ref()
+}
