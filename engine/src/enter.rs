@@ -14,7 +14,7 @@ use crate::ring::Ring;
 use crate::wait::{Wait, wait};
 use crate::{Caller, process, register, sqpoll, stats, user};
 
-const FLAGS: u32 = enter::GETEVENTS
+pub const FLAGS: u32 = enter::GETEVENTS
     | enter::SQ_WAKEUP
     | enter::SQ_WAIT
     | enter::EXT_ARG

@@ -27,7 +27,7 @@ pub mod op;
 pub mod path;
 pub mod poll;
 pub mod process;
-mod register;
+pub mod register;
 pub mod request;
 pub mod ring;
 pub mod rsrc;
@@ -41,9 +41,9 @@ pub mod user;
 pub mod wait;
 pub mod wq;
 
-pub use enter::enter;
+pub use enter::{FLAGS as ENTER_FLAGS, enter};
 pub use register::register;
-pub use setup::setup;
+pub use setup::{FEATURES, FLAGS as SETUP_FLAGS, setup};
 
 use sysring_sys::abi::signal::SigSet;
 

@@ -1,5 +1,6 @@
 //! The project's own chores, run as `cargo xtask CHORE`.
 
+mod coverage;
 mod prerequisites;
 mod step;
 mod tally;
@@ -14,6 +15,8 @@ chores:
   test [--allow-missing]   install what the tests need (as root, through apt; otherwise say what
                            to install), then run every check and every test
   prerequisites            only the first half of that
+  coverage [--check]       write docs/coverage.md from the engine's tables, or tell whether it is
+                           up to date
 
 --allow-missing goes on without the tools that are not installed: the tests that need them say so
 and count as skipped.
@@ -42,6 +45,15 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(missing) => unable(&missing),
         },
+        ["coverage"] => match coverage::write() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unable(&format!("docs/coverage.md could not be written: {error}")),
+        },
+        ["coverage", "--check"] if coverage::is_current() => ExitCode::SUCCESS,
+        ["coverage", "--check"] => {
+            eprintln!("docs/coverage.md is not what the engine has; run: cargo xtask coverage");
+            ExitCode::FAILURE
+        }
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -25,6 +25,12 @@ pub fn all() -> ExitCode {
         &[("RUSTDOCFLAGS", "-D warnings")],
     );
     total += step::run(
+        "coverage table",
+        Outcome::Status,
+        &["cargo", "xtask", "coverage", "--check"],
+        &[],
+    );
+    total += step::run(
         "tests",
         Outcome::Libtest,
         &["cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],

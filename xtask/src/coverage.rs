@@ -1,0 +1,139 @@
+//! `docs/coverage.md`: what of io_uring the engine has, written from the engine's own tables.
+
+mod names;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use sysring_engine::{op, register};
+use sysring_sys::abi::io_uring;
+
+use names::Bit;
+
+const HEAD: &str = "\
+# What is covered
+
+Written by `cargo xtask coverage` from the tables the engine runs by; `cargo xtask test` fails when
+it is not up to date. *Since* is the Linux version that had it first. What is not there yet is
+answered `EINVAL`, as by a kernel that is too old for it, and is not in what a probe reports.
+
+";
+
+/// Writes the page.
+pub fn write() -> io::Result<()> {
+    fs::write(path(), page())
+}
+
+/// Whether the page says what the tables say.
+pub fn is_current() -> bool {
+    fs::read_to_string(path()).is_ok_and(|there| there == page())
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/coverage.md")
+}
+
+fn page() -> String {
+    let mut page = String::from(HEAD);
+    operations(&mut page);
+    register_calls(&mut page);
+    bits(&mut page, "Setup flags", &names::SETUP, sysring_engine::SETUP_FLAGS);
+    bits(&mut page, "Enter flags", &names::ENTER, sysring_engine::ENTER_FLAGS);
+    bits(&mut page, "SQE flags", &names::SQE, u32::from(io_uring::sqe_flags::ALL));
+    bits(&mut page, "Features", &names::FEATURES, sysring_engine::FEATURES);
+    page
+}
+
+/// A line of a table: what it is called, since when, and what there is to say.
+struct Line<'a> {
+    name: &'a str,
+    since: &'a str,
+    there: bool,
+    note: &'a str,
+}
+
+fn table<'a>(page: &mut String, title: &str, lines: impl Iterator<Item = Line<'a>> + Clone) {
+    let all = lines.clone().count();
+    let there = lines.clone().filter(|line| line.there).count();
+    // A string takes whatever is written to it.
+    let _ = writeln!(page, "## {title}: {there} of {all}\n");
+    let _ = writeln!(page, "| name | since | here | note |\n|---|---|---|---|");
+    for Line { name, since, there, note } in lines {
+        let there = if there { "yes" } else { "no" };
+        let _ = writeln!(page, "| `{name}` | {since} | {there} | {note} |");
+    }
+    page.push('\n');
+}
+
+fn operations(page: &mut String) {
+    table(
+        page,
+        "Operations",
+        names::OPERATIONS.iter().enumerate().map(|(code, absent)| {
+            match op::table::row(code as u8) {
+                Some(row) => Line { name: row.name, since: row.since, there: true, note: row.note },
+                None => {
+                    Line { name: absent.name, since: absent.since, there: false, note: absent.note }
+                }
+            }
+        }),
+    );
+}
+
+fn register_calls(page: &mut String) {
+    table(
+        page,
+        "Register calls",
+        names::REGISTER.iter().enumerate().map(|(number, absent)| {
+            match register::table::row(number as u32) {
+                Some(row) => Line { name: row.name, since: row.since, there: true, note: row.note },
+                None => {
+                    Line { name: absent.name, since: absent.since, there: false, note: absent.note }
+                }
+            }
+        }),
+    );
+}
+
+fn bits(page: &mut String, title: &str, bits: &[Bit], honoured: u32) {
+    table(
+        page,
+        title,
+        bits.iter().map(|bit| Line {
+            name: bit.name,
+            since: bit.since,
+            there: honoured & bit.value != 0,
+            note: bit.note,
+        }),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names here are for what is absent; where there is a row, both must mean the same.
+    #[test]
+    fn names_agree_with_rows() {
+        for (code, named) in names::OPERATIONS.iter().enumerate() {
+            if let Some(row) = op::table::row(code as u8) {
+                assert_eq!((row.name, row.since), (named.name, named.since));
+            }
+        }
+        for (number, named) in names::REGISTER.iter().enumerate() {
+            if let Some(row) = register::table::row(number as u32) {
+                assert_eq!((row.name, row.since), (named.name, named.since));
+            }
+        }
+    }
+
+    /// Every bit the engine honours has a line.
+    #[test]
+    fn every_honoured_bit_is_named() {
+        let all = |bits: &[Bit]| bits.iter().fold(0, |all, bit| all | bit.value);
+        assert_eq!(sysring_engine::SETUP_FLAGS & !all(&names::SETUP), 0);
+        assert_eq!(sysring_engine::ENTER_FLAGS & !all(&names::ENTER), 0);
+        assert_eq!(sysring_engine::FEATURES & !all(&names::FEATURES), 0);
+    }
+}
