@@ -156,6 +156,7 @@ Examples:
   sysring refuse -- fio --name=read --ioengine=io_uring --rw=randread --size=64M
   sysring refuse --errno ENOSYS -- sysring run -- ./server
   sysring refuse --call openat2 --errno ENOSYS -- sysring doctor
+  sysring refuse --profile docker -- sysring doctor
 
 Exit status: as of `sysring run`"
 )]
@@ -169,6 +170,10 @@ pub struct Refuse {
           default_values = ["io_uring_setup", "io_uring_enter", "io_uring_register"])]
     pub calls: Vec<u32>,
 
+    /// Instead of single calls, everything that this profile refuses
+    #[arg(long, conflicts_with_all = ["errno", "calls"])]
+    pub profile: Option<Profile>,
+
     /// The program and its arguments
     #[arg(
         trailing_var_arg = true,
@@ -177,6 +182,13 @@ pub struct Refuse {
         value_name = "PROGRAM"
     )]
     pub command: Vec<OsString>,
+}
+
+/// A sandbox as others make it
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Profile {
+    /// Docker's default profile, for a container without added capabilities
+    Docker,
 }
 
 /// The bundled io_uring program of `sysring demo`: copy and checksum a tree through io_uring

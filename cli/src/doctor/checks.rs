@@ -6,10 +6,11 @@ use std::mem;
 use std::path::Path;
 use std::ptr;
 
+use sysring_refuse::Filter;
+
 use super::{Check, Findings, Status};
 use crate::isolated::{self, Answer, Refusal};
 use crate::kernel::{self, Support};
-use crate::refuse;
 use crate::run::limit;
 
 /// Looks at everything.
@@ -115,7 +116,8 @@ fn io_uring() -> io::Result<Check> {
 fn seccomp() -> io::Result<Check> {
     /// A number that no architecture uses, so that the filter refuses nothing real.
     const NO_CALL: u32 = 0x0fff_ffff;
-    let installed = isolated::ask_errno(|| refuse::install(&[NO_CALL], libc::ENOSYS as u16))?;
+    let filter = Filter::refusing(&[NO_CALL], libc::ENOSYS as u16);
+    let installed = isolated::ask_errno(|| filter.install())?;
     Ok(match installed.errno() {
         Ok(()) => Check {
             name: "seccomp",

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::expect::Verdict;
-use crate::refuse::{Refusal, refuse};
+use crate::refuse::Refusal;
 
 /// The time liburing's runner gives a test.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -72,7 +72,7 @@ fn attempt(
         Runner::Run(sysring, refusal) => {
             let mut command = Command::new(sysring);
             command.args(["run", "--engine", "user", "--"]).arg(test);
-            refuse(&mut command, *refusal);
+            refusal.on(&mut command);
             command
         }
     };
