@@ -3,33 +3,15 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use common::{SYSRING, kernel_has_io_uring};
-
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("behaviour");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/behaviour.c");
-        let built = Command::new("cc")
-            .args(["-O1", "-Wall", "-o"])
-            .arg(&program)
-            .arg(source)
-            .status()
-            .expect("a C compiler (apt-get install gcc)");
-        assert!(built.success());
-        program
-    })
-}
+use common::{SYSRING, build, kernel_has_io_uring};
 
 fn passes(case: &str, before: &[&str]) {
     let ended = Command::new("timeout")
         .args(["--kill-after=2", "60"])
         .args(before)
-        .arg(program())
+        .arg(build("behaviour"))
         .arg(case)
         .stdin(Stdio::null())
         .output()

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The binary under test.
@@ -47,6 +48,25 @@ pub fn assert_code(output: &Output, code: i32) {
 /// Does the kernel's io_uring work for this test? Its own probe, not the one under test.
 pub fn kernel_has_io_uring() -> bool {
     io_uring::IoUring::new(2).is_ok()
+}
+
+/// A C program of `tests/programs`, built once for each test binary.
+pub fn build(name: &str) -> PathBuf {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = LOCK.lock();
+    // Named for the process: test binaries may run at the same time.
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", process::id()));
+    if !program.exists() {
+        let source = format!("{}/tests/programs/{name}.c", env!("CARGO_MANIFEST_DIR"));
+        let built = Command::new("cc")
+            .args(["-O1", "-Wall", "-o"])
+            .arg(&program)
+            .arg(source)
+            .status()
+            .expect("a C compiler (apt-get install gcc)");
+        assert!(built.success());
+    }
+    program
 }
 
 /// A directory of the test's own, removed at its end.
