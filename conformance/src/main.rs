@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sysring_conformance::{diff, suite};
+use sysring_conformance::{diff, fields, suite};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -21,6 +21,11 @@ enum Task {
     /// One side of that; started by `diff`.
     #[command(hide = true)]
     Side(diff::SideOptions),
+    /// Give every field and every argument wrong values, on the kernel and on the engine.
+    Fields(fields::Options),
+    /// One side of that; started by `fields`.
+    #[command(hide = true)]
+    FieldsSide(fields::SideOptions),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +33,8 @@ fn main() -> ExitCode {
         Task::Suite(options) => suite::suite(&options),
         Task::Diff(options) => diff::diff(&options),
         Task::Side(options) => diff::side(&options),
+        Task::Fields(options) => fields::fields(&options),
+        Task::FieldsSide(options) => fields::side(&options),
     };
     match answer {
         Ok(true) => ExitCode::SUCCESS,

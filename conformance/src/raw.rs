@@ -21,6 +21,12 @@ pub trait Backend {
 /// The system calls themselves.
 pub struct Kernel;
 
+/// Whether the kernel serves io_uring to this process.
+#[must_use]
+pub fn kernel_works() -> bool {
+    Ring::new(&Kernel, 1, Params::default()).is_ok()
+}
+
 /// A system call's answer with the errno folded back in.
 fn answer(returned: i64) -> i64 {
     if returned == -1 {

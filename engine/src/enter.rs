@@ -4,7 +4,6 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use sysring_sys::abi::io_uring::{GeteventsArg, enter, setup};
-use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
@@ -166,14 +165,14 @@ pub fn ring_of(fd: u32, registered: bool) -> Result<Held> {
 fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
     let mut how = Wait { min_complete, ..Wait::default() };
     if flags & enter::EXT_ARG == 0 {
-        how.sigmask = read_mask(arg, argsz)?;
+        how.sigmask = (arg.cast(), argsz);
         return Ok(how);
     }
     if argsz != size_of::<GeteventsArg>() {
         return Err(Errno::EINVAL);
     }
     let ext = user::read(arg.cast::<GeteventsArg>())?;
-    how.sigmask = read_mask(User::new(ext.sigmask), ext.sigmask_sz as usize)?;
+    how.sigmask = (User::new(ext.sigmask), ext.sigmask_sz as usize);
     let now = call::now(call::CLOCK_MONOTONIC);
     if ext.ts != 0 {
         let ts = user::read(User::<Timespec>::new(ext.ts))?;
@@ -188,17 +187,6 @@ fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<W
         how.deadline = how.deadline.map(|deadline| deadline.max(at_least));
     }
     Ok(how)
-}
-
-/// A signal mask; SIGSYS is never blocked, for a trapped call would end the process.
-fn read_mask(at: User<u8>, size: usize) -> Result<Option<SigSet>> {
-    if at.is_null() {
-        return Ok(None);
-    }
-    if size != SIGSET_SIZE {
-        return Err(Errno::EINVAL);
-    }
-    user::read(at.cast::<SigSet>()).map(|mask| Some(mask.without(SIGSYS)))
 }
 
 /// Keeps the type of the registered table in one place.

@@ -90,6 +90,11 @@ impl Locked<'_> {
     /// What follows an attempt.
     pub fn carry_on(&mut self, mut req: Req, issued: Issued) {
         match issued {
+            Issued::Done(res) if table::must(req.sqe.opcode).has(row_flag::KEEPS_LINK) => {
+                req.res = res;
+                req.cflags = 0;
+                self.complete_as_set(req);
+            }
             Issued::Done(res) => self.complete(req, res, 0),
             Issued::Set => self.complete_as_set(req),
             Issued::Held => {}

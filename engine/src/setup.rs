@@ -113,7 +113,8 @@ fn check_attach(given: &Params) -> Result<()> {
     if descriptors::is_ring(fd) {
         return Ok(());
     }
-    call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0).and(Err(Errno::EINVAL))
+    let open = call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0);
+    Err(if open.is_ok() { Errno::EINVAL } else { Errno::ENXIO })
 }
 
 fn check_affinity(given: &Params) -> Result<()> {

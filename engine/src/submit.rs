@@ -148,8 +148,8 @@ impl Locked<'_> {
         }
         if req.sqe.opcode == op::LINK_TIMEOUT {
             // It watches the request before it, which must be told.
-            let Some(mut watched) = link.last else { return Err(Errno::EINVAL) };
             (row.prepare)(self, req)?;
+            let Some(mut watched) = link.last else { return Err(Errno::EINVAL) };
             if watched.sqe.opcode == op::LINK_TIMEOUT {
                 return Err(Errno::EINVAL);
             }

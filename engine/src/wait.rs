@@ -3,15 +3,15 @@
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use sysring_sys::abi::aio::IoEvent;
-use sysring_sys::abi::signal::SigSet;
+use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
 use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, call};
+use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::Caller;
 use crate::aio::Alone;
 use crate::poll::{BATCH, NO_EVENT};
 use crate::ring::{Locked, Ring};
+use crate::{Caller, user};
 
 /// How long and for what to wait.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,18 +21,32 @@ pub struct Wait {
     pub deadline: Option<i64>,
     /// After this time one completion is enough.
     pub min_deadline: Option<i64>,
-    /// The application's mask for the time of the wait.
-    pub sigmask: Option<SigSet>,
+    /// Where the application's mask for the time of the wait lies, and how long it says that is.
+    /// Read when it comes to sleeping: until then it may be anything, as in the kernel.
+    pub sigmask: (User<SigSet>, usize),
+}
+
+/// A signal mask; SIGSYS is never blocked, for a trapped call would end the process.
+fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
+    if at.is_null() {
+        return Ok(None);
+    }
+    if size != SIGSET_SIZE {
+        return Err(Errno::EINVAL);
+    }
+    user::read(at).map(|mask| Some(mask.without(SIGSYS)))
 }
 
 /// Waits until there are `min_complete` CQEs, or the time is up, or a signal was handled.
 ///
 /// # Errors
-/// `ETIME`, `EINTR`: only where there is no completion at all to look at.
+/// `ETIME`, `EINTR`, and of the signal mask `EFAULT` and `EINVAL`: only where there is no completion
+/// at all to look at.
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
     let min_complete = how.min_complete.min(ring.shape.cq_entries);
     let mut result = Ok(());
+    let mut mask = None;
     loop {
         locked.progress();
         let enough = match how.min_deadline {
@@ -55,7 +69,16 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             result = Err(Errno::ENOMEM);
             break;
         };
-        let mask = how.sigmask.or(caller.sigmask);
+        let mask = match mask {
+            Some(mask) => mask,
+            None => match read_mask(how.sigmask) {
+                Ok(given) => *mask.insert(given.or(caller.sigmask)),
+                Err(e) => {
+                    result = Err(e);
+                    break;
+                }
+            },
+        };
         let alone = locked.aio_alone(enough - ready);
         let tail = locked.cq_head().wrapping_add(enough);
         locked.wanted = Some(match locked.wanted {

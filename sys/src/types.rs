@@ -54,6 +54,12 @@ pub struct User<T = u8> {
     of: PhantomData<*mut T>,
 }
 
+impl<T> Default for User<T> {
+    fn default() -> Self {
+        User::NULL
+    }
+}
+
 impl<T> User<T> {
     /// The null address, which many calls take for "absent".
     pub const NULL: User<T> = User::new(0);

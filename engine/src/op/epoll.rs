@@ -2,7 +2,7 @@
 
 use sysring_sys::{Fd, Result, User, call};
 
-use super::{must_be_zero, plain_file_only};
+use super::must_be_zero;
 use crate::descriptors;
 use crate::issue::Issued;
 use crate::request::Req;
@@ -11,7 +11,6 @@ use crate::user;
 
 pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     must_be_zero!(req, buf_index, file_index);
-    plain_file_only(req)?;
     const DEL: u32 = call::EpollOp::Del as u32;
     if req.sqe.len != DEL {
         // Read now, as the kernel does: 12 packed bytes on x86-64, 16 elsewhere.

@@ -1,7 +1,8 @@
 //! MSG_RING: a CQE for another ring.
 
 use sysring_sys::abi::io_uring::{MSG_DATA, MSG_RING_CQE_SKIP, MSG_RING_FLAGS_PASS, MSG_SEND_FD};
-use sysring_sys::{Errno, Result, call};
+use sysring_sys::raw::general::O_PATH;
+use sysring_sys::{Errno, Fd, Result, call};
 
 use super::must_be_zero;
 use crate::descriptors;
@@ -19,7 +20,7 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     let Some(target) = descriptors::get(req.file.fd) else {
-        return Issued::Done(Errno::EBADFD.to_res());
+        return Issued::Done(no_ring(req.file.fd).to_res());
     };
     let answer = match req.sqe.addr {
         MSG_DATA => send_data(ring, req, target.ring()),
@@ -32,9 +33,22 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
 }
 
+/// Why there is no ring behind a descriptor: it is not open, or only as a path, or of something
+/// else.
+fn no_ring(fd: Fd) -> Errno {
+    match call::file_flags(fd) {
+        Ok(flags) if flags & O_PATH != 0 => Errno::EBADF,
+        Ok(_) => Errno::EBADFD,
+        Err(e) => e,
+    }
+}
+
 fn send_data(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
     let flags = req.sqe.op_flags;
-    if req.sqe.addr3 as u32 != 0 || (req.sqe.file_index != 0 && flags & MSG_RING_FLAGS_PASS == 0) {
+    if flags & MSG_RING_CQE_SKIP != 0
+        || req.sqe.addr3 as u32 != 0
+        || (req.sqe.file_index != 0 && flags & MSG_RING_FLAGS_PASS == 0)
+    {
         return Err(Errno::EINVAL);
     }
     if target.disabled().load(core::sync::atomic::Ordering::Relaxed) {
@@ -49,7 +63,7 @@ fn send_data(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
 
 /// Passes a registered file on: `addr3` is its slot here, `file_index` the one there.
 fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
-    if core::ptr::eq(ring.ring, target) {
+    if req.sqe.len != 0 || core::ptr::eq(ring.ring, target) {
         return Err(Errno::EINVAL);
     }
     if target.disabled().load(core::sync::atomic::Ordering::Relaxed) {
@@ -61,7 +75,7 @@ fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
         let slot = target.files.install(req.sqe.file_index, copy)?;
         let alloc = req.sqe.file_index == sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
         if req.sqe.op_flags & MSG_RING_CQE_SKIP == 0 {
-            let res = if alloc { slot as i32 } else { req.sqe.len as i32 };
+            let res = if alloc { slot as i32 } else { 0 };
             target.post(req.sqe.off, res, 0);
         }
         Ok(())

@@ -35,7 +35,9 @@ struct Message {
 }
 
 pub fn prepare_send(_: &mut Locked<'_>, req: Req) -> Result<()> {
-    prepare_flags(req, recvsend::POLL_FIRST)?;
+    // A message is a vector anyway.
+    let vectorized = if req.sqe.opcode == op::SENDMSG { recvsend::SEND_VECTORIZED } else { 0 };
+    prepare_flags(req, recvsend::POLL_FIRST | vectorized)?;
     if req.sqe.opcode == op::SENDMSG {
         must_be_zero!(req, off, file_index);
         return copy_message(req);
@@ -61,7 +63,7 @@ pub fn prepare_recv(_: &mut Locked<'_>, req: Req) -> Result<()> {
 }
 
 fn prepare_flags(mut req: Req, known: u16) -> Result<()> {
-    if req.sqe.ioprio & !known != 0 {
+    if (req.sqe.len as i32) < 0 || req.sqe.ioprio & !known != 0 {
         return Err(Errno::EINVAL);
     }
     if req.sqe.op_flags & MSG_DONTWAIT != 0 {
@@ -146,7 +148,8 @@ fn wanted(req: Req) -> usize {
 
 /// One transfer of what is left.
 fn transfer(req: Req, extra: u32) -> Result<usize> {
-    let (fd, flags) = (req.file.fd, req.sqe.op_flags | extra);
+    // io_uring tells 32-bit callers by itself, and takes no notice of the flag for them.
+    let (fd, flags) = (req.file.fd, req.sqe.op_flags & !MSG_CMSG_COMPAT | extra);
     let done = req.done as usize;
     let left = Buffer {
         address: User::new(req.sqe.addr.wrapping_add(done as u64)),
@@ -203,12 +206,18 @@ fn readiness(req: Req) -> u32 {
     }
 }
 
+const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 const MSG_ERRQUEUE: u32 = 0x2000;
+const MSG_PEEK: u32 = 0x2;
 const MSG_TRUNC: u32 = 0x20;
 const MSG_CTRUNC: u32 = 0x8;
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & recvsend::POLL_FIRST != 0 && !req.has(flag::POLLED) {
+        // First a wait, by one that may not wait.
+        if req.has(flag::NOWAIT) {
+            return Issued::Done(Errno::EAGAIN.to_res());
+        }
         return Issued::Wait(readiness(req));
     }
     loop {
@@ -225,18 +234,21 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 
 /// A short transfer on a stream goes on where MSG_WAITALL asks for it.
 fn retries(req: Req) -> bool {
-    if req.sqe.op_flags & MSG_WAITALL == 0 {
-        return false;
-    }
+    req.sqe.op_flags & MSG_WAITALL != 0 && matches!(kind(req.file.fd), STREAM | SEQPACKET)
+}
+
+const STREAM: u32 = 1;
+const SEQPACKET: u32 = 5;
+
+/// A socket's type; 0 for what is none.
+fn kind(fd: Fd) -> u32 {
+    const SOL_SOCKET: i32 = 1;
+    const SO_TYPE: i32 = 3;
     let mut kind = 0u32;
     let mut len = 4u32;
     let (value, size) = (User::of(&raw mut kind).cast(), User::of(&raw mut len));
-    const SOL_SOCKET: i32 = 1;
-    const SO_TYPE: i32 = 3;
-    const STREAM: u32 = 1;
-    const SEQPACKET: u32 = 5;
-    call::getsockopt(req.file.fd, SOL_SOCKET, SO_TYPE, value, size).is_ok()
-        && matches!(kind, STREAM | SEQPACKET)
+    let answer = call::getsockopt(fd, SOL_SOCKET, SO_TYPE, value, size);
+    if answer.is_ok() { kind } else { 0 }
 }
 
 fn finish_with(
@@ -255,7 +267,8 @@ fn finish_with(
             if req.sqe.opcode == op::RECVMSG {
                 write_back(ring, *req);
             }
-            if !sends(*req) && n == wanted && n > 0 && more_waits(req.file.fd) {
+            let left = n == wanted || n == 0 || req.sqe.op_flags & MSG_PEEK != 0;
+            if !sends(*req) && left && more_waits(req.file.fd, n) {
                 req.cflags = cqe_flags::SOCK_NONEMPTY;
             }
         }
@@ -295,11 +308,26 @@ fn write_back(ring: &mut Locked<'_>, mut req: Req) {
     }
 }
 
-/// Whether a stream holds more than was just read.
-fn more_waits(fd: Fd) -> bool {
+/// Whether a stream has more to tell than the `n` bytes just read; at its end TCP always has.
+fn more_waits(fd: Fd, n: usize) -> bool {
     const FIONREAD: u32 = 0x541b;
     let mut bytes = 0i32;
-    call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast()).is_ok() && bytes > 0
+    let asked = call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast());
+    asked.is_ok() && kind(fd) == STREAM && (bytes > 0 || n == 0 && peer_has_ended(fd))
+}
+
+/// Whether this is TCP, and a FIN has come.
+fn peer_has_ended(fd: Fd) -> bool {
+    const SOL_TCP: i32 = 6;
+    const TCP_INFO: i32 = 11;
+    /// TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING.
+    const AFTER_FIN: [u8; 5] = [6, 7, 8, 9, 11];
+    // Of what it tells, the first byte is the state.
+    let mut state = 0u8;
+    let mut len = 1u32;
+    let (value, size) = (User::of(&raw mut state), User::of(&raw mut len));
+    let answer = call::getsockopt(fd, SOL_TCP, TCP_INFO, value, size);
+    answer.is_ok() && AFTER_FIN.contains(&state)
 }
 
 /// On a worker: only where readiness could not be had.

@@ -13,13 +13,15 @@ use crate::request::{Req, Stage, flag};
 use crate::ring::Locked;
 
 /// What poll reports whether it was asked for or not.
-const ALWAYS: u32 = g::EPOLLERR | g::EPOLLHUP;
+const ALWAYS: u32 = g::EPOLLERR | g::EPOLLHUP | g::EPOLLRDHUP;
 /// What a regular file is always ready for.
 const FILE_READY: u32 = g::EPOLLIN | g::EPOLLOUT | g::EPOLLRDNORM | g::EPOLLWRNORM;
 
 /// The events of an SQE as `epoll` names them, with how often (`EPOLLONESHOT`, `EPOLLET`).
 fn parse(req: Req, flags: u32) -> u32 {
-    let mut events = req.sqe.op_flags & !(g::EPOLLET | g::EPOLLONESHOT | g::EPOLLWAKEUP);
+    // An exclusive waiter could not be armed again: this one is woken with the others.
+    let ours = g::EPOLLET | g::EPOLLONESHOT | g::EPOLLWAKEUP | g::EPOLLEXCLUSIVE;
+    let mut events = req.sqe.op_flags & !ours;
     events |= if flags & poll::ADD_MULTI == 0 { g::EPOLLONESHOT } else { g::EPOLLET };
     events
 }
@@ -27,7 +29,7 @@ fn parse(req: Req, flags: u32) -> u32 {
 pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     must_be_zero!(req, buf_index, off, addr);
     let flags = req.sqe.len;
-    if flags & !(poll::ADD_MULTI | poll::ADD_LEVEL) != 0 {
+    if flags & !poll::ADD_MULTI != 0 {
         return Err(Errno::EINVAL);
     }
     if flags & poll::ADD_MULTI != 0 {
@@ -63,7 +65,7 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
             Ok(_) => {}
         }
     }
-    match ring.arm(req, asked) {
+    match ring.arm(req, asked | g::EPOLLRDHUP) {
         Armed::Yes if req.has(flag::MULTISHOT) => {
             // Armed edge-triggered: if it is ready already, epoll says so once.
             ring.reap();

@@ -1,12 +1,12 @@
 //! FILES_UPDATE: the register call of that name, as an operation.
 
-use sysring_sys::{Result, User};
+use sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
+use sysring_sys::{Errno, Result, User};
 
 use super::{must_be_zero, plain_file_only};
 use crate::issue::Issued;
 use crate::request::Req;
 use crate::ring::Locked;
-use sysring_sys::Errno;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     must_be_zero!(req, op_flags, file_index);
@@ -19,9 +19,9 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     let fds = User::new(req.sqe.addr);
-    if req.sqe.off == u64::from(sysring_sys::abi::io_uring::FILE_INDEX_ALLOC) {
+    let offset = req.sqe.off as u32;
+    if offset == FILE_INDEX_ALLOC {
         return Issued::of(crate::filetable::install_many(ring, fds, req.sqe.len));
     }
-    let offset = req.sqe.off as u32;
     Issued::of(crate::filetable::update(ring, offset, fds, User::NULL, req.sqe.len))
 }

@@ -90,7 +90,7 @@ fn prepare_common(mut req: Req) -> Result<()> {
 fn check_priority(ioprio: u16) -> Result<()> {
     let (class, level) = (ioprio >> 13, ioprio & 0x7);
     match class {
-        0 if ioprio & 0x1fff != 0 => Err(Errno::EINVAL),
+        0 if level != 0 => Err(Errno::EINVAL),
         0..=3 if level < 8 => Ok(()),
         _ => Err(Errno::EINVAL),
     }
@@ -204,6 +204,9 @@ fn offset(req: Req) -> Offset {
 }
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 {
+        return failed(ring, req, not_polled(req));
+    }
     if matches!(req.sqe.opcode, op::READ_FIXED | op::WRITE_FIXED)
         && let Err(e) = ring.buffers.check(req.sqe.buf_index, req.sqe.addr, req.sqe.len)
     {
@@ -228,6 +231,9 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             direction.transfer(req.file.fd, segments.vector(), at, flags.and(RwFlags::NOWAIT))
         };
         if answer == Err(Errno::ESPIPE) {
+            if (req.sqe.off as i64).checked_add(segments.total as i64).is_none() {
+                return failed(ring, req, Errno::EINVAL);
+            }
             // A stream takes no offset; io_uring ignores the one given.
             stream = true;
             let flags = flags.and(RwFlags::NOWAIT);
@@ -244,11 +250,14 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             }
             Err(Errno::EAGAIN) if req.has(flag::NOWAIT) => return failed(ring, req, Errno::EAGAIN),
             Err(Errno::EAGAIN) if stream || at == Offset::CURRENT => {
-                return would_block(ring, req, direction);
+                return would_block(req, direction);
             }
             Err(Errno::EAGAIN) => return Issued::Work,
             Err(Errno::EOPNOTSUPP) if req.has(flag::NOWAIT) => {
-                return failed(ring, req, Errno::EOPNOTSUPP);
+                // The kernel promises NOWAIT for eventfds, and then finds that it cannot.
+                let promised = call::is_eventfd(req.file.fd) == Ok(true);
+                let errno = if promised { Errno::EAGAIN } else { Errno::EOPNOTSUPP };
+                return failed(ring, req, errno);
             }
             Err(Errno::EOPNOTSUPP) => {
                 if stream || at == Offset::CURRENT {
@@ -265,13 +274,25 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     }
 }
 
-/// A stream with nothing to give now.
-fn would_block(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+/// Why a request for polled completion fails, on a ring that does not poll: for another reason
+/// first, if there is one.
+fn not_polled(req: Req) -> Errno {
+    let wrong_way = match Direction::of(req) {
+        Direction::Read => g::O_WRONLY,
+        Direction::Write => g::O_RDONLY,
+    };
     match call::file_flags(req.file.fd) {
-        Ok(flags) if flags & g::O_NONBLOCK != 0 => failed(ring, req, Errno::EAGAIN),
-        _ if req.has(flag::UNPOLLABLE) => Issued::Work,
-        _ => Issued::Wait(direction.readiness()),
+        Ok(flags) if flags & g::O_ACCMODE == wrong_way => Errno::EBADF,
+        Ok(_) if req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => Errno::EOPNOTSUPP,
+        Ok(_) => Errno::EINVAL,
+        Err(e) => e,
     }
+}
+
+/// A stream with nothing to give now. `O_NONBLOCK` changes nothing: a ring waits all the same,
+/// and only `RWF_NOWAIT` asks it not to.
+fn would_block(req: Req, direction: Direction) -> Issued {
+    if req.has(flag::UNPOLLABLE) { Issued::Work } else { Issued::Wait(direction.readiness()) }
 }
 
 /// A stream whose driver knows no `RWF_NOWAIT`: readiness says when a worker will not wait long.
@@ -282,6 +303,7 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
         let flags = RwFlags(req.sqe.op_flags);
         return match direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags) {
             Ok(n) => done(ring, req, n, segments.total),
+            Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),
             Err(e) => failed(ring, req, e),
         };
     }
@@ -362,7 +384,7 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
     if n < 0 {
         return match Errno::from_raw(-n) {
             Some(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => {
-                would_block(ring, req, Direction::of(req))
+                would_block(req, Direction::of(req))
             }
             Some(e) => failed(ring, req, e),
             None => Issued::Done(n),

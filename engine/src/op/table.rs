@@ -18,6 +18,9 @@ pub mod row_flag {
     pub const IOPRIO: u8 = 1 << 1;
     /// May take its buffer from a group.
     pub const BUFFER_SELECT: u8 = 1 << 2;
+    /// What its system call answers is told, and never breaks a link: so it is in the kernel, which
+    /// does not look at the results of these.
+    pub const KEEPS_LINK: u8 = 1 << 3;
 }
 
 /// What the road knows of an operation.
@@ -50,7 +53,7 @@ impl Row {
     }
 }
 
-use row_flag::{IOPRIO, NEEDS_FILE};
+use row_flag::{IOPRIO, KEEPS_LINK, NEEDS_FILE};
 
 const FILE_IO: u8 = NEEDS_FILE | IOPRIO;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
@@ -87,16 +90,16 @@ macro_rules! rows {
 
 /// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
 pub static ROWS: [Option<Row>; op::COUNT] = rows! {
-    NOP since "5.1" flags IOPRIO, nop::prepare, nop::issue;
+    NOP since "5.1" flags 0, nop::prepare, nop::issue;
     READV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
     WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
-    FSYNC since "5.1" flags NEEDS_FILE, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
+    FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
     READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
     WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
     POLL_ADD since "5.1" flags NEEDS_FILE, poll::prepare_add, poll::issue_add;
     POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
-    SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE, sync::prepare_sync_file_range, sync::issue_on_worker,
+    SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_sync_file_range, sync::issue_on_worker,
         work sync::work_sync_file_range;
     SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECVMSG since "5.3" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
@@ -106,37 +109,37 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
     CONNECT since "5.5" flags NEEDS_FILE, net::prepare_connect, net::issue_connect;
-    FALLOCATE since "5.6" flags NEEDS_FILE, sync::prepare_fallocate, sync::issue_on_worker,
+    FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
     OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags 0, rsrc::prepare, rsrc::issue;
-    STATX since "5.6" flags 0, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
+    STATX since "5.6" flags KEEPS_LINK, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
     READ since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     FADVISE since "5.6" flags NEEDS_FILE, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
-    MADVISE since "5.6" flags 0, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
+    MADVISE since "5.6" flags KEEPS_LINK, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
     SEND since "5.6" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECV since "5.6" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
     OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
-    SHUTDOWN since "5.11" flags NEEDS_FILE, net::prepare_shutdown, net::issue_shutdown;
-    RENAMEAT since "5.11" flags 0, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
-    UNLINKAT since "5.11" flags 0, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
-    MKDIRAT since "5.15" flags 0, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
-    SYMLINKAT since "5.15" flags 0, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
-    LINKAT since "5.15" flags 0, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
+    SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, net::prepare_shutdown, net::issue_shutdown;
+    RENAMEAT since "5.11" flags KEEPS_LINK, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
+    UNLINKAT since "5.11" flags KEEPS_LINK, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
+    MKDIRAT since "5.15" flags KEEPS_LINK, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
+    SYMLINKAT since "5.15" flags KEEPS_LINK, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
+    LINKAT since "5.15" flags KEEPS_LINK, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
     MSG_RING since "5.18" flags NEEDS_FILE, msg_ring::prepare, msg_ring::issue,
         note "to rings of the same process";
-    FSETXATTR since "5.19" flags NEEDS_FILE, xattr::prepare, xattr::issue;
-    SETXATTR since "5.19" flags 0, xattr::prepare, xattr::issue;
-    FGETXATTR since "5.19" flags NEEDS_FILE, xattr::prepare, xattr::issue;
-    GETXATTR since "5.19" flags 0, xattr::prepare, xattr::issue;
+    FSETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
+    SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
+    FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
+    GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     SOCKET since "5.19" flags 0, net::prepare_socket, net::issue_socket;
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
-    FTRUNCATE since "6.9" flags NEEDS_FILE, sync::prepare_ftruncate, sync::issue_on_worker,
+    FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
     BIND since "6.11" flags NEEDS_FILE, net::prepare_bind, net::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, net::prepare_listen, net::issue_listen;

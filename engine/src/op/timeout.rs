@@ -18,7 +18,7 @@ const TIME: usize = 0;
 const COUNT: usize = 1;
 
 pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index, file_index);
+    must_be_zero!(req, buf_index, file_index, addr3, pad2);
     let linked = req.sqe.opcode == op::LINK_TIMEOUT;
     let count = req.sqe.off as u32;
     if req.sqe.len != 1 || linked && count != 0 {
@@ -113,10 +113,10 @@ impl Locked<'_> {
 }
 
 pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index, len, file_index);
+    must_be_zero!(req, buf_index, len, file_index, addr3, pad2);
     super::plain_file_only(req).map_err(|_| Errno::EINVAL)?;
     let flags = req.sqe.op_flags;
-    if flags & timeout::UPDATE != 0 {
+    if flags & (timeout::UPDATE | LINK_TIMEOUT_UPDATE) != 0 {
         if flags & CLOCKS == CLOCKS {
             return Err(Errno::EINVAL);
         }

@@ -5,13 +5,12 @@
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::{Errno, Result, User, call};
 
-use super::{must_be_zero, plain_file_only};
+use super::plain_file_only;
 use crate::issue::Issued;
 use crate::request::Req;
 use crate::ring::Locked;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index, file_index);
     let gets = matches!(req.sqe.opcode, op::GETXATTR | op::FGETXATTR);
     if gets && req.sqe.op_flags != 0 {
         return Err(Errno::EINVAL);

@@ -17,6 +17,9 @@ use crate::enter::{check_issuer, ring_of};
 use crate::process;
 use table::Run;
 
+/// The descriptor of calls that concern no ring (`-1`).
+const NO_RING: u32 = u32::MAX;
+
 /// `io_uring_register(2)`.
 ///
 /// # Errors
@@ -27,6 +30,10 @@ pub fn register(fd: u32, opcode: u32, arg: User<u8>, nr_args: u32) -> Result<usi
     let registered = opcode & register::USE_REGISTERED_RING != 0;
     let opcode = opcode & !register::USE_REGISTERED_RING;
     if opcode as usize >= register::COUNT {
+        return Err(Errno::EINVAL);
+    }
+    if fd == NO_RING && !registered {
+        // Calls without a ring: none of them is known.
         return Err(Errno::EINVAL);
     }
     let held = ring_of(fd, registered)?;

@@ -27,7 +27,8 @@ static RINGS: [RingSlot; SLOTS] = [const { AtomicPtr::new(ptr::null_mut()) }; SL
 /// `EINVAL`: no such index. `EBADF`: nothing there.
 pub fn get(index: u32) -> Result<Held> {
     let slot = RINGS.get(index as usize).ok_or(Errno::EINVAL)?;
-    held_from(slot).ok_or(Errno::EBADF)
+    // A task of the kernel's has indexes up to 16 only.
+    held_from(slot).ok_or(if index < A_TASKS { Errno::EBADF } else { Errno::EINVAL })
 }
 
 /// `REGISTER_RING_FDS`; how many were registered.

@@ -38,6 +38,10 @@ pub struct RwFlags(pub u32);
 impl RwFlags {
     /// None.
     pub const NONE: RwFlags = RwFlags(0);
+    /// Complete by polling the device.
+    pub const HIPRI: RwFlags = RwFlags(1);
+    /// All that Linux 6.18 has.
+    pub const KNOWN: RwFlags = RwFlags(0x1ff);
     /// `EAGAIN` rather than wait.
     pub const NOWAIT: RwFlags = RwFlags(8);
 

@@ -1,0 +1,267 @@
+//! Bad input: every field of every operation with every kind of wrong value, and the three calls
+//! with every wrong argument, on the kernel and on the engine. What both answer must be equal.
+//!
+//! Each side is a process of its own (`conformance fields-side`) that prints a line for a case, so
+//! that a crash shows as lines that are missing.
+
+mod bases;
+mod calls;
+mod world;
+
+use std::io::{BufWriter, Write};
+use std::process::{Command, Stdio};
+
+use clap::{Args, ValueEnum};
+use sysring_sys::abi::io_uring::{Params, Sqe, op, sqe_flags};
+
+use crate::raw::{Backend, Engine, Kernel, Ring};
+use bases::Base;
+use world::World;
+
+/// Options of `conformance fields`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Only operations and calls whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// Options of `conformance fields-side`, which `fields` starts.
+#[derive(Args, Debug)]
+pub struct SideOptions {
+    #[arg(long, value_enum)]
+    backend: Which,
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Which {
+    Kernel,
+    Engine,
+}
+
+/// A side is done within this many seconds, or hangs.
+const LIMIT: &str = "120";
+
+/// Runs both sides; whether they agreed.
+///
+/// # Errors
+/// A side could not be started.
+pub fn fields(options: &Options) -> Result<bool, String> {
+    if !crate::raw::kernel_works() {
+        println!(
+            "skipped: the kernel's io_uring does not work here, and there is nothing to compare with"
+        );
+        println!("0 passed, 0 failed, 1 skipped");
+        return Ok(true);
+    }
+    let kernel = lines(Which::Kernel, &options.only)?;
+    let engine = lines(Which::Engine, &options.only)?;
+    let mut failed = 0;
+    let mut engines = engine.iter().peekable();
+    for expected in &kernel {
+        let (case, answer) = split(expected);
+        match engines.peek().map(|line| split(line)) {
+            Some((name, given)) if name == case => {
+                engines.next();
+                if given != answer && !is_known(case, answer, given) {
+                    failed += 1;
+                    println!("{case}: kernel {answer}, engine {given}");
+                }
+            }
+            _ => {
+                failed += 1;
+                println!("{case}: kernel {answer}, engine gone");
+                // The process died in this case; those after it were not tried.
+                break;
+            }
+        }
+    }
+    println!("{} passed, {failed} failed, 0 skipped", kernel.len() - failed);
+    Ok(failed == 0)
+}
+
+fn split(line: &str) -> (&str, &str) {
+    line.split_once(": ").unwrap_or((line, ""))
+}
+
+/// Differences that are meant.
+fn is_known(case: &str, kernel: &str, engine: &str) -> bool {
+    KNOWN.iter().any(|(part, of_kernel, of_engine)| {
+        case.contains(part) && kernel.contains(of_kernel) && engine.contains(of_engine)
+    })
+}
+
+/// Part of the case's name, of the kernel's answer and of the engine's, and why.
+const KNOWN: &[(&str, &str, &str)] = &[
+    // An epoll descriptor has no function to read or write it, which the kernel finds out only
+    // when it has become ready.
+    ("fd=0x132", "waits", "-22"),
+    // The last of a batch begins a link that never ends: the kernel gives it to a worker, who does
+    // not wait for events.
+    ("EPOLL_WAIT flags=0x4", "-11", "waits"),
+    ("EPOLL_WAIT flags=0x8", "-11", "waits"),
+    // Newer than Linux 6.18.
+    ("TIMEOUT op_flags=0x80", "-22", "waits"),
+];
+
+fn lines(which: Which, only: &str) -> Result<Vec<String>, String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let backend = if which == Which::Kernel { "kernel" } else { "engine" };
+    let ended = Command::new("timeout")
+        .args(["--kill-after=2", LIMIT])
+        .arg(program)
+        .args(["fields-side", "--backend", backend, "--only", only])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("timeout(1): {e}"))?;
+    if !ended.status.success() {
+        println!("the {backend}'s side ended with {}", ended.status);
+    }
+    Ok(String::from_utf8_lossy(&ended.stdout).lines().map(str::to_owned).collect())
+}
+
+/// One side: a line for each case.
+///
+/// # Errors
+/// Standard output is gone.
+pub fn side(options: &SideOptions) -> Result<bool, String> {
+    let engine;
+    let backend: &dyn Backend = match options.backend {
+        Which::Engine => {
+            engine = Engine::new();
+            &engine
+        }
+        Which::Kernel => &Kernel,
+    };
+    // SAFETY: takes numbers only.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    let world = World::new().map_err(|e| format!("cannot make the files: {e}"))?;
+    let mut output = BufWriter::new(std::io::stdout());
+    let mut say = |case: &str, answer: String| {
+        // A line at a time, so that the case in which this process dies can be told.
+        let _ = writeln!(output, "{case}: {answer}");
+        let _ = output.flush();
+    };
+    for base in bases::all() {
+        if base.name.contains(&options.only) {
+            operation(backend, &world, &base, &mut say);
+        }
+    }
+    calls::all(backend, &options.only, &mut say);
+    Ok(true)
+}
+
+/// Every field of one operation, one at a time.
+fn operation(backend: &dyn Backend, world: &World, base: &Base, say: &mut dyn FnMut(&str, String)) {
+    let name = base.name;
+    say(&format!("{name} as it should be"), answer(backend, world, base, base.sqe(world)));
+    for (field, values) in fields_of(world) {
+        for value in values {
+            let mut sqe = base.sqe(world);
+            set(&mut sqe, field, value);
+            if base.is_excluded(field, value) {
+                continue;
+            }
+            say(&format!("{name} {field}={value:#x}"), answer(backend, world, base, sqe));
+        }
+    }
+}
+
+/// The fields of an SQE with the values each is given.
+fn fields_of(world: &World) -> Vec<(&'static str, Vec<u64>)> {
+    let bits = |n: u32| (0..n).map(|bit| 1u64 << bit).collect::<Vec<_>>();
+    let with = |mut values: Vec<u64>, more: &[u64]| {
+        values.extend_from_slice(more);
+        values
+    };
+    let addresses = world.bad_addresses();
+    let flags: Vec<u64> =
+        bits(8).into_iter().filter(|&bit| bit != u64::from(sqe_flags::CQE_SKIP_SUCCESS)).collect();
+    vec![
+        ("flags", flags),
+        ("ioprio", with(bits(16), &[0xffff])),
+        ("fd", vec![0xffff_ffff, 0x7fff_ffff, 0x8000_0000, world::CLOSED as u64, 100_000]),
+        ("fd", world.descriptors()),
+        ("off", with(addresses.clone(), &[1, 2, 0x7fff_ffff, 1 << 32, i64::MAX as u64])),
+        ("addr", with(addresses.clone(), &[1, 2, 3, 1 << 32])),
+        ("len", with(bits(32), &[0, 3, 0x7fff_ffff, 0xffff_ffff])),
+        ("op_flags", with(bits(32), &[0, 3, 0xffff_ffff])),
+        ("buf_index", with(bits(16), &[0xffff])),
+        ("personality", vec![1, 2, 0xffff]),
+        ("file_index", with(bits(32), &[0xffff_ffff, 0xffff_fffe])),
+        ("addr3", with(addresses, &[1, 2, 1 << 32])),
+        ("pad2", vec![1, 2, u64::MAX]),
+    ]
+}
+
+fn set(sqe: &mut Sqe, field: &str, value: u64) {
+    match field {
+        "flags" => sqe.flags = value as u8,
+        "ioprio" => sqe.ioprio = value as u16,
+        "fd" => sqe.fd = value as u32 as i32,
+        "off" => sqe.off = value,
+        "addr" => sqe.addr = value,
+        "len" => sqe.len = value as u32,
+        "op_flags" => sqe.op_flags = value as u32,
+        "buf_index" => sqe.buf_index = value as u16,
+        "personality" => sqe.personality = value as u16,
+        "file_index" => sqe.file_index = value as u32,
+        "addr3" => sqe.addr3 = value,
+        _ => sqe.pad2 = value,
+    }
+}
+
+/// How long a request that says nothing is believed to wait.
+const WAITS: u64 = 20_000_000;
+const SWEEP: u64 = 0xca11;
+
+/// Submits one request in a world of its own and tells all that came of it.
+fn answer(backend: &dyn Backend, world: &World, base: &Base, sqe: Sqe) -> String {
+    world.renew();
+    let mut ring = match Ring::new(backend, 8, Params::default()) {
+        Ok(ring) => ring,
+        Err(errno) => return format!("no ring {errno}"),
+    };
+    world.register(&ring);
+    ring.push(Sqe { user_data: 1, ..sqe }, None);
+    ring.publish();
+    let submitted = ring.enter(1, 0, 0);
+    let mut text = format!("submit {submitted}");
+    if base.may_wait {
+        let _ = ring.wait(1, WAITS);
+    } else {
+        // Long enough for the slowest disk: what should not wait must not be called waiting.
+        let _ = ring.wait(1, 100 * WAITS);
+    }
+    let mut describe = |ring: &mut Ring<'_>| {
+        let mut any = false;
+        while let Some(cqe) = ring.take() {
+            any |= cqe.user_data == 1;
+            if cqe.user_data != SWEEP {
+                text.push_str(&format!(", {} {:#x}", world.normal(&sqe, cqe.res), cqe.flags));
+                world.close_opened(&sqe, cqe.res);
+            }
+        }
+        if !any && ring.unconsumed() == 0 {
+            text.push_str(", waits");
+        }
+        any
+    };
+    if !describe(&mut ring) {
+        let cancel = Sqe {
+            opcode: op::ASYNC_CANCEL,
+            op_flags: sysring_sys::abi::io_uring::cancel::ANY,
+            user_data: SWEEP,
+            ..Sqe::default()
+        };
+        ring.take_back();
+        ring.push(cancel, None);
+        ring.publish();
+        let _ = ring.enter(1, 0, 0);
+        let _ = ring.wait(2, 5 * WAITS);
+    }
+    text
+}
