@@ -87,7 +87,8 @@ impl Locked<'_> {
 
     /// The end of a request: its CQE, its file, the links behind it, its place.
     pub fn complete(&mut self, mut req: Req, res: i32, cflags: u32) {
-        req.res = res;
+        // What has moved already is told, whatever became of the rest.
+        req.res = if res < 0 && req.done != 0 { req.done as i32 } else { res };
         req.cflags = cflags;
         if res < 0 {
             self.fail(req);

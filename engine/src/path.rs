@@ -7,6 +7,8 @@ use crate::user;
 
 /// The longest path, with its NUL (`PATH_MAX`).
 const PATH_MAX: usize = 4096;
+/// Room for the paths as they mostly are.
+const SHORT: usize = 512;
 
 /// Copies one path.
 ///
@@ -49,31 +51,41 @@ pub fn second(req: Req) -> User<u8> {
 }
 
 fn copy_all(mut req: Req, paths: [Option<(User<u8>, bool)>; 2]) -> Result<()> {
-    let mut text = [0u8; 2 * PATH_MAX];
+    for room in [SHORT, 2 * PATH_MAX] {
+        let start = req.copied.reserve(room)?;
+        // SAFETY: the block is that large, was written when it was mapped, and is nobody else's.
+        let block = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), room) };
+        match copy_into(req, block, paths) {
+            Err(Errno::ENAMETOOLONG) if room == SHORT => {}
+            answer => return answer,
+        }
+    }
+    Err(Errno::ENAMETOOLONG)
+}
+
+fn copy_into(mut req: Req, block: &mut [u8], paths: [Option<(User<u8>, bool)>; 2]) -> Result<()> {
     let mut used = 0;
-    for (from, empty_ok) in paths.into_iter().flatten() {
-        let len = read_path(&mut text[used..used + PATH_MAX], from)?;
+    for (i, (from, empty_ok)) in paths.into_iter().flatten().enumerate() {
+        if i == 1 {
+            req.scratch[0] = used as u64;
+        }
+        let len = read_path(&mut block[used..], from)?;
         if len == 0 && !empty_ok {
             return Err(Errno::ENOENT);
         }
         used += len + 1;
-        if req.scratch[0] == 0 {
-            req.scratch[0] = used as u64;
-        }
     }
-    let start = req.copied.reserve(used)?;
-    // SAFETY: the block has room for `used` bytes and does not overlap our stack.
-    unsafe { core::ptr::copy_nonoverlapping(text.as_ptr(), start.as_ptr(), used) };
     Ok(())
 }
 
 /// Reads up to the NUL, a page's rest at a time, so that a string at the end of its mapping does
 /// not fault for what lies behind it. The length without the NUL.
 fn read_path(to: &mut [u8], from: User<u8>) -> Result<usize> {
+    let room = to.len().min(PATH_MAX);
     let mut len = 0;
-    while len < PATH_MAX {
+    while len < room {
         let at = from.add(len);
-        let step = (256 - (at.address() as usize % 256)).min(PATH_MAX - len);
+        let step = (256 - (at.address() as usize % 256)).min(room - len);
         user::read_slice(&mut to[len..len + step], at)?;
         match to[len..len + step].iter().position(|&b| b == 0) {
             Some(end) => return Ok(len + end),

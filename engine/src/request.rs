@@ -165,6 +165,8 @@ pub struct Request {
     pub queued: Option<Req>,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
+    /// The count of CQEs at which a timeout ends that counts them.
+    pub sequence: u32,
     /// A timer's place in the heap.
     pub heap_index: u32,
     /// The thread that runs it, in [`Stage::Running`].
@@ -436,6 +438,7 @@ impl Request {
             flight: Links::default(),
             queued: None,
             deadline: 0,
+            sequence: 0,
             heap_index: crate::timeout::NOWHERE,
             worker: 0,
             scratch: [0; 2],
@@ -455,6 +458,7 @@ impl Request {
         self.done = 0;
         self.link = None;
         self.partner = None;
+        self.scratch = [0; 2];
     }
 }
 

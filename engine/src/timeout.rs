@@ -18,8 +18,8 @@ pub struct Timers {
     room: u32,
     /// Members that count completions.
     counting: u32,
-    /// CQEs of timeouts that went off: they do not count.
-    own: u32,
+    /// Timeouts that went off: their CQEs do not count, and each ends a wait in `enter`.
+    pub fired: u32,
 }
 
 pub const NOWHERE: u32 = u32::MAX;
@@ -33,7 +33,7 @@ impl Default for Timers {
 
 impl Timers {
     pub const fn new() -> Timers {
-        Timers { heap: ptr::null_mut(), len: 0, room: 0, counting: 0, own: 0 }
+        Timers { heap: ptr::null_mut(), len: 0, room: 0, counting: 0, fired: 0 }
     }
 
     #[must_use]
@@ -174,6 +174,7 @@ impl Locked<'_> {
         if req.sqe.opcode == op::LINK_TIMEOUT {
             return self.fire_linked(req);
         }
+        self.timers.fired = self.timers.fired.wrapping_add(1);
         let flags = req.sqe.op_flags;
         if flags & timeout::MULTISHOT != 0 {
             // `off` counts the shots; 0 is without end.
@@ -194,7 +195,6 @@ impl Locked<'_> {
         if flags & timeout::ETIME_SUCCESS == 0 {
             self.fail(req);
         }
-        self.timers.own = self.timers.own.wrapping_add(1);
         req.res = Errno::ETIME.to_res();
         req.cflags = 0;
         self.complete_as_set(req);
@@ -220,7 +220,7 @@ impl Locked<'_> {
         if req.sqe.op_flags & timeout::MULTISHOT != 0 {
             return;
         }
-        req.done = self.counted().wrapping_add(req.scratch[1] as u32);
+        req.sequence = self.counted().wrapping_add(req.scratch[1] as u32);
         self.timers.counting += 1;
     }
 
@@ -229,7 +229,7 @@ impl Locked<'_> {
         let control = self.control();
         let overflown = control.overflow_tail.wrapping_sub(control.overflow_head);
         let posted = control.cq_tail.wrapping_add(overflown);
-        posted.wrapping_sub(self.timers.own)
+        posted.wrapping_sub(self.timers.fired)
     }
 
     /// At a commit: the timeouts whose count is reached.
@@ -243,10 +243,10 @@ impl Locked<'_> {
                 && req.stage == Stage::Timer
                 && req.scratch[1] != 0
                 && req.sqe.op_flags & timeout::MULTISHOT == 0
-                && now.wrapping_sub(req.done) as i32 >= 0
+                && now.wrapping_sub(req.sequence) as i32 >= 0
         }) {
             self.timers.remove(req);
-            self.timers.own = self.timers.own.wrapping_add(1);
+            self.timers.fired = self.timers.fired.wrapping_add(1);
             self.complete(req, 0, 0);
         }
     }

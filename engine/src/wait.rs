@@ -47,6 +47,8 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     let min_complete = how.min_complete.min(ring.shape.cq_entries);
     let mut result = Ok(());
     let mut mask = None;
+    locked.progress();
+    let timeouts = locked.timers.fired;
     loop {
         locked.progress();
         let enough = match how.min_deadline {
@@ -54,7 +56,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             _ => min_complete,
         };
         let ready = locked.cq_ready();
-        if ready >= enough || !locked.overflow_is_empty() {
+        // A timeout that ends always brings the application back, whatever else it waits for.
+        let timed_out = locked.timers.fired != timeouts;
+        if ready >= enough || timed_out || !locked.overflow_is_empty() {
             result = Ok(());
             break;
         }

@@ -61,7 +61,7 @@ pub fn execute(backend: &dyn Backend, program: &Program, folder: &Path) -> Recor
         Ok(run) => run.steps(program),
         Err(()) => Record { text, trace: String::new() },
     };
-    record.text.push_str(&world.report());
+    record.text.push_str(&world.report(!program.abandon));
     record
 }
 
@@ -167,6 +167,8 @@ impl<'a> Run<'a> {
         }
         if !program.abandon {
             self.sweep();
+            // The ring holds the files it has registered until it is gone, which takes its time.
+            self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
         }
         self.close()
     }
@@ -239,7 +241,8 @@ impl<'a> Run<'a> {
                 Some(at) if more => self.out[at].posted = true,
                 Some(at) => {
                     let gone = self.out.remove(at);
-                    if optional(&gone) && gone.entry.chain.is_some() {
+                    let soft = gone.entry.sqe.flags & sqe_flags::IO_HARDLINK == 0;
+                    if optional(&gone) && gone.entry.chain.is_some() && soft {
                         let rest =
                             self.out.iter_mut().filter(|o| o.entry.chain == gone.entry.chain);
                         rest.for_each(|out| out.excused = true);
@@ -331,7 +334,8 @@ impl<'a> Run<'a> {
 
     /// Cancels what is left, until nothing is.
     fn sweep(&mut self) {
-        for _ in 0..50 {
+        let started = Instant::now();
+        while started.elapsed() < LOST {
             if self.out.iter().all(optional) {
                 return;
             }
@@ -346,7 +350,6 @@ impl<'a> Run<'a> {
             self.ring.push(sqe, None);
             self.ring.publish();
             self.ring.enter(1, 0, 0);
-            let started = Instant::now();
             while started.elapsed() < LOST {
                 self.reap();
                 if self.swept.is_some() && self.out.iter().all(optional) {
@@ -407,6 +410,12 @@ impl<'a> Run<'a> {
         // A request that is cancelled while it waits says ECANCELED, or EINTR if it was a worker
         // that waited: which it is, is the kernel's choice.
         let res = if cqe.res == -libc::EINTR { (-libc::ECANCELED).to_string() } else { res };
+        // A worker that cancels by descriptor finds itself, and is too late.
+        let by_file = entry.is_some_and(|entry| {
+            entry.sqe.opcode == op::ASYNC_CANCEL && entry.sqe.op_flags & uring::cancel::FD != 0
+        });
+        let itself = by_file && cqe.res == -libc::EALREADY;
+        let res = if itself { (-libc::ENOENT).to_string() } else { res };
         format!("#{} {name} res {res} flags {:#x}", cqe.user_data, cqe.flags)
     }
 
@@ -417,7 +426,9 @@ impl<'a> Run<'a> {
         for (at, entry) in self.entries.iter().enumerate() {
             let number = entry.sqe.user_data;
             let Some(here) = place(number) else { continue };
-            if entry.sqe.flags & sqe_flags::IO_DRAIN != 0 {
+            // One that is refused when it is submitted waits for nobody.
+            let drained = entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
+            if drained && self.arrived[here].res >= 0 {
                 for earlier in &self.entries[..at] {
                     if place(earlier.sqe.user_data).is_some_and(|there| there > here) {
                         wrong.push(format!("#{number} drained past #{}", earlier.sqe.user_data));

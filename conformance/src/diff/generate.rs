@@ -88,6 +88,14 @@ fn frame(seed: u64, random: &mut Random) -> Program {
     }
 }
 
+/// What is linked behind a request that a worker has run is run by that worker, where a
+/// non-blocking file and a poll to begin with end in `EAGAIN`. Which requests the kernel gives to
+/// workers is its own affair.
+fn shows_its_thread(sqe: &Sqe) -> bool {
+    let moves = matches!(sqe.opcode, op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::ACCEPT);
+    NON_BLOCKING.contains(&sqe.fd) || moves && sqe.ioprio != 0
+}
+
 fn bytes<T: Copy>(values: &[T]) -> Vec<u8> {
     // SAFETY: used with integers only, which have no padding.
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }.to_vec()
@@ -137,6 +145,11 @@ impl Generator {
         let mut group: Vec<Entry> = Vec::new();
         for at in 0..length {
             let mut entry = self.entry();
+            while at > 0 && shows_its_thread(&entry.sqe) {
+                self.count -= 1;
+                self.parked.retain(|(number, ..)| *number < self.count);
+                entry = self.entry();
+            }
             if at + 1 < length {
                 entry.sqe.flags |= match self.random.percent(25) {
                     true => sqe_flags::IO_HARDLINK,

@@ -137,6 +137,9 @@ pub const EPOLL: i32 = 265;
 /// Streams nothing is ever written to: what waits there waits until it is cancelled.
 pub const QUIET: [i32; 5] = [214, 240, 241, 252, 260];
 
+/// Files that were opened with `O_NONBLOCK`.
+pub const NON_BLOCKING: [i32; 3] = [216, 217, 257];
+
 /// The registered file table at the start; `-1` is an empty slot. Slots from
 /// [`FREE_SLOTS`] on are for programs to fill.
 pub const FIXED: [i32; 16] =

@@ -214,6 +214,9 @@ const MSG_CTRUNC: u32 = 0x8;
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & recvsend::POLL_FIRST != 0 && !req.has(flag::POLLED) {
+        if kind(req.file.fd) == 0 {
+            return Issued::Done(Errno::ENOTSOCK.to_res());
+        }
         // First a wait, by one that may not wait.
         if req.has(flag::NOWAIT) {
             return Issued::Done(Errno::EAGAIN.to_res());
@@ -457,8 +460,13 @@ pub fn prepare_shutdown(_: &mut Locked<'_>, req: Req) -> Result<()> {
     Ok(())
 }
 
-pub fn issue_shutdown(_: &mut Locked<'_>, req: Req) -> Issued {
-    Issued::of(call::shutdown(req.file.fd, req.sqe.len))
+pub fn issue_shutdown(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let answer = call::shutdown(req.file.fd, req.sqe.len);
+    if matches!(answer, Err(Errno::ENOTSOCK | Errno::EBADF)) {
+        // Nothing that could be shut down: this the kernel does look at.
+        ring.fail(req);
+    }
+    Issued::of(answer)
 }
 
 pub fn prepare_bind(_: &mut Locked<'_>, req: Req) -> Result<()> {

@@ -75,7 +75,8 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
         // Never ready for anything else either: the kernel refuses such a poll.
         Armed::AlwaysReady if asked & FILE_READY == 0 => Issued::Done(Errno::EINVAL.to_res()),
         Armed::AlwaysReady => Issued::Done((asked & FILE_READY) as i32),
-        Armed::Refused => match call::fcntl(req.file.fd, g::F_GETFD, 0) {
+        Armed::Refused => match call::file_flags(req.file.fd) {
+            Ok(flags) if flags & g::O_PATH != 0 => Issued::Done(Errno::EBADF.to_res()),
             Ok(_) => Issued::Done(Errno::ENOMEM.to_res()),
             Err(e) => Issued::Done(e.to_res()),
         },

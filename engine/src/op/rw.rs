@@ -259,6 +259,9 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
                 let errno = if promised { Errno::EAGAIN } else { Errno::EOPNOTSUPP };
                 return failed(ring, req, errno);
             }
+            Err(Errno::EOPNOTSUPP) if req.sqe.op_flags & !RwFlags::EVERYWHERE.0 != 0 => {
+                return failed(ring, req, Errno::EOPNOTSUPP);
+            }
             Err(Errno::EOPNOTSUPP) => {
                 if stream || at == Offset::CURRENT {
                     return without_nowait(ring, req, direction);
