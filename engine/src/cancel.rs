@@ -99,8 +99,7 @@ impl Locked<'_> {
     pub fn cancel_one(&mut self, mut req: Req) -> Result<()> {
         match req.stage {
             Stage::Parked | Stage::Timer | Stage::Held => {
-                self.timers.remove(req);
-                self.complete(req, Errno::ECANCELED.to_res(), 0);
+                self.take_down(req);
                 Ok(())
             }
             Stage::Punted => {
@@ -110,7 +109,7 @@ impl Locked<'_> {
                 } else if !wq::withdraw(req, self.ring) {
                     return self.interrupt(req);
                 }
-                self.complete(req, Errno::ECANCELED.to_res(), 0);
+                self.take_down(req);
                 Ok(())
             }
             Stage::Running => self.interrupt(req),
@@ -121,6 +120,17 @@ impl Locked<'_> {
             }
             Stage::Free | Stage::Queued => Err(Errno::ENOENT),
         }
+    }
+
+    /// Ends a request where it waits. Its completion comes behind that of whoever cancelled it, as
+    /// the kernel posts the two.
+    pub fn take_down(&mut self, mut req: Req) {
+        self.timers.remove(req);
+        self.disarm(req);
+        self.unfile(req);
+        req.stage = Stage::Queued;
+        req.set(flag::CANCELED | flag::TAKEN_DOWN);
+        self.tasks.push(req);
     }
 
     /// A worker is in the call: a signal ends it if anything can.

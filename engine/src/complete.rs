@@ -45,9 +45,9 @@ impl Locked<'_> {
 
     /// Posts one of several CQEs of a request, if there is room for it. If not, the request ends
     /// with what it has: an endless one must not fill the overflow list.
-    pub fn post_more(&mut self, user_data: u64, res: i32) -> bool {
+    pub fn post_more(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
         let room = self.overflow_is_empty() && self.cq_has_room();
-        room && self.post(user_data, res, cqe_flags::MORE)
+        room && self.post(user_data, res, flags | cqe_flags::MORE)
     }
 
     /// As `post`, with the second half of a 32-byte CQE. Whether it went into the ring.

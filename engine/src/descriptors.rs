@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::abi::io_uring::{
-    OFF_CQ_RING, OFF_MMAP_MASK, OFF_SQ_RING, OFF_SQES, Params, setup,
+    OFF_CQ_RING, OFF_MMAP_MASK, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING, OFF_SQES, Params, setup,
 };
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
@@ -106,6 +106,7 @@ pub fn put(ring: &Ring) {
     let mut locked = ring.lock();
     locked.files.clear();
     locked.buffers.clear();
+    locked.groups.clear();
     if let Some(eventfd) = locked.eventfd.take() {
         let_go(eventfd.fd);
     }
@@ -329,9 +330,15 @@ fn map_region(
     offset: u64,
 ) -> Result<usize> {
     let regions = ring.regions();
+    let mut locked;
     let region = match offset & OFF_MMAP_MASK {
         OFF_SQ_RING | OFF_CQ_RING => &regions.rings,
         OFF_SQES => &regions.sqes,
+        OFF_PBUF_RING => {
+            let group = (offset & !OFF_MMAP_MASK) >> OFF_PBUF_SHIFT;
+            locked = ring.lock();
+            locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?
+        }
         _ => return Err(Errno::EINVAL),
     };
     let len = memory::pages(len);
@@ -396,6 +403,7 @@ fn shut(ring: &Ring) {
     {
         let _ = locked.cancel_one(req);
     }
+    locked.run_tasks();
     drop(locked);
     wait::wake_all(ring);
 }

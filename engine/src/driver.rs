@@ -69,7 +69,9 @@ impl Locked<'_> {
         let heard = watched || self.eventfd.is_some();
         if heard {
             self.be_driven();
-        } else if !(waited || promised) {
+        } else if !promised && (!waited || RUNS.load(Relaxed) && !self.timers.is_empty()) {
+            // Who has waited will do so again, and needs no thread for it; but where there is one,
+            // timers are kept meanwhile.
             self.be_looked_after();
         }
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);

@@ -156,7 +156,6 @@ impl Locked<'_> {
     /// A worker (or a stand-in) has run the request; its raw result is in `res`.
     pub fn worked(&mut self, mut req: Req) {
         req.stage = Stage::Queued;
-        req.set(flag::REMOTE);
         self.posted_remotely = true;
         let row = table::must(req.sqe.opcode);
         let issued = match row.finish {

@@ -22,6 +22,7 @@ pub mod driver;
 mod enter;
 pub mod filetable;
 pub mod issue;
+pub mod kbuf;
 pub mod memory;
 pub mod op;
 pub mod path;

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Fd, Result};
 
+use crate::kbuf::Taken;
 use crate::memory;
 use crate::ring::Ring;
 
@@ -67,16 +68,18 @@ pub mod flag {
     pub const STABLE: u32 = 1 << 15;
     /// Is counted among the drain queue's members.
     pub const DEFERRED: u32 = 1 << 16;
-    /// The linked timeout went off and took this request down.
-    pub const TIMED_OUT: u32 = 1 << 17;
+    /// Has taken a buffer from its group.
+    pub const BUFFER_TAKEN: u32 = 1 << 17;
+    /// Cancelled where it waited: its turn comes only to complete.
+    pub const TAKEN_DOWN: u32 = 1 << 22;
+    /// Of several shots this is the last, though all went well.
+    pub const LAST_SHOT: u32 = 1 << 21;
     /// In the ring's list of requests in flight.
     pub const LISTED: u32 = 1 << 18;
     /// Takes its buffer from a group.
     pub const BUFFER_SELECT: u32 = 1 << 19;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
-    /// Its completion came from another thread than the submitter's (for EVENTFD_ASYNC).
-    pub const REMOTE: u32 = 1 << 21;
 }
 
 /// The open file a request works on.
@@ -171,6 +174,9 @@ pub struct Request {
     pub heap_index: u32,
     /// The thread that runs it, in [`Stage::Running`].
     pub worker: i32,
+    /// The buffer it has taken, and how long that is in full.
+    pub buffer: Taken,
+    pub full: u32,
     /// Two words for the operation's own use.
     pub scratch: [u64; 2],
     pub copied: Copied,
@@ -441,6 +447,8 @@ impl Request {
             sequence: 0,
             heap_index: crate::timeout::NOWHERE,
             worker: 0,
+            buffer: Taken::NONE,
+            full: 0,
             scratch: [0; 2],
             copied: Copied::default(),
         }

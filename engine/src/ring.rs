@@ -12,6 +12,7 @@ use sysring_sys::{Fd, Result};
 use crate::aio::Aio;
 use crate::complete::Eventfd;
 use crate::filetable::FileTable;
+use crate::kbuf::Groups;
 use crate::memory::{self, Mapping};
 use crate::poll::Readiness;
 use crate::request::{Queue, Req, Request, Slab};
@@ -165,6 +166,7 @@ pub struct State {
     pub aio: Aio,
     pub files: FileTable,
     pub buffers: BufferTable,
+    pub groups: Groups,
     pub eventfd: Option<Eventfd>,
     /// CQEs posted since the last commit, and whether another thread than the submitter did.
     pub posted: u32,
@@ -388,6 +390,7 @@ impl Ring {
         let mut fresh = State::NEW;
         core::mem::swap(&mut fresh.files, &mut state.files);
         core::mem::swap(&mut fresh.buffers, &mut state.buffers);
+        core::mem::swap(&mut fresh.groups, &mut state.groups);
         fresh.eventfd = state.eventfd.take();
         fresh.readiness.inherit(&state.readiness);
         // The old requests' memory stays: their buffers may lie in it as the child's copy, and a
@@ -417,6 +420,7 @@ impl State {
         aio: Aio::new(),
         files: FileTable::new(),
         buffers: BufferTable::new(),
+        groups: Groups::new(),
         eventfd: None,
         posted: 0,
         inlined: 0,

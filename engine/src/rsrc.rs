@@ -192,15 +192,21 @@ fn check(iovec: Iovec) -> Result<Buffer> {
     }
     check_range(User::new(address), len).map_err(|_| Errno::EOVERFLOW)?;
     let first = address as usize & !(PAGE - 1);
-    let pages = memory::pages(address as usize + len - first);
-    // SAFETY: populates pages of the application's as an access to each would; nothing changes.
-    match unsafe { call::madvise(first, pages, g::MADV_POPULATE_WRITE) } {
-        Ok(()) => {}
-        Err(Errno::EINVAL) => touch(first, pages)?,
-        Err(Errno::ENOMEM) => return Err(Errno::EFAULT),
-        Err(_) => return Err(Errno::EFAULT),
-    }
+    populate(first, memory::pages(address as usize + len - first))?;
     Ok(Buffer { address, len, tag: 0 })
+}
+
+/// Makes sure that whole pages are there to be written.
+///
+/// # Errors
+/// `EFAULT`.
+pub fn populate(first: usize, len: usize) -> Result<()> {
+    // SAFETY: populates pages of the application's as an access to each would; nothing changes.
+    match unsafe { call::madvise(first, len, g::MADV_POPULATE_WRITE) } {
+        Ok(()) => Ok(()),
+        Err(Errno::EINVAL) => touch(first, len),
+        Err(_) => Err(Errno::EFAULT),
+    }
 }
 
 /// Before Linux 5.14 there is no advice that asks; a read of each page does half of it.

@@ -38,6 +38,7 @@ pub const FEATURES: u32 = feat::SINGLE_MMAP
     | feat::CQE_SKIP
     | feat::LINKED_FILE
     | feat::REG_REG_RING
+    | feat::RECVSEND_BUNDLE
     | feat::MIN_TIMEOUT;
 
 /// How long an SQPOLL thread spins when the application does not say: a second.

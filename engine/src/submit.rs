@@ -246,7 +246,10 @@ impl Locked<'_> {
     pub fn run_tasks(&mut self) {
         loop {
             while let Some(req) = self.tasks.pop() {
-                self.issue(req);
+                match req.has(flag::TAKEN_DOWN) {
+                    true => self.complete(req, Errno::ECANCELED.to_res(), 0),
+                    false => self.issue(req),
+                }
             }
             if self.drain.is_empty() {
                 return;

@@ -179,7 +179,7 @@ impl Locked<'_> {
         if flags & timeout::MULTISHOT != 0 {
             // `off` counts the shots; 0 is without end.
             let last = req.scratch[1] == 1;
-            if !last && self.post_more(req.sqe.user_data, Errno::ETIME.to_res()) {
+            if !last && self.post_more(req.sqe.user_data, Errno::ETIME.to_res(), 0) {
                 if req.scratch[1] > 1 {
                     req.scratch[1] -= 1;
                 }

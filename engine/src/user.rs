@@ -35,6 +35,10 @@ plain!(
     sysring_sys::abi::io_uring::RsrcUpdate2,
     sysring_sys::abi::io_uring::SyncCancelReg,
     sysring_sys::abi::io_uring::FileIndexRange,
+    sysring_sys::abi::io_uring::BufEntry,
+    sysring_sys::abi::io_uring::BufReg,
+    sysring_sys::abi::io_uring::BufStatus,
+    sysring_sys::abi::io_uring::RecvmsgOut,
 );
 // SAFETY: an array of plain values has no padding either.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}

@@ -3,6 +3,8 @@
 pub mod cancel;
 pub mod epoll;
 pub mod fs;
+pub mod kbuf;
+pub mod message;
 pub mod msg_ring;
 pub mod net;
 pub mod nop;
@@ -10,6 +12,7 @@ pub mod open;
 pub mod poll;
 pub mod rsrc;
 pub mod rw;
+pub mod socket;
 pub mod splice;
 pub mod sync;
 pub mod table;

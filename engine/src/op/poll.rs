@@ -108,7 +108,7 @@ fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if !req.has(flag::MULTISHOT) {
         return Issued::Done(ready as i32);
     }
-    if !ring.post_more(req.sqe.user_data, ready as i32) {
+    if !ring.post_more(req.sqe.user_data, ready as i32, 0) {
         return Issued::Done(ready as i32);
     }
     req.stage = Stage::Parked;
@@ -138,7 +138,7 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
     };
     let flags = req.sqe.len;
     if flags & (poll::UPDATE_EVENTS | poll::UPDATE_USER_DATA) == 0 {
-        ring.complete(target, Errno::ECANCELED.to_res(), 0);
+        ring.take_down(target);
         return Issued::Done(0);
     }
     if flags & poll::UPDATE_USER_DATA != 0 {

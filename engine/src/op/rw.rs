@@ -20,6 +20,9 @@ use crate::user;
 /// The most segments a vector may have (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u32 = 1024;
 
+/// Shots of a multishot read before others have their turn.
+const SHOTS: u32 = 32;
+
 /// Which way the bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
@@ -30,7 +33,9 @@ enum Direction {
 impl Direction {
     fn of(req: Req) -> Direction {
         match req.sqe.opcode {
-            op::READ | op::READV | op::READ_FIXED | op::READV_FIXED => Direction::Read,
+            op::READ | op::READV | op::READ_FIXED | op::READV_FIXED | op::READ_MULTISHOT => {
+                Direction::Read
+            }
             _ => Direction::Write,
         }
     }
@@ -57,9 +62,47 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
 }
 
 /// READV and WRITEV: the vector is copied now, as the kernel does it.
-pub fn prepare_vectored(_: &mut Locked<'_>, req: Req) -> Result<()> {
+pub fn prepare_vectored(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     prepare_common(req)?;
-    copy_vector(req)
+    if !req.has(flag::BUFFER_SELECT) {
+        return copy_vector(req);
+    }
+    // A vector of one, whose length is all that counts.
+    if req.sqe.len != 1 {
+        return Err(Errno::EINVAL);
+    }
+    let entry = user::read(User::<Iovec>::new(req.sqe.addr))?;
+    req.sqe.len = u32::try_from(entry.iov_len).map_err(|_| Errno::EINVAL)?;
+    Ok(())
+}
+
+/// READ_MULTISHOT: into buffers of a group, for as long as something comes.
+pub fn prepare_multishot(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    prepare_common(req)?;
+    if !req.has(flag::BUFFER_SELECT) || req.sqe.addr != 0 || req.sqe.len != 0 {
+        return Err(Errno::EINVAL);
+    }
+    req.set(flag::MULTISHOT);
+    Ok(())
+}
+
+pub fn issue_multishot(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    if is_regular(req.file.fd) {
+        // Nothing to wait for.
+        return failed(ring, req, Errno::EBADFD);
+    }
+    for _ in 0..SHOTS {
+        let issued = issue(ring, req);
+        if issued != Issued::Set || req.res <= 0 {
+            return issued;
+        }
+        // Less than the buffer holds is no failure here.
+        req.clear(flag::FAIL);
+        if !ring.post_more(req.sqe.user_data, req.res, req.cflags) {
+            return issued;
+        }
+    }
+    Issued::Wait(Direction::Read.readiness())
 }
 
 /// READ_FIXED and WRITE_FIXED: the buffer is looked up when the request is issued.
@@ -135,7 +178,7 @@ impl Segments {
     fn of(req: Req) -> Segments {
         let empty = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
         match req.sqe.opcode {
-            op::READV | op::WRITEV => match req.copied.start() {
+            op::READV | op::WRITEV if !req.has(flag::BUFFER_SELECT) => match req.copied.start() {
                 None => Segments { one: empty, many: None, count: 0, total: 0 },
                 Some(start) => {
                     let count = req.sqe.len as usize;
@@ -150,8 +193,12 @@ impl Segments {
             },
             _ => {
                 let done = req.done as usize;
-                let total = (req.sqe.len as usize).min(MAX_RW_COUNT) - done;
-                let base = req.sqe.addr.wrapping_add(done as u64) as usize as *mut _;
+                let (address, len) = match req.has(flag::BUFFER_TAKEN) {
+                    true => (req.buffer.address, req.buffer.len),
+                    false => (req.sqe.addr, req.sqe.len),
+                };
+                let total = (len as usize).min(MAX_RW_COUNT) - done;
+                let base = address.wrapping_add(done as u64) as usize as *mut _;
                 let one = Iovec { iov_base: base, iov_len: total as _ };
                 Segments { one, many: None, count: 1, total }
             }
@@ -203,7 +250,22 @@ fn offset(req: Req) -> Offset {
     }
 }
 
-pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+/// What a request takes from its group goes back to it while it waits.
+pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if let Err(e) = ring.take_buffer(req, req.sqe.len as usize) {
+        return failed(ring, req, e);
+    }
+    let issued = attempt(ring, req);
+    match issued {
+        // One that waits has no buffer; one that is given away keeps it.
+        Issued::Wait(_) if req.done == 0 => ring.give_back(req),
+        Issued::Wait(_) | Issued::Work | Issued::Aio => ring.keep_buffer(req),
+        _ => {}
+    }
+    issued
+}
+
+fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 {
         return failed(ring, req, not_polled(req));
     }
@@ -404,8 +466,9 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
 /// The last `n` bytes of the `left` that were asked for are in: the request succeeds, or is short
 /// and fails its link.
 fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
-    req.res = (req.done as usize + n) as i32;
-    req.cflags = 0;
+    let all = req.done as usize + n;
+    req.res = all as i32;
+    req.cflags = ring.used_buffer(req, all);
     if n != left {
         ring.fail(req);
     }
@@ -415,8 +478,14 @@ fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
 /// An error; what earlier attempts did is what counts if there is any.
 fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
     ring.fail(req);
-    req.res = if req.done != 0 { req.done as i32 } else { e.to_res() };
     req.cflags = 0;
+    if req.done != 0 {
+        req.res = req.done as i32;
+        req.cflags = ring.used_buffer(req, req.done as usize);
+    } else {
+        req.res = e.to_res();
+        ring.give_back(req);
+    }
     Issued::Set
 }
 

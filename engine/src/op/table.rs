@@ -4,7 +4,8 @@ use sysring_sys::Result;
 use sysring_sys::abi::io_uring::op;
 
 use super::{
-    cancel, epoll, fs, msg_ring, net, nop, open, poll, rsrc, rw, splice, sync, timeout, xattr,
+    cancel, epoll, fs, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, socket, splice, sync,
+    timeout, xattr,
 };
 use crate::issue::Issued;
 use crate::request::Req;
@@ -53,10 +54,12 @@ impl Row {
     }
 }
 
-use row_flag::{IOPRIO, KEEPS_LINK, NEEDS_FILE};
+use row_flag::{BUFFER_SELECT, IOPRIO, KEEPS_LINK, NEEDS_FILE};
 
 const FILE_IO: u8 = NEEDS_FILE | IOPRIO;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
+/// Reads may take their buffer from a group, and a plain send.
+const SELECTS: u8 = BUFFER_SELECT;
 
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
@@ -91,7 +94,7 @@ macro_rules! rows {
 /// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
 pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     NOP since "5.1" flags 0, nop::prepare, nop::issue;
-    READV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
+    READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
     WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
     FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
@@ -102,30 +105,32 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_sync_file_range, sync::issue_on_worker,
         work sync::work_sync_file_range;
     SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
-    RECVMSG since "5.3" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    RECVMSG since "5.3" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
     TIMEOUT since "5.4" flags 0, timeout::prepare, timeout::issue;
     TIMEOUT_REMOVE since "5.5" flags 0, timeout::prepare_remove, timeout::issue_remove;
-    ACCEPT since "5.5" flags SOCKET_IO, net::prepare_accept, net::issue_accept;
+    ACCEPT since "5.5" flags SOCKET_IO, socket::prepare_accept, socket::issue_accept;
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
-    CONNECT since "5.5" flags NEEDS_FILE, net::prepare_connect, net::issue_connect;
+    CONNECT since "5.5" flags NEEDS_FILE, socket::prepare_connect, socket::issue_connect;
     FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
     OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags 0, rsrc::prepare, rsrc::issue;
     STATX since "5.6" flags KEEPS_LINK, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
-    READ since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
+    READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     FADVISE since "5.6" flags NEEDS_FILE, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
     MADVISE since "5.6" flags KEEPS_LINK, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
-    SEND since "5.6" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
-    RECV since "5.6" flags SOCKET_IO, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, finish net::finish;
+    RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
     OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
+    PROVIDE_BUFFERS since "5.7" flags 0, kbuf::prepare_provide, kbuf::issue_provide;
+    REMOVE_BUFFERS since "5.7" flags 0, kbuf::prepare_remove, kbuf::issue_remove;
     TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
-    SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, net::prepare_shutdown, net::issue_shutdown;
+    SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, socket::prepare_shutdown, socket::issue_shutdown;
     RENAMEAT since "5.11" flags KEEPS_LINK, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
     UNLINKAT since "5.11" flags KEEPS_LINK, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
     MKDIRAT since "5.15" flags KEEPS_LINK, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
@@ -137,12 +142,13 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
-    SOCKET since "5.19" flags 0, net::prepare_socket, net::issue_socket;
+    SOCKET since "5.19" flags 0, socket::prepare_socket, socket::issue_socket;
+    READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
-    BIND since "6.11" flags NEEDS_FILE, net::prepare_bind, net::issue_bind;
-    LISTEN since "6.11" flags NEEDS_FILE, net::prepare_listen, net::issue_listen;
+    BIND since "6.11" flags NEEDS_FILE, socket::prepare_bind, socket::issue_bind;
+    LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
 };
 

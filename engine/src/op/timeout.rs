@@ -139,7 +139,7 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         return Issued::Done(Errno::ENOENT.to_res());
     };
     if flags & timeout::UPDATE == 0 {
-        ring.complete(timer, Errno::ECANCELED.to_res(), 0);
+        ring.take_down(timer);
         return Issued::Done(0);
     }
     ring.timers.remove(timer);

@@ -2,6 +2,7 @@
 
 mod control;
 mod eventfd;
+mod pbuf_ring;
 mod probe;
 mod resources;
 pub mod ring_fds;

@@ -31,7 +31,10 @@ pub fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
     loop {
         match locked.cancel(&what) {
             Err(Errno::EALREADY) => {}
-            answer => return answer,
+            answer => {
+                locked.run_tasks();
+                return answer;
+            }
         }
         // Whatever completes next may be the one.
         let how = Wait { min_complete: locked.cq_ready() + 1, deadline, ..Wait::default() };

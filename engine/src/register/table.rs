@@ -3,7 +3,7 @@
 use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
-use super::{control, eventfd, probe, resources, ring_fds, sync_cancel};
+use super::{control, eventfd, pbuf_ring, probe, resources, ring_fds, sync_cancel};
 use crate::ring::{Locked, Ring};
 
 /// What runs a call: its argument and count are the application's, unchecked.
@@ -64,8 +64,11 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
         note "remembered and answered; one pool serves all rings of a process, at most 64 threads";
     RING_FDS since "5.18", Process ring_fds::register;
     UNREGISTER_RING_FDS since "5.18", Process ring_fds::unregister;
+    PBUF_RING since "5.19", Locked pbuf_ring::register;
+    UNREGISTER_PBUF_RING since "5.19", Locked pbuf_ring::unregister;
     SYNC_CANCEL since "6.0", Ring sync_cancel::sync_cancel;
     FILE_ALLOC_RANGE since "6.0", Locked resources::file_range;
+    PBUF_STATUS since "6.8", Locked pbuf_ring::status;
 };
 
 /// The row of a number an application gave.

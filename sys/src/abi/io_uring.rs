@@ -145,6 +145,44 @@ pub struct RsrcUpdate {
     pub data: u64,
 }
 
+/// An entry of a ring of buffers. The last two bytes of the first one are the ring's tail.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct BufEntry {
+    pub addr: u64,
+    pub len: u32,
+    pub bid: u16,
+    pub resv: u16,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct BufReg {
+    pub ring_addr: u64,
+    pub ring_entries: u32,
+    pub bgid: u16,
+    pub flags: u16,
+    pub resv: [u64; 3],
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct BufStatus {
+    pub buf_group: u32,
+    pub head: u32,
+    pub resv: [u32; 8],
+}
+
+/// What a multishot `RECVMSG` puts before name, control data and payload.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct RecvmsgOut {
+    pub namelen: u32,
+    pub controllen: u32,
+    pub payloadlen: u32,
+    pub flags: u32,
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct SyncCancelReg {
@@ -177,6 +215,10 @@ const _: () = assert!(size_of::<ProbeOp>() == 8);
 const _: () = assert!(size_of::<RsrcRegister>() == 32);
 const _: () = assert!(size_of::<RsrcUpdate2>() == 32);
 const _: () = assert!(size_of::<SyncCancelReg>() == 64);
+const _: () = assert!(size_of::<BufEntry>() == 16);
+const _: () = assert!(size_of::<BufReg>() == 40);
+const _: () = assert!(size_of::<BufStatus>() == 40);
+const _: () = assert!(size_of::<RecvmsgOut>() == 16);
 const _: () = assert!(core::mem::offset_of!(Sqe, user_data) == 32);
 const _: () = assert!(core::mem::offset_of!(Sqe, addr3) == 48);
 
@@ -432,6 +474,12 @@ pub mod recvsend {
     pub const RECV_MULTISHOT: u16 = 1 << 1;
     pub const SEND_ZC_REPORT_USAGE: u16 = 1 << 3;
     pub const SEND_VECTORIZED: u16 = 1 << 5;
+}
+
+/// `IOU_PBUF_RING_*`.
+pub mod pbuf_ring {
+    pub const MMAP: u16 = 1;
+    pub const INC: u16 = 2;
 }
 
 /// `IORING_ACCEPT_*`: in `ioprio` of accept.

@@ -23,6 +23,21 @@ pub struct Msghdr {
     pub _pad2: u32,
 }
 
+impl Msghdr {
+    /// All null.
+    pub const EMPTY: Msghdr = Msghdr {
+        msg_name: core::ptr::null_mut(),
+        msg_namelen: 0,
+        _pad1: 0,
+        msg_iov: core::ptr::null_mut(),
+        msg_iovlen: 0,
+        msg_control: core::ptr::null_mut(),
+        msg_controllen: 0,
+        msg_flags: 0,
+        _pad2: 0,
+    };
+}
+
 const _: () = assert!(size_of::<Timespec>() == 16);
 const _: () = assert!(size_of::<Iovec>() == 16);
 const _: () = assert!(size_of::<Msghdr>() == 56);

@@ -40,8 +40,8 @@ impl RwFlags {
     pub const NONE: RwFlags = RwFlags(0);
     /// Complete by polling the device.
     pub const HIPRI: RwFlags = RwFlags(1);
-    /// What every file takes: to be written through, to be appended to or not.
-    pub const EVERYWHERE: RwFlags = RwFlags(0x3e);
+    /// What every file takes: to be written through, to be appended to or not, without SIGPIPE.
+    pub const EVERYWHERE: RwFlags = RwFlags(0x13e);
     /// All that Linux 6.18 has.
     pub const KNOWN: RwFlags = RwFlags(0x1ff);
     /// `EAGAIN` rather than wait.

@@ -1,0 +1,207 @@
+//! Messages: headers with their vectors and names, as `sendmsg` and `recvmsg` take them.
+
+use sysring_sys::abi::io_uring::{RecvmsgOut, op};
+use sysring_sys::abi::{Iovec, Msghdr};
+use sysring_sys::call::MSG_WAITALL;
+use sysring_sys::{Errno, Result, User};
+
+use super::check_range;
+use super::socket::ADDRESS_MAX;
+use crate::request::{Req, flag};
+use crate::ring::Locked;
+use crate::user;
+
+const MAX_SEGMENTS: usize = 1024;
+const MSG_TRUNC: u32 = 0x20;
+const MSG_CTRUNC: u32 = 0x8;
+const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
+
+/// What is copied of a message: the header, then its vector, then a destination.
+#[repr(C)]
+struct Message {
+    header: Msghdr,
+    /// The same for one shot of several.
+    shot: Msghdr,
+    /// The application's header, for what `recvmsg` writes back.
+    from: u64,
+}
+
+/// Copies a message header, its vector, and (to send) its destination: none is the
+/// application's to keep still after `submit`.
+pub fn copy(mut req: Req) -> Result<()> {
+    let from = User::<Msghdr>::new(req.sqe.addr);
+    let mut header = user::read(from)?;
+    let count = header.msg_iovlen;
+    if count > MAX_SEGMENTS {
+        return Err(Errno::EMSGSIZE);
+    }
+    let sends = req.sqe.opcode == op::SENDMSG;
+    let name_len = header.msg_namelen as usize;
+    if header.msg_namelen < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let copies_name = sends && !header.msg_name.is_null() && name_len != 0;
+    // A buffer of a group takes the place of the one segment there may be.
+    let selects = req.has(flag::BUFFER_SELECT);
+    if selects && count > 1 {
+        return Err(Errno::EINVAL);
+    }
+    let vector_len = count.max(1) * size_of::<Iovec>();
+    let room = size_of::<Message>() + vector_len + if copies_name { ADDRESS_MAX } else { 0 };
+    let start = req.copied.reserve(room)?.as_ptr();
+    // SAFETY: both parts lie in the block just reserved; any bytes are iovecs.
+    let vector = unsafe {
+        let at = start.add(size_of::<Message>()).cast::<Iovec>();
+        core::slice::from_raw_parts_mut(at, count)
+    };
+    user::read_slice(vector, User::of(header.msg_iov))?;
+    header.msg_iov = vector.as_mut_ptr();
+    let mut total = 0usize;
+    for entry in &*vector {
+        if (entry.iov_len as isize) < 0 {
+            return Err(Errno::EINVAL);
+        }
+        check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
+        total = total.saturating_add(entry.iov_len as usize);
+    }
+    if copies_name {
+        let name_len = name_len.min(ADDRESS_MAX);
+        // SAFETY: as above, behind the vector.
+        let name = unsafe {
+            let at = start.add(size_of::<Message>() + vector_len);
+            core::slice::from_raw_parts_mut(at, name_len)
+        };
+        user::read_slice(name, User::of(header.msg_name))?;
+        header.msg_name = name.as_mut_ptr();
+        header.msg_namelen = name_len as i32;
+    }
+    // SAFETY: the block begins with room for a `Message`.
+    unsafe {
+        start.cast::<Message>().write(Message { header, shot: header, from: from.address() })
+    };
+    req.scratch[0] = total as u64;
+    Ok(())
+}
+
+fn at(req: Req) -> *mut Message {
+    // Prepared by `copy`, without which the request would have been refused.
+    req.copied.start().map_or(core::ptr::null_mut(), |start| start.as_ptr().cast())
+}
+
+/// Where the header lies, for the system call.
+#[must_use]
+pub fn header(req: Req) -> User<Msghdr> {
+    let message = at(req);
+    if req.has(flag::MULTISHOT) {
+        // SAFETY: made by `copy`; only the address is taken.
+        return User::of(unsafe { &raw mut (*message).shot });
+    }
+    User::of(message).cast()
+}
+
+/// Shortens the vector by `n` bytes that are done.
+pub fn advance(req: Req, n: usize) {
+    // SAFETY: `copy` made header and vector, and `msg_iovlen` counts the latter.
+    unsafe {
+        let header = &mut (*at(req)).header;
+        let mut n = n;
+        while n > 0 && header.msg_iovlen > 0 {
+            let entry = &mut *header.msg_iov;
+            let len = entry.iov_len as usize;
+            if len > n {
+                entry.iov_base = entry.iov_base.wrapping_byte_add(n);
+                entry.iov_len = (len - n) as _;
+                break;
+            }
+            n -= len;
+            header.msg_iov = header.msg_iov.add(1);
+            header.msg_iovlen -= 1;
+        }
+    }
+}
+
+/// Aims the message at the buffer that the request has taken.
+pub fn aim_at_buffer(req: Req) {
+    // SAFETY: `copy` made header and vector, with room for one segment at least.
+    unsafe {
+        let header = &mut (*at(req)).header;
+        *header.msg_iov = segment(req.buffer.address, req.buffer.len as usize);
+        header.msg_iovlen = 1;
+    }
+}
+
+/// For a multishot receive: the buffer holds a head, the name, the control data, and then what is
+/// received.
+///
+/// # Errors
+/// `EFAULT`: the buffer has no room for the former three.
+pub fn lay_out(req: Req) -> Result<()> {
+    // SAFETY: made by `copy`.
+    let original = unsafe { at(req).read() };
+    let (name, control) = (original.header.msg_namelen as usize, original.header.msg_controllen);
+    let before = size_of::<RecvmsgOut>() + name + control;
+    let room = (req.buffer.len as usize).checked_sub(before).ok_or(Errno::EFAULT)?;
+    let place = |offset: usize| req.buffer.address.wrapping_add(offset as u64) as usize;
+    let mut shot = original.header;
+    if name != 0 {
+        shot.msg_name = place(size_of::<RecvmsgOut>()) as *mut _;
+    }
+    if control != 0 {
+        shot.msg_control = place(size_of::<RecvmsgOut>() + name) as *mut _;
+    }
+    // SAFETY: `copy` made both headers, and a vector with room for one segment at least.
+    unsafe {
+        *original.header.msg_iov = segment(place(before) as u64, room);
+        shot.msg_iovlen = 1;
+        (*at(req)).shot = shot;
+    }
+    Ok(())
+}
+
+/// Writes the head in front of `n` bytes that came; what all of it is together.
+pub fn write_head(req: Req, n: usize) -> Result<usize> {
+    // SAFETY: made by `copy`, and `shot` by `lay_out`.
+    let Message { header, shot, .. } = unsafe { at(req).read() };
+    let head = RecvmsgOut {
+        namelen: shot.msg_namelen as u32,
+        controllen: shot.msg_controllen as u32,
+        payloadlen: n as u32,
+        flags: shot.msg_flags & !MSG_CMSG_COMPAT,
+    };
+    user::write(User::new(req.buffer.address), &head)?;
+    let before = size_of::<RecvmsgOut>() + header.msg_namelen as usize + header.msg_controllen;
+    // A datagram may have been longer than there was room for.
+    let room = (req.buffer.len as usize).saturating_sub(before);
+    Ok(before + n.min(room))
+}
+
+fn segment(address: u64, len: usize) -> Iovec {
+    Iovec { iov_base: address as usize as *mut _, iov_len: len as _ }
+}
+
+/// What `recvmsg` tells through the header goes to the application's.
+pub fn write_back(ring: &mut Locked<'_>, mut req: Req) {
+    // SAFETY: made by `copy`.
+    let Message { header, from, .. } = unsafe { at(req).read() };
+    let place = |offset: usize| from.wrapping_add(offset as u64);
+    let lengths = user::write(
+        User::new(place(core::mem::offset_of!(Msghdr, msg_namelen))),
+        &(header.msg_namelen as u32),
+    )
+    .and_then(|()| {
+        let control = header.msg_controllen as u64;
+        user::write(User::new(place(core::mem::offset_of!(Msghdr, msg_controllen))), &control)
+    })
+    .and_then(|()| {
+        user::write(User::new(place(core::mem::offset_of!(Msghdr, msg_flags))), &header.msg_flags)
+    });
+    if let Err(e) = lengths {
+        ring.fail(req);
+        req.res = e.to_res();
+        return;
+    }
+    let waited_for_all = req.sqe.op_flags & MSG_WAITALL != 0;
+    if waited_for_all && header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) != 0 {
+        ring.fail(req);
+    }
+}

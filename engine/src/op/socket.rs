@@ -1,0 +1,181 @@
+//! Sockets themselves: made, connected, accepted, shut down.
+//!
+//! `accept` and `connect` know no `MSG_DONTWAIT`: the socket is made non-blocking for the length of
+//! the call where it is not.
+
+use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, accept};
+use sysring_sys::call;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User};
+
+use super::{must_be_zero, open};
+use crate::issue::Issued;
+use crate::request::{Req, flag};
+use crate::ring::Locked;
+use crate::user;
+
+const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;
+const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
+
+const SOCK_CLOEXEC: u32 = g::O_CLOEXEC;
+const SOCK_NONBLOCK: u32 = g::O_NONBLOCK;
+const SOCK_TYPE_MASK: u32 = 0xf;
+
+/// The longest socket address (`sizeof(struct sockaddr_storage)`).
+pub const ADDRESS_MAX: usize = 128;
+
+/// Copies a socket address, checked as `move_addr_to_kernel` does.
+pub fn copy_address(mut req: Req, from: User<u8>, len: usize) -> Result<()> {
+    if len > ADDRESS_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let start = req.copied.reserve(ADDRESS_MAX)?;
+    // SAFETY: the block has room for the longest address and is nobody else's.
+    let copy = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), len) };
+    user::read_slice(copy, from)
+}
+
+pub fn prepare_accept(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    must_be_zero!(req, len, buf_index);
+    let known = accept::MULTISHOT | accept::DONTWAIT | accept::POLL_FIRST;
+    let (how, flags, slot) = (req.sqe.ioprio, req.sqe.op_flags, req.sqe.file_index);
+    if how & !known != 0 || flags & !(SOCK_CLOEXEC | SOCK_NONBLOCK) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if slot != 0 && flags & SOCK_CLOEXEC != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if how & accept::MULTISHOT != 0 {
+        if slot != 0 && slot != FILE_INDEX_ALLOC || req.has(flag::CQE_SKIP) {
+            return Err(Errno::EINVAL);
+        }
+        req.set(flag::MULTISHOT);
+    }
+    if how & accept::DONTWAIT != 0 {
+        req.set(flag::NOWAIT);
+    }
+    Ok(())
+}
+
+pub fn issue_accept(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if req.sqe.ioprio & accept::POLL_FIRST != 0 && !req.has(flag::POLLED) {
+        return Issued::Wait(READABLE);
+    }
+    loop {
+        let (address, len) = (User::new(req.sqe.addr), User::new(req.sqe.off));
+        let flags = req.sqe.op_flags;
+        let answer =
+            without_blocking(req.file.fd, || call::accept4(req.file.fd, address, len, flags));
+        if answer == Err(Errno::EAGAIN) && !req.has(flag::NOWAIT) {
+            return Issued::Wait(READABLE);
+        }
+        let accepted = answer.is_ok();
+        let Issued::Done(res) = open::install(ring, req, answer) else { unreachable!() };
+        let goes_on = req.has(flag::MULTISHOT) && accepted && res >= 0;
+        if !(goes_on && ring.post_more(req.sqe.user_data, res, 0)) {
+            return Issued::Done(res);
+        }
+    }
+}
+
+/// Makes the open file non-blocking for the length of a call. Others who use the same open file
+/// directly may see `EAGAIN` in that moment; the alternative would be to block here for them.
+fn without_blocking<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    let flags = call::file_flags(fd)?;
+    if flags & g::O_NONBLOCK != 0 {
+        return act();
+    }
+    call::set_file_flags(fd, flags | g::O_NONBLOCK)?;
+    let answer = act();
+    let _ = call::set_file_flags(fd, flags);
+    answer
+}
+
+pub fn prepare_connect(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    must_be_zero!(req, len, buf_index, op_flags, file_index);
+    let len = req.sqe.off as i32;
+    if len < 0 || len as usize > ADDRESS_MAX {
+        return Err(Errno::EINVAL);
+    }
+    req.scratch[0] = 0;
+    copy_address(req, User::new(req.sqe.addr), len as usize)
+}
+
+pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
+    let to = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
+    let len = req.sqe.off as i32 as usize;
+    let begun = req.scratch[0] != 0;
+    match without_blocking(req.file.fd, || call::connect(req.file.fd, to, len)) {
+        Err(Errno::EINPROGRESS | Errno::EALREADY) if !req.has(flag::NOWAIT) => {
+            req.scratch[0] = 1;
+            Issued::Wait(WRITABLE)
+        }
+        Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => Issued::Wait(WRITABLE),
+        Err(Errno::EISCONN | Errno::EBADFD) if begun => Issued::of(socket_error(req.file.fd)),
+        answer => Issued::of(answer),
+    }
+}
+
+/// Takes the socket's pending error.
+fn socket_error(fd: Fd) -> Result<()> {
+    const SOL_SOCKET: i32 = 1;
+    const SO_ERROR: i32 = 4;
+    let mut error = 0i32;
+    let mut len = 4u32;
+    let (value, size) = (User::of(&raw mut error).cast(), User::of(&raw mut len));
+    call::getsockopt(fd, SOL_SOCKET, SO_ERROR, value, size)?;
+    Errno::from_raw(error).map_or(Ok(()), Err)
+}
+
+pub fn prepare_socket(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, addr, op_flags, buf_index);
+    let flags = req.sqe.off as u32 & !SOCK_TYPE_MASK;
+    if flags & !(SOCK_CLOEXEC | SOCK_NONBLOCK) != 0
+        || req.sqe.file_index != 0 && flags & SOCK_CLOEXEC != 0
+    {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let answer = call::socket(req.sqe.fd, req.sqe.off as u32, req.sqe.len as i32);
+    open::install(ring, req, answer)
+}
+
+pub fn prepare_shutdown(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, addr, op_flags, buf_index, file_index);
+    Ok(())
+}
+
+pub fn issue_shutdown(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let answer = call::shutdown(req.file.fd, req.sqe.len);
+    if matches!(answer, Err(Errno::ENOTSOCK | Errno::EBADF)) {
+        // Nothing that could be shut down: this the kernel does look at.
+        ring.fail(req);
+    }
+    Issued::of(answer)
+}
+
+pub fn prepare_bind(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, len, buf_index, op_flags, file_index);
+    let len = req.sqe.off as i32;
+    if len < 0 {
+        return Err(Errno::EINVAL);
+    }
+    copy_address(req, User::new(req.sqe.addr), len as usize)
+}
+
+pub fn issue_bind(_: &mut Locked<'_>, req: Req) -> Issued {
+    let at = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
+    Issued::of(call::bind(req.file.fd, at, req.sqe.off as i32 as usize))
+}
+
+pub fn prepare_listen(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, off, addr, buf_index, op_flags, file_index);
+    Ok(())
+}
+
+pub fn issue_listen(_: &mut Locked<'_>, req: Req) -> Issued {
+    Issued::of(call::listen(req.file.fd, req.sqe.len as i32))
+}
