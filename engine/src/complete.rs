@@ -222,7 +222,7 @@ impl Locked<'_> {
             stats::add(&stats::get().inline, u64::from(inlined));
         }
         if self.posted == 0 {
-            return Wake::default();
+            return Wake { sleepers: self.timers_concern_sleepers() };
         }
         stats::add(&stats::get().completed, u64::from(self.posted));
         self.posted = 0;
@@ -241,7 +241,14 @@ impl Locked<'_> {
             }
             None => false,
         };
-        Wake { sleepers: sleeping && enough }
+        Wake { sleepers: sleeping && enough || self.timers_concern_sleepers() }
+    }
+
+    /// Whether a timer was set that is due before the sleepers would wake, or one went off.
+    fn timers_concern_sleepers(&self) -> bool {
+        self.ring.sleepers.load(Relaxed) != 0
+            && (self.timers.fired != self.asleep.fired
+                || self.timers.next_deadline().is_some_and(|due| due < self.asleep.until))
     }
 
     fn signal_eventfd(&mut self) {

@@ -410,12 +410,13 @@ impl Locked<'_> {
     /// (0: however many it has).
     ///
     /// # Errors
-    /// `ENOBUFS`; `EFAULT` where the application's ring cannot be read.
+    /// `ENOENT`: no such group. `ENOBUFS`: it is empty. `EFAULT`: the application's ring cannot be
+    /// read.
     pub fn take_buffer(&mut self, mut req: Req, limit: usize) -> Result<()> {
         if !req.has(flag::BUFFER_SELECT) || req.has(flag::BUFFER_TAKEN) {
             return Ok(());
         }
-        let group = self.groups.find(req.sqe.buf_index).ok_or(Errno::ENOBUFS)?;
+        let group = self.groups.find(req.sqe.buf_index).ok_or(Errno::ENOENT)?;
         let mut taken = match &mut group.source {
             Source::Pile(pile) => pile.pop().ok_or(Errno::ENOBUFS)?,
             Source::Ring(ring) => {
@@ -487,7 +488,7 @@ impl Locked<'_> {
     /// limit), without using them yet. The first is taken.
     ///
     /// # Errors
-    /// As `take_buffer`, and `ENOENT`: no such group.
+    /// As `take_buffer`.
     pub fn take_bundle(
         &mut self,
         mut req: Req,

@@ -168,7 +168,7 @@ pub struct Request {
     pub queued: Option<Req>,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
-    /// The count of CQEs at which a timeout ends that counts them.
+    /// The count of CQEs from which a timeout counts its own.
     pub sequence: u32,
     /// A timer's place in the heap.
     pub heap_index: u32,

@@ -144,6 +144,15 @@ pub struct Regions {
     pub overflow: Mapping,
 }
 
+/// What a sleeper in `enter` knew of the timers when it went to sleep.
+#[derive(Clone, Copy, Debug)]
+pub struct Asleep {
+    /// When the first was due.
+    pub until: i64,
+    /// How many had gone off.
+    pub fired: u32,
+}
+
 /// What the lock guards, private to this process.
 #[derive(Debug)]
 pub struct State {
@@ -178,6 +187,8 @@ pub struct State {
     pub punted_count: u32,
     /// The CQ tail at which the first sleeper in `enter` is to be woken.
     pub wanted: Option<u32>,
+    /// What the latest sleeper knew of the timers.
+    pub asleep: Asleep,
     /// The application has been seen to wait in `enter`.
     pub waits: bool,
     /// The driver hears at once of what becomes ready while nobody is in `enter`.
@@ -428,6 +439,7 @@ impl State {
         punted: Queue::new(),
         punted_count: 0,
         wanted: None,
+        asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,
         driven: false,
         unattended: false,

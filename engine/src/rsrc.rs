@@ -204,9 +204,16 @@ pub fn populate(first: usize, len: usize) -> Result<()> {
     // SAFETY: populates pages of the application's as an access to each would; nothing changes.
     match unsafe { call::madvise(first, len, g::MADV_POPULATE_WRITE) } {
         Ok(()) => Ok(()),
-        Err(Errno::EINVAL) => touch(first, len),
+        Err(Errno::EINVAL) if !knows_to_populate() => touch(first, len),
         Err(_) => Err(Errno::EFAULT),
     }
+}
+
+/// Whether the kernel has the advice at all: `EINVAL` is also what it says of pages that must not
+/// be written.
+fn knows_to_populate() -> bool {
+    // SAFETY: no pages are concerned.
+    unsafe { call::madvise(0, 0, g::MADV_POPULATE_WRITE) }.is_ok()
 }
 
 /// Before Linux 5.14 there is no advice that asks; a read of each page does half of it.

@@ -3,12 +3,13 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
+use sysring_sys::abi::PollFd;
 use sysring_sys::abi::io_uring::sq_flags;
-use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, arch, call};
 
 use crate::ring::Ring;
+use crate::wait::time_left;
 use crate::{descriptors, wq};
 
 /// A ring's submission thread.
@@ -152,11 +153,7 @@ fn sleep(ring: &Ring, set: Fd, until: Option<i64>) {
     let bell = ring.sqpoll.bell.load(Relaxed);
     let watch = |fd| PollFd { fd, events: g::EPOLLIN as i16, revents: 0 };
     let mut fds = [watch(set.raw()), watch(bell)];
-    let mut timeout = until.map(|at| {
-        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
-        Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
-    });
-    let _ = call::ppoll(&mut fds, timeout.as_mut(), None);
+    let _ = call::ppoll(&mut fds, time_left(until).as_mut(), None);
     let _ = call::eventfd_take(Fd::new(bell));
     ring.lock().reap();
 }

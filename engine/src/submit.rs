@@ -108,7 +108,10 @@ impl Locked<'_> {
     /// Checks what is common to all operations, then what is the operation's own.
     fn prepare(&mut self, mut req: Req, link: &mut Link) -> Result<()> {
         let given = req.sqe.flags;
-        // Links are kept together even when a member is refused.
+        // Links are kept together even when a member is refused, and a silent one's are silent.
+        if given & sqe_flags::CQE_SKIP_SUCCESS != 0 {
+            req.set(flag::CQE_SKIP);
+        }
         if given & sqe_flags::IO_LINK != 0 {
             req.set(flag::LINK);
         }
@@ -169,7 +172,6 @@ impl Locked<'_> {
         }
         if given & sqe_flags::CQE_SKIP_SUCCESS != 0 {
             self.drain_disabled = true;
-            req.set(flag::CQE_SKIP);
         }
         if given & sqe_flags::IO_DRAIN != 0 {
             if self.drain_disabled {

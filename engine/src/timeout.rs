@@ -220,7 +220,7 @@ impl Locked<'_> {
         if req.sqe.op_flags & timeout::MULTISHOT != 0 {
             return;
         }
-        req.sequence = self.counted().wrapping_add(req.scratch[1] as u32);
+        req.sequence = self.counted();
         self.timers.counting += 1;
     }
 
@@ -243,7 +243,7 @@ impl Locked<'_> {
                 && req.stage == Stage::Timer
                 && req.scratch[1] != 0
                 && req.sqe.op_flags & timeout::MULTISHOT == 0
-                && now.wrapping_sub(req.sequence) as i32 >= 0
+                && u64::from(now.wrapping_sub(req.sequence)) >= req.scratch[1]
         }) {
             self.timers.remove(req);
             self.timers.fired = self.timers.fired.wrapping_add(1);

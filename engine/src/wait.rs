@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use sysring_sys::abi::aio::IoEvent;
+use sysring_sys::abi::io_uring::setup;
 use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
 use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
 use sysring_sys::raw::general as g;
@@ -10,7 +11,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::aio::Alone;
 use crate::poll::{BATCH, NO_EVENT};
-use crate::ring::{Locked, Ring};
+use crate::ring::{Asleep, Locked, Ring};
 use crate::{Caller, user};
 
 /// How long and for what to wait.
@@ -45,6 +46,7 @@ fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
     let min_complete = how.min_complete.min(ring.shape.cq_entries);
+    let polled = ring.shape.has(setup::SQPOLL);
     let mut result = Ok(());
     let mut mask = None;
     locked.progress();
@@ -67,7 +69,8 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             locked.reap();
             break;
         }
-        let timer = locked.timers.next_deadline();
+        // A ring with a thread of its own leaves timers and readiness to it.
+        let timer = if polled { None } else { locked.timers.next_deadline() };
         let until = earliest([how.deadline, how.min_deadline, timer]);
         let Ok(set) = locked.set() else {
             result = Err(Errno::ENOMEM);
@@ -83,18 +86,21 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
                 }
             },
         };
-        let alone = locked.aio_alone(enough - ready);
+        let alone = if polled { None } else { locked.aio_alone(enough - ready) };
         let tail = locked.cq_head().wrapping_add(enough);
         locked.wanted = Some(match locked.wanted {
             Some(other) if (other.wrapping_sub(tail) as i32) < 0 => other,
             _ => tail,
         });
+        let until_timer = if polled { i64::MIN } else { timer.unwrap_or(i64::MAX) };
+        locked.asleep = Asleep { until: until_timer, fired: timeouts };
         ring.sleepers.fetch_add(1, SeqCst);
         locked.aio.counted |= alone.is_some();
         drop(locked);
 
         let mut locked_after = None;
         let slept = match alone {
+            _ if polled => sleep_for_bell(ring, until, mask),
             Some(alone) => sleep_for_aio(&mut locked_after, ring, alone, until, mask),
             None => sleep_for_anything(&mut locked_after, ring, set, until, mask),
         };
@@ -144,6 +150,18 @@ fn sleep_for_anything<'r>(
     Ok(())
 }
 
+/// Sleeps until the ring's thread rings. Not on the epoll instance, where that thread sleeps: of
+/// two, one would take the other's bell.
+fn sleep_for_bell(ring: &Ring, until: Option<i64>, mask: Option<SigSet>) -> Result<()> {
+    let bell = ring.bell();
+    let mut fds = [PollFd { fd: bell.raw(), events: g::EPOLLIN as i16, revents: 0 }];
+    let rung = call::ppoll(&mut fds, time_left(until).as_mut(), mask.as_ref())?;
+    if rung != 0 {
+        let _ = call::eventfd_take(bell);
+    }
+    Ok(())
+}
+
 /// Lets the kernel count AIO completions.
 fn sleep_for_aio<'r>(
     locked: &mut Option<Locked<'r>>,
@@ -174,6 +192,15 @@ fn earliest<const N: usize>(times: [Option<i64>; N]) -> Option<i64> {
     times.into_iter().flatten().min()
 }
 
+/// What is left until a monotonic time.
+#[must_use]
+pub fn time_left(until: Option<i64>) -> Option<Timespec> {
+    until.map(|at| {
+        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
+        Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
+    })
+}
+
 /// Sleeps on an epoll instance until a monotonic time, with the signal mask given.
 pub fn sleep(
     set: Fd,
@@ -181,10 +208,7 @@ pub fn sleep(
     until: Option<i64>,
     mask: Option<SigSet>,
 ) -> Result<usize> {
-    let mut timeout = until.map(|at| {
-        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
-        Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
-    });
+    let mut timeout = time_left(until);
     match call::epoll_pwait2(set, events, timeout.as_ref(), mask.as_ref()) {
         Err(Errno::ENOSYS | Errno::EPERM) => {}
         answer => return answer,

@@ -167,6 +167,11 @@ impl<'a> Run<'a> {
         }
         if !program.abandon {
             self.sweep();
+            if !self.out.is_empty() {
+                // Of a chain that was excused something may come after all.
+                self.ring.wait(1, CALM_ASYNC);
+                self.reap();
+            }
             // The ring holds the files it has registered until it is gone, which takes its time.
             self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
         }
@@ -356,8 +361,8 @@ impl<'a> Run<'a> {
                     return;
                 }
                 let answer = self.ring.wait(1, 2_000_000);
-                let nothing_found = self.swept.is_some_and(|found| found <= 0);
-                if nothing_found && answer == -i64::from(libc::ETIME) {
+                // What was hard-linked behind a request that ended has begun meanwhile.
+                if self.swept.is_some() && answer == -i64::from(libc::ETIME) {
                     break;
                 }
             }

@@ -161,6 +161,8 @@ impl Generator {
             }
             if length > 1 {
                 entry.chain = Some(first);
+                // An entry that is not taken would leave the chain open, and a worker with it.
+                entry.index = None;
             }
             group.push(entry);
         }

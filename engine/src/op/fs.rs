@@ -4,6 +4,7 @@
 //! submitter the strings must stay valid, as they must for the kernel's own io_uring until the
 //! submission has returned: they are copied.
 
+use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::{must_be_zero, plain_file_only};
@@ -27,15 +28,23 @@ pub fn issue_statx(_: &mut Locked<'_>, req: Req) -> Issued {
     Issued::Done(work_statx(req))
 }
 
+/// How fresh the answer must be (`AT_STATX_SYNC_TYPE`).
+const SYNC_TYPE: u32 = 0x6000;
+
 pub fn work_statx(req: Req) -> i32 {
     let out = User::new(req.sqe.off);
+    let known = g::AT_SYMLINK_NOFOLLOW | g::AT_NO_AUTOMOUNT | g::AT_EMPTY_PATH | SYNC_TYPE;
+    if req.sqe.op_flags & !known != 0 {
+        // The system call does not look where there is no path.
+        return Errno::EINVAL.to_res();
+    }
     res(call::statx(Fd::new(req.sqe.fd), path::first(req), req.sqe.op_flags, req.sqe.len, out))
 }
 
 pub fn prepare_unlinkat(_: &mut Locked<'_>, req: Req) -> Result<()> {
     must_be_zero!(req, off, len, buf_index, file_index);
     plain_file_only(req)?;
-    if req.sqe.op_flags & !sysring_sys::raw::general::AT_REMOVEDIR != 0 {
+    if req.sqe.op_flags & !g::AT_REMOVEDIR != 0 {
         return Err(Errno::EINVAL);
     }
     path::copy(req, User::new(req.sqe.addr))

@@ -7,7 +7,7 @@ use sysring_sys::call::{self, Buffer, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
-use super::socket::copy_address;
+use super::socket::{SEQPACKET, STREAM, copy_address, kind};
 use super::{MAX_RW_COUNT, check_range, message, must_be_zero};
 use crate::issue::Issued;
 use crate::kbuf::Bundle;
@@ -52,12 +52,17 @@ pub fn prepare_send(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn prepare_recv(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     let bundle = if req.sqe.opcode == op::RECV { recvsend::BUNDLE } else { 0 };
     prepare_flags(req, recvsend::POLL_FIRST | recvsend::RECV_MULTISHOT | bundle)?;
-    must_be_zero!(req, off, file_index);
+    must_be_zero!(req, off);
+    let limit = req.sqe.file_index;
     if req.sqe.ioprio & recvsend::RECV_MULTISHOT != 0 {
-        if !req.has(flag::BUFFER_SELECT) || req.sqe.op_flags & MSG_WAITALL != 0 {
+        let limited = limit != 0 && req.sqe.opcode != op::RECV;
+        if limited || !req.has(flag::BUFFER_SELECT) || req.sqe.op_flags & MSG_WAITALL != 0 {
             return Err(Errno::EINVAL);
         }
         req.set(flag::MULTISHOT);
+        req.scratch[LIMIT] = u64::from(limit);
+    } else if limit != 0 {
+        return Err(Errno::EINVAL);
     }
     if req.sqe.opcode == op::RECVMSG {
         return message::copy(req);
@@ -90,10 +95,26 @@ fn is_bundle(req: Req) -> bool {
     req.sqe.ioprio & recvsend::BUNDLE != 0 && req.has(flag::BUFFER_SELECT)
 }
 
+/// `scratch`: bytes that all shots together may receive, 0 for no limit.
+const LIMIT: usize = 1;
+
 /// Bytes the SQE asks for; of a request that selects buffers, at most that many (0: no limit).
 fn asked(req: Req) -> usize {
     let asked = if is_message(req) { req.scratch[0] as usize } else { req.sqe.len as usize };
-    asked.min(MAX_RW_COUNT)
+    match req.scratch[LIMIT] as usize {
+        left if left != 0 && (asked == 0 || left < asked) => left,
+        _ => asked.min(MAX_RW_COUNT),
+    }
+}
+
+/// Counts a shot's bytes; the one that reaches the limit is the last.
+fn count_shot(mut req: Req) {
+    if req.scratch[LIMIT] != 0 && req.res > 0 {
+        req.scratch[LIMIT] = req.scratch[LIMIT].saturating_sub(req.res as u64);
+        if req.scratch[LIMIT] == 0 {
+            req.set(flag::LAST_SHOT);
+        }
+    }
 }
 
 /// Bytes to be moved in all.
@@ -114,7 +135,10 @@ fn readiness(req: Req) -> u32 {
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & recvsend::POLL_FIRST != 0 && !req.has(flag::POLLED) {
-        if kind(req.file.fd) == 0 {
+        if let Err(e) = call::fcntl(req.file.fd, g::F_GETFD, 0) {
+            return Issued::Done(e.to_res());
+        }
+        if sends(req) && kind(req.file.fd) == 0 {
             return Issued::Done(Errno::ENOTSOCK.to_res());
         }
         // First a wait, by one that may not wait.
@@ -123,7 +147,9 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         }
         return Issued::Wait(readiness(req));
     }
-    for _ in 0..SHOTS {
+    // A receive that caps its shots wants to share: one at a time.
+    let capped = req.has(flag::MULTISHOT) && req.sqe.opcode == op::RECV && req.sqe.len != 0;
+    for _ in 0..if capped { 1 } else { SHOTS } {
         let last = match is_bundle(req) {
             true => bundle(ring, req),
             false => single(ring, req),
@@ -132,6 +158,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             Ok(issued) => issued,
             Err(e) => finish_with(ring, &mut req, Err(e), 0),
         };
+        count_shot(req);
         let goes_on = req.has(flag::MULTISHOT) || is_bundle(req) && sends(req);
         let shot = issued == Issued::Set && req.res > 0 && !req.has(flag::FAIL | flag::LAST_SHOT);
         if !goes_on || !shot || !ring.post_more(req.sqe.user_data, req.res, req.cflags) {
@@ -149,7 +176,10 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
         return Err(Errno::ENOTSOCK);
     }
     let fresh = !req.has(flag::BUFFER_TAKEN);
-    ring.take_buffer(req, asked(req))?;
+    ring.take_buffer(req, asked(req)).map_err(|e| match e {
+        Errno::ENOENT if !sends(req) => Errno::ENOBUFS,
+        e => e,
+    })?;
     if fresh && req.has(flag::BUFFER_TAKEN) && is_message(req) {
         match req.has(flag::MULTISHOT) {
             true => message::lay_out(req)?,
@@ -168,6 +198,9 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
             Ok(n) if n < wanted && n > 0 && retries(req) => {
                 ring.keep_buffer(req);
                 req.done += n as u32;
+                if req.sqe.opcode == op::RECVMSG {
+                    message::write_back(ring, req);
+                }
                 if is_message(req) {
                     message::advance(req, n);
                 }
@@ -257,20 +290,6 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
 /// A short transfer on a stream goes on where MSG_WAITALL asks for it.
 fn retries(req: Req) -> bool {
     req.sqe.op_flags & MSG_WAITALL != 0 && matches!(kind(req.file.fd), STREAM | SEQPACKET)
-}
-
-const STREAM: u32 = 1;
-const SEQPACKET: u32 = 5;
-
-/// A socket's type; 0 for what is none.
-fn kind(fd: Fd) -> u32 {
-    const SOL_SOCKET: i32 = 1;
-    const SO_TYPE: i32 = 3;
-    let mut kind = 0u32;
-    let mut len = 4u32;
-    let (value, size) = (User::of(&raw mut kind).cast(), User::of(&raw mut len));
-    let answer = call::getsockopt(fd, SOL_SOCKET, SO_TYPE, value, size);
-    if answer.is_ok() { kind } else { 0 }
 }
 
 fn finish_with(

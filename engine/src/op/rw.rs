@@ -7,11 +7,11 @@
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio::{self, Iocb};
 use sysring_sys::abi::io_uring::op;
-use sysring_sys::call::{Offset, RwFlags, Vector};
+use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
-use super::{MAX_RW_COUNT, check_range};
+use super::{MAX_RW_COUNT, check_range, socket};
 use crate::issue::{Issued, res};
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -44,6 +44,15 @@ impl Direction {
         match self {
             Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
             Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
+        }
+    }
+
+    /// No bytes at all, of which some files make something: an empty datagram, an error.
+    fn nothing(self, fd: Fd) -> Result<usize> {
+        let none = Buffer { address: User::NULL, len: 0 };
+        match self {
+            Direction::Read => call::read(fd, none),
+            Direction::Write => call::write(fd, none),
         }
     }
 
@@ -253,6 +262,7 @@ fn offset(req: Req) -> Offset {
 /// What a request takes from its group goes back to it while it waits.
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Err(e) = ring.take_buffer(req, req.sqe.len as usize) {
+        let e = if e == Errno::ENOENT { Errno::ENOBUFS } else { e };
         return failed(ring, req, e);
     }
     let issued = attempt(ring, req);
@@ -272,7 +282,8 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if matches!(req.sqe.opcode, op::READ_FIXED | op::WRITE_FIXED)
         && let Err(e) = ring.buffers.check(req.sqe.buf_index, req.sqe.addr, req.sqe.len)
     {
-        return Issued::Done(e.to_res());
+        let open = call::fcntl(req.file.fd, g::F_GETFD, 0);
+        return Issued::Done(open.err().unwrap_or(e).to_res());
     }
     let direction = Direction::of(req);
     let hint = ring.hints.look(req.file.fd);
@@ -296,12 +307,22 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             if (req.sqe.off as i64).checked_add(segments.total as i64).is_none() {
                 return failed(ring, req, Errno::EINVAL);
             }
+            if req.sqe.off != 0 && socket::kind(req.file.fd) != 0 {
+                // Other streams do not mind.
+                return failed(ring, req, Errno::ESPIPE);
+            }
             // A stream takes no offset; io_uring ignores the one given.
             stream = true;
             let flags = flags.and(RwFlags::NOWAIT);
             answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
         }
         match answer {
+            Ok(_) if segments.total == 0 && hint & hint::REGULAR == 0 => {
+                return match direction.nothing(req.file.fd) {
+                    Ok(n) => done(ring, req, n, 0),
+                    Err(e) => failed(ring, req, e),
+                };
+            }
             Ok(n) => {
                 let whole = n == segments.total || n == 0;
                 if whole || stream || (at == Offset::CURRENT && !is_regular(req.file.fd)) {

@@ -3,7 +3,7 @@
 //! `accept` and `connect` know no `MSG_DONTWAIT`: the socket is made non-blocking for the length of
 //! the call where it is not.
 
-use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, accept};
+use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, accept, cqe_flags};
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
@@ -20,6 +20,21 @@ const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
 const SOCK_CLOEXEC: u32 = g::O_CLOEXEC;
 const SOCK_NONBLOCK: u32 = g::O_NONBLOCK;
 const SOCK_TYPE_MASK: u32 = 0xf;
+
+pub const STREAM: u32 = 1;
+pub const SEQPACKET: u32 = 5;
+
+/// A socket's type; 0 for what is none.
+#[must_use]
+pub fn kind(fd: Fd) -> u32 {
+    const SOL_SOCKET: i32 = 1;
+    const SO_TYPE: i32 = 3;
+    let mut kind = 0u32;
+    let mut len = 4u32;
+    let (value, size) = (User::of(&raw mut kind).cast(), User::of(&raw mut len));
+    let answer = call::getsockopt(fd, SOL_SOCKET, SO_TYPE, value, size);
+    if answer.is_ok() { kind } else { 0 }
+}
 
 /// The longest socket address (`sizeof(struct sockaddr_storage)`).
 pub const ADDRESS_MAX: usize = 128;
@@ -57,7 +72,7 @@ pub fn prepare_accept(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     Ok(())
 }
 
-pub fn issue_accept(ring: &mut Locked<'_>, req: Req) -> Issued {
+pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & accept::POLL_FIRST != 0 && !req.has(flag::POLLED) {
         return Issued::Wait(READABLE);
     }
@@ -71,11 +86,32 @@ pub fn issue_accept(ring: &mut Locked<'_>, req: Req) -> Issued {
         }
         let accepted = answer.is_ok();
         let Issued::Done(res) = open::install(ring, req, answer) else { unreachable!() };
+        let cflags = if accepted && more_wait(req.file.fd) { cqe_flags::SOCK_NONEMPTY } else { 0 };
         let goes_on = req.has(flag::MULTISHOT) && accepted && res >= 0;
-        if !(goes_on && ring.post_more(req.sqe.user_data, res, 0)) {
+        if goes_on && ring.post_more(req.sqe.user_data, res, cflags) {
+            continue;
+        }
+        if res < 0 {
             return Issued::Done(res);
         }
+        (req.res, req.cflags) = (res, cflags);
+        return Issued::Set;
     }
+}
+
+/// Whether more connections wait at a listener. Of those of other families than IP the kernel does
+/// not tell.
+fn more_wait(fd: Fd) -> bool {
+    const SOL_SOCKET: i32 = 1;
+    const SO_DOMAIN: i32 = 39;
+    const INET: [u32; 2] = [2, 10];
+    let ready = call::poll_now(fd, READABLE as u16).is_ok_and(|events| events != 0);
+    let mut domain = 0u32;
+    let mut len = 4u32;
+    let (value, size) = (User::of(&raw mut domain).cast(), User::of(&raw mut len));
+    ready
+        && call::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, value, size).is_ok()
+        && INET.contains(&domain)
 }
 
 /// Makes the open file non-blocking for the length of a call. Others who use the same open file
