@@ -4,6 +4,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::descriptors;
+use crate::op;
 use crate::op::table::{self, row_flag};
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
@@ -90,10 +91,13 @@ impl Locked<'_> {
     /// What follows an attempt.
     pub fn carry_on(&mut self, mut req: Req, issued: Issued) {
         match issued {
+            Issued::Done(res)
+                if res < 0 && table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE) =>
+            {
+                self.failed_on_file(req, res);
+            }
             Issued::Done(res) if table::must(req.sqe.opcode).has(row_flag::KEEPS_LINK) => {
-                req.res = res;
-                req.cflags = 0;
-                self.complete_as_set(req);
+                self.complete_as_it_is(req, res);
             }
             Issued::Done(res) => self.complete(req, res, 0),
             Issued::Set => self.complete_as_set(req),
@@ -118,6 +122,25 @@ impl Locked<'_> {
                 }
             }
         }
+    }
+
+    /// An operation on a file has failed; where there is no file, for that reason first.
+    #[cold]
+    fn failed_on_file(&mut self, req: Req, res: i32) {
+        let none = op::not_open(req);
+        let res = if none { Errno::EBADF.to_res() } else { res };
+        if !none && table::must(req.sqe.opcode).has(row_flag::KEEPS_LINK) {
+            self.complete_as_it_is(req, res);
+        } else {
+            self.complete(req, res, 0);
+        }
+    }
+
+    /// Completes without a look at the result.
+    fn complete_as_it_is(&mut self, mut req: Req, res: i32) {
+        req.res = res;
+        req.cflags = 0;
+        self.complete_as_set(req);
     }
 
     /// A parked request's file has become ready.

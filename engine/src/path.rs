@@ -18,12 +18,9 @@ pub fn copy(req: Req, from: User<u8>) -> Result<()> {
     copy_all(req, [Some((from, false)), None])
 }
 
-/// Copies one path that may be empty or null where `AT_EMPTY_PATH` is among the flags.
+/// Copies one path that may be empty where `AT_EMPTY_PATH` is among the flags.
 pub fn copy_or_empty(req: Req, from: User<u8>, flags: u32) -> Result<()> {
     let empty_ok = flags & sysring_sys::raw::general::AT_EMPTY_PATH != 0;
-    if empty_ok && from.is_null() {
-        return copy_all(req, [Some((User::of(c"".as_ptr().cast()), true)), None]);
-    }
     copy_all(req, [Some((from, empty_ok)), None])
 }
 

@@ -10,6 +10,8 @@
 //! - consumer and producer of one stream are in the same batch only where submission order
 //!   settles who is first: single requests, neither `ASYNC` nor `DRAIN`;
 //! - one request per batch cancels, removes or updates others;
+//! - behind a `CLOSE` of its chain nothing uses the stream: the kernel lets go of a closed file when
+//!   the submission is over, not when it says so;
 //! - `DRAIN` stands only where everything ends by itself, and after it nothing waits any more:
 //!   nothing would ever get past what waits, and Linux 6.18 may hold back requests after the
 //!   drained one as well until everything before them has ended.
@@ -55,6 +57,17 @@ pub struct Claims {
     waits: bool,
     /// What stays in use when the batch is at rest.
     stays: Vec<Resource>,
+    /// A stream is used behind its own `CLOSE`.
+    closed_before_use: bool,
+}
+
+impl Resource {
+    fn stream(self) -> Option<u32> {
+        match self {
+            Resource::In(stream) | Resource::Out(stream) => Some(stream),
+            _ => None,
+        }
+    }
 }
 
 impl Claims {
@@ -67,7 +80,7 @@ impl Claims {
     /// Whether `other` may be in one batch with these.
     #[must_use]
     pub fn allows(&self, other: &Claims) -> bool {
-        if (self.drains || other.drains) && (self.waits || other.waits) {
+        if (self.drains || other.drains) && (self.waits || other.waits) || other.closed_before_use {
             return false;
         }
         other.uses.iter().all(|(resource, (changes, _))| {
@@ -132,8 +145,16 @@ impl Held {
 #[must_use]
 pub fn claims(group: &[Entry]) -> Claims {
     let mut claims = Claims::default();
+    let mut closed = Vec::new();
     for entry in group {
-        claim_entry(&mut claims, entry);
+        let mut own = Claims::default();
+        claim_entry(&mut own, entry);
+        let streams: Vec<u32> = own.uses.keys().filter_map(|used| used.stream()).collect();
+        claims.closed_before_use |= streams.iter().any(|stream| closed.contains(stream));
+        if entry.sqe.opcode == op::CLOSE {
+            closed.extend(streams);
+        }
+        claims.add(own);
         let flags = entry.sqe.flags;
         claims.rough |= flags & (sqe_flags::ASYNC | sqe_flags::IO_DRAIN) != 0;
         claims.drains |= flags & sqe_flags::IO_DRAIN != 0;

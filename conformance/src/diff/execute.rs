@@ -167,11 +167,13 @@ impl<'a> Run<'a> {
         }
         if !program.abandon {
             self.sweep();
-            if !self.out.is_empty() {
-                // Of a chain that was excused something may come after all.
+            if self.swept.is_some() {
+                // What a chain that was excused may still bring.
                 self.ring.wait(1, CALM_ASYNC);
-                self.reap();
             }
+            // A ring that defers its work has a message to itself only when it asks.
+            self.ring.enter(0, 0, uring::enter::GETEVENTS);
+            self.reap();
             // The ring holds the files it has registered until it is gone, which takes its time.
             self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
         }

@@ -89,8 +89,8 @@ fn frame(seed: u64, random: &mut Random) -> Program {
 }
 
 /// What is linked behind a request that a worker has run is run by that worker, where a
-/// non-blocking file and a poll to begin with end in `EAGAIN`. Which requests the kernel gives to
-/// workers is its own affair.
+/// non-blocking file and a poll to begin with end in `EAGAIN`, and where what waits may be missed
+/// by who cancels everything. Which requests the kernel gives to workers is its own affair.
 fn shows_its_thread(sqe: &Sqe) -> bool {
     let moves = matches!(sqe.opcode, op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::ACCEPT);
     NON_BLOCKING.contains(&sqe.fd) || moves && sqe.ioprio != 0
@@ -145,7 +145,10 @@ impl Generator {
         let mut group: Vec<Entry> = Vec::new();
         for at in 0..length {
             let mut entry = self.entry();
-            while at > 0 && shows_its_thread(&entry.sqe) {
+            while at > 0
+                && (shows_its_thread(&entry.sqe)
+                    || punted(&group[at - 1].sqe) && entry.waits != Waits::No)
+            {
                 self.count -= 1;
                 self.parked.retain(|(number, ..)| *number < self.count);
                 entry = self.entry();
@@ -474,6 +477,10 @@ impl Generator {
         entry.sqe.op_flags = u32::from(events as u16);
         if self.random.percent(20) {
             entry.sqe.len = self.random.pick(&[1, 1, 8, 9, 2, 16]);
+            // Of several events the kernel tells the one that woke it; which is not promised.
+            if entry.sqe.len == 1 && entry.sqe.op_flags == (libc::POLLIN | libc::POLLOUT) as u32 {
+                entry.sqe.op_flags = libc::POLLIN as u32;
+            }
         }
     }
 
@@ -821,8 +828,15 @@ impl Generator {
             10 => sqe.pad2 = 1,
             11 => sqe.fd = random.pick(&[CLOSED, -1, -7, 70_000, i32::MAX]),
             12 | 13 => {
-                sqe.addr = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8])
+                sqe.addr =
+                    random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8]);
+                // The kernel forgets the position behind what it wrote before it met the fault.
+                if sqe.addr == EDGE + 0xf00 && sqe.off == u64::MAX {
+                    sqe.off = 0;
+                }
             }
+            // An advice on that much memory takes the program's own.
+            14 if sqe.opcode == op::MADVISE => {}
             14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
             _ => sqe.len = random.pick(&[0, 3]),
         }

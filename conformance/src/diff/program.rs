@@ -78,11 +78,16 @@ impl Program {
         let mut number = 0;
         for (at, step) in self.steps.iter_mut().enumerate() {
             let dropped = parts.contains(&(STEP_BASE + at));
-            if let Step::Submit { entries, .. } = step {
+            if let Step::Submit { entries, wait, .. } = step {
+                let all = entries.len();
                 entries.retain(|_| {
                     number += 1;
                     !dropped && !parts.contains(&(number - 1))
                 });
+                if entries.len() < all {
+                    // What was waited for may be what was dropped.
+                    *wait = 0;
+                }
             }
         }
         let mut at = 0;

@@ -92,13 +92,22 @@ fn reset_on_close(fd: i32) {
     unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, at, len) };
 }
 
+/// An address of 127/8 for each program, as far as they go: the ports of one would not suffice for
+/// the connections of all, which linger.
+fn loopback() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mixed = std::process::id().wrapping_mul(4099).wrapping_add(number) % 0x00ff_fffe;
+    0x7f00_0001 + mixed
+}
+
 /// Binds `fd` to a free loopback port and writes the address down in slot `index`.
 fn bind_tcp(fd: i32, index: u64) {
     // SAFETY: a sockaddr_in of zeroes is valid; the lengths are those of `address`.
     unsafe {
         let mut address: libc::sockaddr_in = zeroed();
         address.sin_family = libc::AF_INET as u16;
-        address.sin_addr.s_addr = u32::to_be(0x7f00_0001);
+        address.sin_addr.s_addr = u32::to_be(loopback());
         let mut len = size_of::<libc::sockaddr_in>() as u32;
         check(libc::bind(fd, (&raw const address).cast(), len));
         check(libc::getsockname(fd, (&raw mut address).cast(), &raw mut len));
@@ -288,7 +297,7 @@ fn drain(fd: i32, ends: bool) -> String {
         }
         // SAFETY: reads into `chunk`.
         let got = unsafe { libc::read(fd, chunk.as_mut_ptr().cast(), chunk.len()) };
-        if got == 0 && !ends {
+        if got <= 0 && !ends {
             return format!("{} bytes {:016x}", all.len(), hash(&all));
         }
         if got <= 0 {

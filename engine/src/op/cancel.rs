@@ -19,6 +19,8 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     let parsed = Match::parse(req.sqe.op_flags, req.sqe.addr, req.sqe.fd, req.sqe.len);
+    // A timer whose time has come is not there any more to be cancelled.
+    ring.fire_timers();
     let answer = parsed.and_then(|mut what| {
         if req.has(flag::FIXED_FILE) && req.sqe.op_flags & cancel::FD != 0 {
             what.flags |= cancel::FD_FIXED;

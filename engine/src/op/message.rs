@@ -1,5 +1,7 @@
 //! Messages: headers with their vectors and names, as `sendmsg` and `recvmsg` take them.
 
+use core::mem::offset_of;
+
 use sysring_sys::abi::io_uring::{RecvmsgOut, op};
 use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::call::MSG_WAITALL;
@@ -16,6 +18,11 @@ const MSG_TRUNC: u32 = 0x20;
 const MSG_CTRUNC: u32 = 0x8;
 const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 
+/// Fields of a 32-bit program's header.
+const COMPAT_NAMELEN: usize = 4;
+const COMPAT_CONTROLLEN: usize = 20;
+const COMPAT_FLAGS: usize = 24;
+
 /// What is copied of a message: the header, then its vector, then a destination.
 #[repr(C)]
 struct Message {
@@ -24,6 +31,7 @@ struct Message {
     shot: Msghdr,
     /// The application's header, for what `recvmsg` writes back.
     from: u64,
+    has_control: bool,
 }
 
 /// Copies a message header, its vector, and (to send) its destination: none is the
@@ -32,13 +40,13 @@ pub fn copy(mut req: Req) -> Result<()> {
     let from = User::<Msghdr>::new(req.sqe.addr);
     let mut header = user::read(from)?;
     let count = header.msg_iovlen;
-    if count > MAX_SEGMENTS {
-        return Err(Errno::EMSGSIZE);
-    }
     let sends = req.sqe.opcode == op::SENDMSG;
     let name_len = header.msg_namelen as usize;
     if header.msg_namelen < 0 {
         return Err(Errno::EINVAL);
+    }
+    if count > MAX_SEGMENTS {
+        return Err(Errno::EMSGSIZE);
     }
     let copies_name = sends && !header.msg_name.is_null() && name_len != 0;
     // A buffer of a group takes the place of the one segment there may be.
@@ -75,10 +83,10 @@ pub fn copy(mut req: Req) -> Result<()> {
         header.msg_name = name.as_mut_ptr();
         header.msg_namelen = name_len as i32;
     }
+    let has_control = header.msg_controllen != 0;
+    let message = Message { header, shot: header, from: from.address(), has_control };
     // SAFETY: the block begins with room for a `Message`.
-    unsafe {
-        start.cast::<Message>().write(Message { header, shot: header, from: from.address() })
-    };
+    unsafe { start.cast::<Message>().write(message) };
     req.scratch[0] = total as u64;
     Ok(())
 }
@@ -86,6 +94,13 @@ pub fn copy(mut req: Req) -> Result<()> {
 fn at(req: Req) -> *mut Message {
     // Prepared by `copy`, without which the request would have been refused.
     req.copied.start().map_or(core::ptr::null_mut(), |start| start.as_ptr().cast())
+}
+
+/// Whether a receive has room for control messages.
+#[must_use]
+pub fn has_control(req: Req) -> bool {
+    // SAFETY: made by `copy`; `has_control` is written there only.
+    unsafe { (*at(req)).has_control }
 }
 
 /// Where the header lies, for the system call.
@@ -184,17 +199,30 @@ pub fn write_back(ring: &mut Locked<'_>, mut req: Req) {
     // SAFETY: made by `copy`.
     let Message { header, from, .. } = unsafe { at(req).read() };
     let place = |offset: usize| from.wrapping_add(offset as u64);
-    let lengths = user::write(
-        User::new(place(core::mem::offset_of!(Msghdr, msg_namelen))),
-        &(header.msg_namelen as u32),
-    )
-    .and_then(|()| {
-        let control = header.msg_controllen as u64;
-        user::write(User::new(place(core::mem::offset_of!(Msghdr, msg_controllen))), &control)
-    })
-    .and_then(|()| {
-        user::write(User::new(place(core::mem::offset_of!(Msghdr, msg_flags))), &header.msg_flags)
-    });
+    // Who says that it is a 32-bit program is answered like one.
+    let compat = req.sqe.op_flags & MSG_CMSG_COMPAT != 0;
+    let (name_at, flags_at) = match compat {
+        true => (COMPAT_NAMELEN, COMPAT_FLAGS),
+        false => (offset_of!(Msghdr, msg_namelen), offset_of!(Msghdr, msg_flags)),
+    };
+    let name = match header.msg_name.is_null() {
+        true => Ok(()),
+        false => user::write(User::new(place(name_at)), &(header.msg_namelen as u32)),
+    };
+    let lengths = name
+        .and_then(|()| {
+            user::write(User::new(place(flags_at)), &(header.msg_flags & !MSG_CMSG_COMPAT))
+        })
+        .and_then(|()| {
+            let control = header.msg_controllen;
+            match compat {
+                true => user::write(User::new(place(COMPAT_CONTROLLEN)), &(control as u32)),
+                false => {
+                    let at = place(offset_of!(Msghdr, msg_controllen));
+                    user::write(User::new(at), &(control as u64))
+                }
+            }
+        });
     if let Err(e) = lengths {
         ring.fail(req);
         req.res = e.to_res();

@@ -19,7 +19,7 @@ pub mod table;
 pub mod timeout;
 pub mod xattr;
 
-use sysring_sys::{Errno, Result, User};
+use sysring_sys::{Errno, Result, User, call};
 
 use crate::request::{Req, flag};
 
@@ -51,6 +51,19 @@ pub fn check_range(address: User<u8>, len: usize) -> Result<()> {
         Some(end) if end <= ADDRESS_END => Ok(()),
         _ => Err(Errno::EFAULT),
     }
+}
+
+/// Whether there is no file to work on.
+#[must_use]
+pub fn not_open(req: Req) -> bool {
+    !req.file.owned && call::fcntl(req.file.fd, sysring_sys::raw::general::F_GETFD, 0).is_err()
+}
+
+/// Of several errors the one that the kernel finds first: it looks the file up before the operation
+/// looks at anything.
+#[must_use]
+pub fn first_error(req: Req, e: Errno) -> Errno {
+    if e != Errno::EBADF && not_open(req) { Errno::EBADF } else { e }
 }
 
 /// Refuses a registered file where the operation takes plain descriptors only.

@@ -22,7 +22,8 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     let Some(target) = descriptors::get(req.file.fd) else {
         return Issued::Done(no_ring(req.file.fd).to_res());
     };
-    let answer = match req.sqe.addr {
+    // The command has 32 bits; the kernel looks at no others.
+    let answer = match u64::from(req.sqe.addr as u32) {
         MSG_DATA => send_data(ring, req, target.ring()),
         MSG_SEND_FD => send_file(ring, req, target.ring()),
         _ => Err(Errno::EINVAL),

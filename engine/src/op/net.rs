@@ -135,8 +135,8 @@ fn readiness(req: Req) -> u32 {
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & recvsend::POLL_FIRST != 0 && !req.has(flag::POLLED) {
-        if let Err(e) = call::fcntl(req.file.fd, g::F_GETFD, 0) {
-            return Issued::Done(e.to_res());
+        if super::not_open(req) {
+            return Issued::Done(Errno::EBADF.to_res());
         }
         if sends(req) && kind(req.file.fd) == 0 {
             return Issued::Done(Errno::ENOTSOCK.to_res());
@@ -173,7 +173,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 /// Moves what the request, or the buffer it takes, asks for.
 fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     if req.has(flag::BUFFER_SELECT) && kind(req.file.fd) == 0 {
-        return Err(Errno::ENOTSOCK);
+        return Err(super::first_error(req, Errno::ENOTSOCK));
     }
     let fresh = !req.has(flag::BUFFER_TAKEN);
     ring.take_buffer(req, asked(req)).map_err(|e| match e {
@@ -289,7 +289,14 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
 
 /// A short transfer on a stream goes on where MSG_WAITALL asks for it.
 fn retries(req: Req) -> bool {
-    req.sqe.op_flags & MSG_WAITALL != 0 && matches!(kind(req.file.fd), STREAM | SEQPACKET)
+    wants_all(req) && matches!(kind(req.file.fd), STREAM | SEQPACKET)
+}
+
+/// Whether less than everything is a failure. With room for control messages a receive ends with
+/// what has come: they belong to that.
+fn wants_all(req: Req) -> bool {
+    let alone = req.sqe.opcode != op::RECVMSG || !message::has_control(req);
+    req.sqe.op_flags & MSG_WAITALL != 0 && alone
 }
 
 fn finish_with(
@@ -316,7 +323,7 @@ fn finish_with(
 
 fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
     req.res = (req.done as usize + n) as i32;
-    if req.sqe.op_flags & MSG_WAITALL != 0 && n < wanted {
+    if n < wanted && wants_all(*req) {
         ring.fail(*req);
     }
     if req.sqe.opcode == op::RECVMSG {

@@ -15,16 +15,12 @@ use crate::{descriptors, path, user};
 const HOW_SIZE: usize = size_of::<OpenHow>();
 
 pub fn prepare_openat(_: &mut Locked<'_>, req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index);
-    plain_file_only(req)?;
     let how =
         OpenHow { flags: u64::from(req.sqe.op_flags), mode: u64::from(req.sqe.len), resolve: 0 };
     prepare_common(req, how)
 }
 
 pub fn prepare_openat2(_: &mut Locked<'_>, req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index);
-    plain_file_only(req)?;
     let size = req.sqe.len as usize;
     if size < HOW_SIZE {
         return Err(Errno::EINVAL);
@@ -55,6 +51,8 @@ fn check_rest_is_zero(mut at: User<u8>, mut len: usize) -> Result<()> {
 
 /// `how` lies behind the path in the request's copy.
 fn prepare_common(mut req: Req, how: OpenHow) -> Result<()> {
+    must_be_zero!(req, buf_index);
+    plain_file_only(req)?;
     path::copy(req, User::new(req.sqe.addr))?;
     if req.sqe.file_index != 0 && how.flags & u64::from(g::O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL);

@@ -21,9 +21,17 @@ const FILE_READY: u32 = g::EPOLLIN | g::EPOLLOUT | g::EPOLLRDNORM | g::EPOLLWRNO
 fn parse(req: Req, flags: u32) -> u32 {
     // An exclusive waiter could not be armed again: this one is woken with the others.
     let ours = g::EPOLLET | g::EPOLLONESHOT | g::EPOLLWAKEUP | g::EPOLLEXCLUSIVE;
-    let mut events = req.sqe.op_flags & !ours;
-    events |= if flags & poll::ADD_MULTI == 0 { g::EPOLLONESHOT } else { g::EPOLLET };
-    events
+    let once = flags & poll::ADD_MULTI == 0 || req.sqe.op_flags & g::EPOLLONESHOT != 0;
+    req.sqe.op_flags & !ours | if once { g::EPOLLONESHOT } else { g::EPOLLET }
+}
+
+fn set_events(mut req: Req, events: u32) {
+    req.events = events;
+    if events & g::EPOLLONESHOT == 0 {
+        req.set(flag::MULTISHOT);
+    } else {
+        req.clear(flag::MULTISHOT);
+    }
 }
 
 pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
@@ -32,13 +40,10 @@ pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     if flags & !poll::ADD_MULTI != 0 {
         return Err(Errno::EINVAL);
     }
-    if flags & poll::ADD_MULTI != 0 {
-        if req.has(flag::CQE_SKIP) {
-            return Err(Errno::EINVAL);
-        }
-        req.set(flag::MULTISHOT);
+    if flags & poll::ADD_MULTI != 0 && req.has(flag::CQE_SKIP) {
+        return Err(Errno::EINVAL);
     }
-    req.events = parse(req, flags);
+    set_events(req, parse(req, flags));
     req.revents = 0;
     Ok(())
 }
@@ -145,12 +150,7 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         target.sqe.user_data = req.sqe.off;
     }
     if flags & poll::UPDATE_EVENTS != 0 {
-        target.events = parse(req, flags);
-        if flags & poll::ADD_MULTI != 0 {
-            target.set(flag::MULTISHOT);
-        } else {
-            target.clear(flag::MULTISHOT);
-        }
+        set_events(target, parse(req, flags));
     }
     // Armed again with what is now wanted: if it is ready for that already, it is told at once.
     let events = target.events;

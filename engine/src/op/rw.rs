@@ -52,7 +52,8 @@ impl Direction {
         let none = Buffer { address: User::NULL, len: 0 };
         match self {
             Direction::Read => call::read(fd, none),
-            Direction::Write => call::write(fd, none),
+            Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),
+            Direction::Write => Ok(0),
         }
     }
 
@@ -263,7 +264,7 @@ fn offset(req: Req) -> Offset {
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Err(e) = ring.take_buffer(req, req.sqe.len as usize) {
         let e = if e == Errno::ENOENT { Errno::ENOBUFS } else { e };
-        return failed(ring, req, e);
+        return failed(ring, req, super::first_error(req, e));
     }
     let issued = attempt(ring, req);
     match issued {
@@ -282,8 +283,7 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if matches!(req.sqe.opcode, op::READ_FIXED | op::WRITE_FIXED)
         && let Err(e) = ring.buffers.check(req.sqe.buf_index, req.sqe.addr, req.sqe.len)
     {
-        let open = call::fcntl(req.file.fd, g::F_GETFD, 0);
-        return Issued::Done(open.err().unwrap_or(e).to_res());
+        return Issued::Done(e.to_res());
     }
     let direction = Direction::of(req);
     let hint = ring.hints.look(req.file.fd);
@@ -317,6 +317,9 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
         }
         match answer {
+            Ok(_) if segments.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
+                return failed(ring, req, Errno::EOPNOTSUPP);
+            }
             Ok(_) if segments.total == 0 && hint & hint::REGULAR == 0 => {
                 return match direction.nothing(req.file.fd) {
                     Ok(n) => done(ring, req, n, 0),
@@ -363,16 +366,21 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 /// Why a request for polled completion fails, on a ring that does not poll: for another reason
 /// first, if there is one.
 fn not_polled(req: Req) -> Errno {
-    let wrong_way = match Direction::of(req) {
-        Direction::Read => g::O_WRONLY,
-        Direction::Write => g::O_RDONLY,
-    };
     match call::file_flags(req.file.fd) {
-        Ok(flags) if flags & g::O_ACCMODE == wrong_way => Errno::EBADF,
+        Ok(_) if goes_the_wrong_way(req) => Errno::EBADF,
         Ok(_) if req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => Errno::EOPNOTSUPP,
         Ok(_) => Errno::EINVAL,
         Err(e) => e,
     }
+}
+
+/// Whether the file was opened for the other direction only, which the kernel looks at first.
+fn goes_the_wrong_way(req: Req) -> bool {
+    let wrong_way = match Direction::of(req) {
+        Direction::Read => g::O_WRONLY,
+        Direction::Write => g::O_RDONLY,
+    };
+    call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_ACCMODE == wrong_way)
 }
 
 /// A stream with nothing to give now. `O_NONBLOCK` changes nothing: a ring waits all the same,
@@ -498,6 +506,8 @@ fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
 
 /// An error; what earlier attempts did is what counts if there is any.
 fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
+    let bad_offset = e == Errno::EINVAL && (req.sqe.off as i64) < -1;
+    let e = if bad_offset && goes_the_wrong_way(req) { Errno::EBADF } else { e };
     ring.fail(req);
     req.cflags = 0;
     if req.done != 0 {

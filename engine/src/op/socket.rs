@@ -74,6 +74,9 @@ pub fn prepare_accept(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 
 pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & accept::POLL_FIRST != 0 && !req.has(flag::POLLED) {
+        if super::not_open(req) {
+            return Issued::Done(Errno::EBADF.to_res());
+        }
         return Issued::Wait(READABLE);
     }
     loop {
@@ -176,6 +179,10 @@ pub fn prepare_socket(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
     let answer = call::socket(req.sqe.fd, req.sqe.off as u32, req.sqe.len as i32);
+    if answer.is_err() {
+        // A socket that finds no slot breaks no link: the kernel does not look there.
+        ring.fail(req);
+    }
     open::install(ring, req, answer)
 }
 

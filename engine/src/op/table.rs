@@ -142,7 +142,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
-    SOCKET since "5.19" flags 0, socket::prepare_socket, socket::issue_socket;
+    SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket;
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,

@@ -135,6 +135,8 @@ pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
     let flags = req.sqe.op_flags;
     let linked = flags & LINK_TIMEOUT_UPDATE != 0;
+    // One whose time has come is not there any more.
+    ring.fire_timers();
     let Some(mut timer) = ring.find_timer(Match::user_data(req.sqe.addr), linked) else {
         return Issued::Done(Errno::ENOENT.to_res());
     };
