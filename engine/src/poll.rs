@@ -35,6 +35,8 @@ pub struct Readiness {
     shown: Fd,
     /// Requests registered and waiting.
     pub parked: u32,
+    /// Something was registered that may be ready already: to be asked for before the lock goes.
+    pub armed_edge: bool,
 }
 
 impl Default for Readiness {
@@ -45,7 +47,7 @@ impl Default for Readiness {
 
 impl Readiness {
     pub const fn new() -> Readiness {
-        Readiness { set: Fd::NONE, bell: Fd::NONE, shown: Fd::NONE, parked: 0 }
+        Readiness { set: Fd::NONE, bell: Fd::NONE, shown: Fd::NONE, parked: 0, armed_edge: false }
     }
 
     /// In a child of `fork`: the epoll instance would steal the parent's events, so the child
@@ -179,6 +181,7 @@ impl Locked<'_> {
 
     /// Takes what is ready off the epoll instance without waiting.
     pub fn reap(&mut self) {
+        self.readiness.armed_edge = false;
         let set = self.readiness.set_if_any();
         if !set.is_valid() || self.readiness.parked == 0 {
             return;

@@ -78,6 +78,8 @@ pub mod flag {
     pub const LISTED: u32 = 1 << 18;
     /// Takes its buffer from a group.
     pub const BUFFER_SELECT: u32 = 1 << 19;
+    /// What came was longer than there was room for, and was to be whole.
+    pub const TRUNCATED: u32 = 1 << 23;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }

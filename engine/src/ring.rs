@@ -644,6 +644,9 @@ impl Drop for Locked<'_> {
         let ring = self.ring;
         loop {
             self.take_remote();
+            if self.readiness.armed_edge {
+                self.reap();
+            }
             self.aio_flush();
             let wake = self.commit();
             let punted = wq::Batch::of(self);

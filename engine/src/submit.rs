@@ -41,7 +41,9 @@ impl Locked<'_> {
                 break;
             }
         }
-        if let Some(head) = link.head.take() {
+        if let Some(mut head) = link.head.take() {
+            // A link that the batch leaves open: the kernel has a worker begin it.
+            head.set(flag::ASYNC);
             self.start_link(head);
         }
         self.run_tasks();

@@ -138,6 +138,7 @@ errnos! {
     EOPNOTSUPP = 95, "operation not supported";
     EADDRINUSE = 98, "address already in use";
     ENETUNREACH = 101, "network is unreachable";
+    ECONNABORTED = 103, "software caused connection abort";
     ECONNRESET = 104, "connection reset by peer";
     ENOBUFS = 105, "no buffer space available";
     EISCONN = 106, "transport endpoint is already connected";

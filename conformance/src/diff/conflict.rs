@@ -220,6 +220,7 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
                 claims.claim(Resource::FixedTable, true);
             }
         }
+        op::MSG_RING => claims.claim(Resource::Descriptor(sqe.fd), false),
         op::FILES_UPDATE => claims.claim(Resource::FixedTable, true),
         op::EPOLL_CTL => {
             claims.claim(Resource::EpollSet, true);

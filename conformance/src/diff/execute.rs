@@ -165,15 +165,17 @@ impl<'a> Run<'a> {
             }
             self.settle();
         }
+        // A ring that defers its work does it only when it is asked to.
+        self.ring.enter(0, 0, uring::enter::GETEVENTS);
+        self.reap();
         if !program.abandon {
             self.sweep();
             if self.swept.is_some() {
                 // What a chain that was excused may still bring.
                 self.ring.wait(1, CALM_ASYNC);
+                self.ring.enter(0, 0, uring::enter::GETEVENTS);
+                self.reap();
             }
-            // A ring that defers its work has a message to itself only when it asks.
-            self.ring.enter(0, 0, uring::enter::GETEVENTS);
-            self.reap();
             // The ring holds the files it has registered until it is gone, which takes its time.
             self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
         }
@@ -362,7 +364,7 @@ impl<'a> Run<'a> {
                 if self.swept.is_some() && self.out.iter().all(optional) {
                     return;
                 }
-                let answer = self.ring.wait(1, 2_000_000);
+                let answer = self.ring.wait(1, 20_000_000);
                 // What was hard-linked behind a request that ended has begun meanwhile.
                 if self.swept.is_some() && answer == -i64::from(libc::ETIME) {
                     break;

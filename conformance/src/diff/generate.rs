@@ -147,7 +147,8 @@ impl Generator {
             let mut entry = self.entry();
             while at > 0
                 && (shows_its_thread(&entry.sqe)
-                    || punted(&group[at - 1].sqe) && entry.waits != Waits::No)
+                    || entry.waits != Waits::No && group.iter().any(|e| punted(&e.sqe))
+                    || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe)))
             {
                 self.count -= 1;
                 self.parked.retain(|(number, ..)| *number < self.count);
@@ -924,6 +925,12 @@ impl Generator {
         };
         Step::Register { opcode, arg, count, memory }
     }
+}
+
+/// Whether a request ends others. Two of one chain could mean the same, which the second finds on
+/// its way out, or not any more.
+fn cancels(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
 }
 
 /// Whether the kernel always gives a request to a worker.

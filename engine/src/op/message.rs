@@ -14,8 +14,8 @@ use crate::ring::Locked;
 use crate::user;
 
 const MAX_SEGMENTS: usize = 1024;
-const MSG_TRUNC: u32 = 0x20;
-const MSG_CTRUNC: u32 = 0x8;
+pub const MSG_TRUNC: u32 = 0x20;
+pub const MSG_CTRUNC: u32 = 0x8;
 const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 
 /// Fields of a 32-bit program's header.

@@ -281,10 +281,22 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
             let to_len = if to.is_null() { 0 } else { req.sqe.file_index as u16 as usize };
             call::sendto(fd, left, flags | MSG_NOSIGNAL, to, to_len)
         }
+        op::RECV if flags & MSG_WAITALL != 0 => receive_all(req, left, flags),
         op::RECV => call::recv(fd, left, flags),
         op::SENDMSG => call::sendmsg(fd, message::header(req), flags | MSG_NOSIGNAL),
         _ => call::recvmsg(fd, message::header(req), flags),
     }
+}
+
+/// A receive that is to be whole: a datagram must not lose its end.
+fn receive_all(mut req: Req, to: Buffer, flags: u32) -> Result<usize> {
+    let mut one = Iovec { iov_base: to.address.address() as usize as *mut _, iov_len: to.len as _ };
+    let mut header = Msghdr { msg_iov: &raw mut one, msg_iovlen: 1, ..Msghdr::EMPTY };
+    let n = call::recvmsg(req.file.fd, User::of(&raw mut header), flags)?;
+    if header.msg_flags & (message::MSG_TRUNC | message::MSG_CTRUNC) != 0 {
+        req.set(flag::TRUNCATED);
+    }
+    Ok(n)
 }
 
 /// A short transfer on a stream goes on where MSG_WAITALL asks for it.
@@ -323,7 +335,7 @@ fn finish_with(
 
 fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
     req.res = (req.done as usize + n) as i32;
-    if n < wanted && wants_all(*req) {
+    if n < wanted && wants_all(*req) || req.has(flag::TRUNCATED) {
         ring.fail(*req);
     }
     if req.sqe.opcode == op::RECVMSG {
@@ -378,6 +390,10 @@ pub fn work(req: Req) -> i32 {
     if req.has(flag::BUFFER_SELECT) && !req.has(flag::BUFFER_TAKEN) {
         // A worker cannot take one: the groups are behind the ring's lock.
         return Errno::ENOMEM.to_res();
+    }
+    if req.sqe.ioprio & recvsend::POLL_FIRST != 0 {
+        // Asked to wait for readiness of what knows none.
+        return Errno::EAGAIN.to_res();
     }
     crate::issue::res(transfer(req, 0))
 }

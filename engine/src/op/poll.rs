@@ -72,8 +72,9 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
     match ring.arm(req, asked | g::EPOLLRDHUP) {
         Armed::Yes if req.has(flag::MULTISHOT) => {
-            // Armed edge-triggered: if it is ready already, epoll says so once.
-            ring.reap();
+            // Armed edge-triggered: if it is ready already, epoll says so once. It is asked when the
+            // submission is over, and what happens until then is one event, as in the kernel.
+            ring.readiness.armed_edge = true;
             Issued::Held
         }
         Armed::Yes => Issued::Held,
@@ -158,6 +159,6 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         ring.complete(target, Errno::ECANCELED.to_res(), 0);
         return Issued::Done(Errno::ENOMEM.to_res());
     }
-    ring.reap();
+    ring.readiness.armed_edge = true;
     Issued::Done(0)
 }

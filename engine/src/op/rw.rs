@@ -215,6 +215,19 @@ impl Segments {
         }
     }
 
+    /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
+    /// call does not.
+    fn transfer(&self, req: Req, at: Offset, more: RwFlags) -> Result<usize> {
+        let flags = RwFlags(req.sqe.op_flags).and(more);
+        let answer = Direction::of(req).transfer(req.file.fd, self.vector(), at, flags);
+        match answer {
+            Ok(_) if self.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            answer => answer,
+        }
+    }
+
     fn vector(&self) -> Vector {
         match self.many {
             Some(many) => Vector { address: User::of(many), count: self.count },
@@ -294,14 +307,13 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         return Issued::Work;
     }
     loop {
-        let flags = RwFlags(req.sqe.op_flags);
         let segments = Segments::of(req);
         let at = offset(req);
         let mut stream = false;
         let mut answer = if hint & hint::WAITS != 0 && at != Offset::CURRENT {
             Err(Errno::EOPNOTSUPP)
         } else {
-            direction.transfer(req.file.fd, segments.vector(), at, flags.and(RwFlags::NOWAIT))
+            segments.transfer(req, at, RwFlags::NOWAIT)
         };
         if answer == Err(Errno::ESPIPE) {
             if (req.sqe.off as i64).checked_add(segments.total as i64).is_none() {
@@ -313,13 +325,9 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             }
             // A stream takes no offset; io_uring ignores the one given.
             stream = true;
-            let flags = flags.and(RwFlags::NOWAIT);
-            answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
+            answer = segments.transfer(req, Offset::CURRENT, RwFlags::NOWAIT);
         }
         match answer {
-            Ok(_) if segments.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
-                return failed(ring, req, Errno::EOPNOTSUPP);
-            }
             Ok(_) if segments.total == 0 && hint & hint::REGULAR == 0 => {
                 return match direction.nothing(req.file.fd) {
                     Ok(n) => done(ring, req, n, 0),
@@ -353,7 +361,7 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
                     return without_nowait(ring, req, direction);
                 }
                 ring.hints.mark(req.file.fd, hint::WAITS);
-                return at_once(ring, req, direction);
+                return at_once(ring, req);
             }
             Err(e) => {
                 req.clear(flag::UNPOLLABLE);
@@ -394,8 +402,7 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
     let nonblocking = call::file_flags(req.file.fd).is_ok_and(|f| f & g::O_NONBLOCK != 0);
     let segments = Segments::of(req);
     if nonblocking || is_regular(req.file.fd) {
-        let flags = RwFlags(req.sqe.op_flags);
-        return match direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags) {
+        return match segments.transfer(req, Offset::CURRENT, RwFlags::NONE) {
             Ok(n) => done(ring, req, n, segments.total),
             Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),
             Err(e) => failed(ring, req, e),
@@ -413,14 +420,13 @@ const LONG: u64 = 2_000_000;
 
 /// A file that cannot be asked not to wait (tmpfs, buffered writes on ext4). It mostly does not:
 /// a plain call costs less than handing it over. One that took long sends the next to a worker.
-fn at_once(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
+fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
     if ring.hints.look(req.file.fd) & hint::SLOW != 0 {
         return Issued::Work;
     }
     let before = arch::cycles();
     let segments = Segments::of(req);
-    let flags = RwFlags(req.sqe.op_flags);
-    let answer = direction.transfer(req.file.fd, segments.vector(), offset(req), flags);
+    let answer = segments.transfer(req, offset(req), RwFlags::NONE);
     if arch::cycles().wrapping_sub(before) > LONG {
         ring.hints.mark(req.file.fd, hint::SLOW);
     }
@@ -461,12 +467,10 @@ fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
 
 /// On a worker: the call as it is, for as long as it takes.
 pub fn work(req: Req) -> i32 {
-    let direction = Direction::of(req);
     let segments = Segments::of(req);
-    let flags = RwFlags(req.sqe.op_flags);
-    let mut answer = direction.transfer(req.file.fd, segments.vector(), offset(req), flags);
+    let mut answer = segments.transfer(req, offset(req), RwFlags::NONE);
     if answer == Err(Errno::ESPIPE) {
-        answer = direction.transfer(req.file.fd, segments.vector(), Offset::CURRENT, flags);
+        answer = segments.transfer(req, Offset::CURRENT, RwFlags::NONE);
     }
     res(answer)
 }

@@ -136,17 +136,39 @@ pub fn prepare_connect(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     if len < 0 || len as usize > ADDRESS_MAX {
         return Err(Errno::EINVAL);
     }
-    req.scratch[0] = 0;
+    req.scratch[0] = progress::NONE;
     copy_address(req, User::new(req.sqe.addr), len as usize)
+}
+
+/// `scratch` of a CONNECT: how far it has come.
+mod progress {
+    pub const NONE: u64 = 0;
+    /// The socket had failed before, which it has now told.
+    pub const AFRESH: u64 = 1;
+    pub const BEGUN: u64 = 2;
 }
 
 pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
     let to = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
     let len = req.sqe.off as i32 as usize;
-    let begun = req.scratch[0] != 0;
+    let begun = req.scratch[0] == progress::BEGUN;
+    if begun && call::poll_now(req.file.fd, g::EPOLLERR as u16).is_ok_and(|events| events != 0) {
+        // Asked for, not by another attempt: that would make a fresh socket of it.
+        return Issued::of(socket_error(req.file.fd));
+    }
+    if req.has(flag::ASYNC)
+        && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0)
+    {
+        // In the kernel a worker makes the call as it is, and this one does not wait.
+        return Issued::of(call::connect(req.file.fd, to, len));
+    }
     match without_blocking(req.file.fd, || call::connect(req.file.fd, to, len)) {
         Err(Errno::EINPROGRESS | Errno::EALREADY) if !req.has(flag::NOWAIT) => {
-            req.scratch[0] = 1;
+            req.scratch[0] = progress::BEGUN;
+            Issued::Wait(WRITABLE)
+        }
+        Err(Errno::ECONNABORTED) if req.scratch[0] == progress::NONE => {
+            req.scratch[0] = progress::AFRESH;
             Issued::Wait(WRITABLE)
         }
         Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => Issued::Wait(WRITABLE),
