@@ -231,7 +231,9 @@ impl Locked<'_> {
         self.signal_eventfd();
         self.posted_remotely = false;
         let sleeping = self.ring.sleepers.load(Relaxed) != 0;
-        if !sleeping || self.ring.shape.has(sysring_sys::abi::io_uring::setup::SQPOLL) {
+        let others =
+            self.ring.shape.has(sysring_sys::abi::io_uring::setup::SQPOLL) || self.ring.is_shared();
+        if !sleeping || others {
             self.tell_pollers();
         }
         let enough = match self.wanted {
@@ -267,8 +269,8 @@ impl Locked<'_> {
         let ready = self.cq_ready() != 0 || !self.overflow_is_empty();
         if ready == self.control().signalled {
             // An edge-triggered poller takes the completions without an `enter`, and hears of the
-            // next ones only if each batch is told anew.
-            if ready && self.ring.watched.load(Relaxed) {
+            // next ones only if each batch is told anew. So do sleepers of other processes.
+            if ready && (self.ring.watched.load(Relaxed) || self.ring.is_shared()) {
                 let _ = call::eventfd_add(self.readiness.shown(), 1);
             }
             return;

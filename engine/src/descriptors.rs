@@ -17,7 +17,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::cancel::Match;
 use crate::memory;
 use crate::request::Stage;
-use crate::ring::{Ring, Shape};
+use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
 use crate::{sqpoll, stats, wait};
 
@@ -397,6 +397,12 @@ fn shut(ring: &Ring) {
     sqpoll::stop(ring);
     let mut locked = ring.lock();
     locked.closing = true;
+    cancel_all(&mut locked);
+    drop(locked);
+    wait::wake_all(ring);
+}
+
+fn cancel_all(locked: &mut Locked<'_>) {
     let _ = locked.cancel(&Match::everything());
     while let Some(req) =
         locked.find(|req| !matches!(req.stage, Stage::Running | Stage::Aio | Stage::Punted))
@@ -404,9 +410,32 @@ fn shut(ring: &Ring) {
         let _ = locked.cancel_one(req);
     }
     locked.run_tasks();
-    drop(locked);
-    wait::wake_all(ring);
 }
+
+/// How often, a millisecond apart, a process that ends looks for what it has under way.
+const LAST_LOOKS: u32 = 50;
+
+/// This process ends, or becomes another program: what it has under way in rings that others
+/// share is cancelled and told, as the kernel does it for a task that goes.
+pub fn leave() {
+    each(|ring| {
+        for _ in 0..LAST_LOOKS {
+            if !ring.is_shared() {
+                return;
+            }
+            // Another thread may have it, or this one, where a signal's handler ends the process.
+            if let Some(mut locked) = ring.try_lock() {
+                cancel_all(&mut locked);
+                if locked.outstanding == 0 {
+                    return;
+                }
+            }
+            call::nanosleep(MILLISECOND);
+        }
+    });
+}
+
+const MILLISECOND: i64 = 1_000_000;
 
 /// `close_range(2)`: the engine's own descriptors survive it, rings are closed properly.
 #[must_use]

@@ -66,7 +66,7 @@ impl Locked<'_> {
         }
         // With these the application has promised to come back for its completions.
         let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
-        let heard = watched || self.eventfd.is_some();
+        let heard = watched || self.eventfd.is_some() || self.ring.is_shared();
         if heard {
             self.be_driven();
         } else if !promised && (!waited || RUNS.load(Relaxed) && !self.timers.is_empty()) {

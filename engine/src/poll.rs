@@ -35,6 +35,12 @@ pub struct Readiness {
     shown: Fd,
     /// Requests registered and waiting.
     pub parked: u32,
+    /// The ring is a parent's, and not used here yet.
+    pub inherited: bool,
+    /// What wakes sleepers in the parent.
+    parents_bell: Fd,
+    /// The eventfd is in the engine's own instance as well: other processes complete, too.
+    hears_shown: bool,
     /// Something was registered that may be ready already: to be asked for before the lock goes.
     pub armed_edge: bool,
 }
@@ -47,17 +53,37 @@ impl Default for Readiness {
 
 impl Readiness {
     pub const fn new() -> Readiness {
-        Readiness { set: Fd::NONE, bell: Fd::NONE, shown: Fd::NONE, parked: 0, armed_edge: false }
+        Readiness {
+            set: Fd::NONE,
+            bell: Fd::NONE,
+            shown: Fd::NONE,
+            parked: 0,
+            inherited: false,
+            parents_bell: Fd::NONE,
+            hears_shown: false,
+            armed_edge: false,
+        }
     }
 
     /// In a child of `fork`: the epoll instance would steal the parent's events, so the child
     /// makes its own; the eventfd that pollers see belongs to the ring.
     pub fn inherit(&mut self, parents: &Readiness) {
         self.shown = parents.shown;
-        for fd in [parents.set, parents.bell] {
-            if fd.is_valid() {
-                let _ = call::close(fd);
-            }
+        self.inherited = true;
+        self.parents_bell = parents.bell;
+        if parents.set.is_valid() {
+            let _ = call::close(parents.set);
+        }
+    }
+
+    /// The process uses the ring that it has inherited: who sleeps in the parent must from now on
+    /// hear of what others complete.
+    pub fn join(&mut self) {
+        self.inherited = false;
+        if self.parents_bell.is_valid() {
+            let _ = call::eventfd_add(self.parents_bell, 1);
+            descriptors::let_go(self.parents_bell);
+            self.parents_bell = Fd::NONE;
         }
     }
 
@@ -108,9 +134,22 @@ impl Readiness {
         }
     }
 
+    /// Hears of completions by other processes that share the ring, from now on.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `ENOSPC`.
+    pub fn hear_others(&mut self) -> Result<()> {
+        if !self.hears_shown {
+            let set = self.set()?;
+            call::epoll_ctl(set, call::EpollOp::Add, self.shown, g::EPOLLIN | g::EPOLLET, BELL)?;
+            self.hears_shown = true;
+        }
+        Ok(())
+    }
+
     /// Closes all of it.
     pub fn close(&mut self) {
-        for fd in [self.set, self.bell, self.shown] {
+        for fd in [self.set, self.bell, self.shown, self.parents_bell] {
             if fd.is_valid() {
                 descriptors::let_go(fd);
             }

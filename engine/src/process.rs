@@ -1,7 +1,7 @@
 //! This process, and whether it still is the one it was: `fork` makes another of it.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
 
 use sysring_sys::{Result, call, raw::general as g};
 
@@ -39,6 +39,32 @@ pub fn enter() -> Result<()> {
 
 const MARKED: u32 = 1;
 const UNRELIABLE: u32 = 2;
+
+/// This process listens for file events (`inotify`, `fanotify`), which kernel AIO raises none of.
+static NOTIFIED: AtomicBool = AtomicBool::new(false);
+
+/// The process has asked to be notified of file events.
+pub fn notify() {
+    NOTIFIED.store(true, Relaxed);
+}
+
+/// Whether it has, and transfers must raise their events.
+#[must_use]
+pub fn is_notified() -> bool {
+    NOTIFIED.load(Relaxed)
+}
+
+/// To be called before the process ends or executes another program.
+pub fn leave() {
+    let mark = MARK.load(Acquire);
+    // SAFETY: once set, the page stays mapped.
+    let entered = !mark.is_null() && unsafe { (*mark).load(Relaxed) } != 0;
+    // A child of `fork` that never came here has nothing under way, and one of `vfork` is in its
+    // parent's memory.
+    if entered && call::getpid() == PID.load(Relaxed) {
+        descriptors::leave();
+    }
+}
 
 #[cold]
 fn enter_anew(mark: *mut AtomicU32) -> Result<()> {

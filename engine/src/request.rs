@@ -80,6 +80,9 @@ pub mod flag {
     pub const BUFFER_SELECT: u32 = 1 << 19;
     /// What came was longer than there was room for, and was to be whole.
     pub const TRUNCATED: u32 = 1 << 23;
+    /// Begins a link that its batch leaves open: the kernel has a worker run it as if it could
+    /// block.
+    pub const LEFT_OPEN: u32 = 1 << 24;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }

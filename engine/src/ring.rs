@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
 
 use sysring_sys::abi::io_uring::{CqOffsets, Cqe, SqOffsets, Sqe, setup};
-use sysring_sys::{Fd, Result};
+use sysring_sys::{Fd, Result, call};
 
 use crate::aio::Aio;
 use crate::complete::Eventfd;
@@ -133,6 +133,8 @@ pub struct Control {
     pub submitter: AtomicU32,
     /// `R_DISABLED`, until `ENABLE_RINGS`.
     pub disabled: AtomicBool,
+    /// A forked child uses the ring, too: who sleeps may be in another process than who completes.
+    pub shared: AtomicBool,
 }
 
 /// The ring's memory.
@@ -277,6 +279,10 @@ impl Ring {
         self.word(at::SQ_ENTRIES).store(shape.sq_entries, Relaxed);
         self.word(at::CQ_ENTRIES).store(shape.cq_entries, Relaxed);
         self.control().disabled.store(shape.has(setup::R_DISABLED), Relaxed);
+        if shape.has(setup::SINGLE_ISSUER) && !shape.has(setup::R_DISABLED) {
+            // Who makes the ring, unless it is made to be enabled by another.
+            self.control().submitter.store(call::gettid() as u32, Relaxed);
+        }
         Ok(())
     }
 
@@ -335,6 +341,12 @@ impl Ring {
         &self.control().submitter
     }
 
+    /// Whether several processes use the ring.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.control().shared.load(Relaxed)
+    }
+
     #[must_use]
     pub fn disabled(&self) -> &AtomicBool {
         &self.control().disabled
@@ -362,7 +374,12 @@ impl Ring {
     /// As `lock`, by a thread of the application's.
     pub fn lock_as_submitter(&self) -> Locked<'_> {
         self.control().lock.lock();
-        Locked { ring: self, submitter: true }
+        let mut locked = Locked { ring: self, submitter: true };
+        if locked.readiness.inherited {
+            self.control().shared.store(true, Relaxed);
+            locked.readiness.join();
+        }
+        locked
     }
 
     pub fn try_lock(&self) -> Option<Locked<'_>> {

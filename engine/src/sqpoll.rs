@@ -54,6 +54,12 @@ impl SqPoll {
     pub fn after_fork(&self) {
         self.state.store(NONE, Relaxed);
     }
+
+    /// Whether the thread is one of this process: a forked child's ring has it in the parent.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.state.load(Relaxed) != NONE
+    }
 }
 
 /// Starts the thread; it holds on to the ring.

@@ -42,8 +42,7 @@ impl Locked<'_> {
             }
         }
         if let Some(mut head) = link.head.take() {
-            // A link that the batch leaves open: the kernel has a worker begin it.
-            head.set(flag::ASYNC);
+            head.set(flag::LEFT_OPEN);
             self.start_link(head);
         }
         self.run_tasks();

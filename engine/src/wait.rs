@@ -46,7 +46,7 @@ fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
     let min_complete = how.min_complete.min(ring.shape.cq_entries);
-    let polled = ring.shape.has(setup::SQPOLL);
+    let polled = ring.shape.has(setup::SQPOLL) && ring.sqpoll.is_here();
     let mut result = Ok(());
     let mut mask = None;
     locked.progress();
@@ -86,7 +86,12 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
                 }
             },
         };
-        let alone = if polled { None } else { locked.aio_alone(enough - ready) };
+        let shared = ring.is_shared();
+        if shared && !polled && locked.readiness.hear_others().is_err() {
+            result = Err(Errno::ENOMEM);
+            break;
+        }
+        let alone = if polled || shared { None } else { locked.aio_alone(enough - ready) };
         let tail = locked.cq_head().wrapping_add(enough);
         locked.wanted = Some(match locked.wanted {
             Some(other) if (other.wrapping_sub(tail) as i32) < 0 => other,

@@ -100,6 +100,7 @@ fn as_it_stands(r: &Request) -> Result<()> {
 /// The new program starts with the mask of the thread that executes it: the application's must be
 /// in force then, not the handler's.
 fn with_mask(mask: SigSet, exec: impl FnOnce() -> Result<()>) -> Result<()> {
+    sysring_engine::process::leave();
     call::sigprocmask(SIG_SETMASK, Some(mask))?;
     let result = exec();
     call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;

@@ -210,6 +210,11 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         g::__NR_rt_sigaction,
         g::__NR_rt_sigsuspend,
         g::__NR_close_range,
+        g::__NR_exit_group,
+        g::__NR_inotify_init1,
+        g::__NR_fanotify_init,
+        #[cfg(target_arch = "x86_64")]
+        g::__NR_inotify_init,
     ];
     for nr in always {
         p.on(nr, Program::suspect);

@@ -104,9 +104,16 @@ unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Con
 }
 
 /// Whether the call may sleep or go deep. (`execve` does neither, and must not: a successful one
-/// never gives a stack back.)
+/// never gives a stack back. Nor does `exit_group`.)
 fn needs_room(nr: u32) -> bool {
-    !matches!(nr, g::__NR_rt_sigaction | g::__NR_rt_sigprocmask | g::__NR_execve | g::__NR_execveat)
+    !matches!(
+        nr,
+        g::__NR_rt_sigaction
+            | g::__NR_rt_sigprocmask
+            | g::__NR_execve
+            | g::__NR_execveat
+            | g::__NR_exit_group
+    )
 }
 
 /// Serves the call that `context` was interrupted at.
@@ -130,8 +137,13 @@ fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {
     if let Some(result) = exec::serve(nr, args, context) {
         return result;
     }
-    if nr == g::__NR_clone {
-        return spawn::clone(args, context);
+    match nr {
+        g::__NR_clone => return spawn::clone(args, context),
+        g::__NR_exit_group => sysring_engine::process::leave(),
+        g::__NR_inotify_init1 | g::__NR_fanotify_init => sysring_engine::process::notify(),
+        #[cfg(target_arch = "x86_64")]
+        g::__NR_inotify_init => sysring_engine::process::notify(),
+        _ => {}
     }
     if let Some(result) = fds::serve(nr, args) {
         return result;

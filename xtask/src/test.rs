@@ -44,6 +44,28 @@ pub fn all() -> ExitCode {
         &[],
     );
     total += step::run(
+        "every field of every operation",
+        Outcome::Summary,
+        &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "fields"],
+        &[],
+    );
+    total += step::run(
+        "random programs",
+        Outcome::Summary,
+        &[
+            "cargo",
+            "run",
+            "--release",
+            "-p",
+            "sysring-conformance",
+            "--",
+            "diff",
+            "--programs",
+            "100000",
+        ],
+        &[],
+    );
+    total += step::run(
         "liburing's suite",
         Outcome::Summary,
         &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "suite"],

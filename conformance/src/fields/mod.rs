@@ -98,10 +98,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
     // An epoll descriptor has no function to read or write it, which the kernel finds out only
     // when it has become ready.
     ("fd=0x132", "waits", "-22"),
-    // The last of a batch begins a link that never ends: the kernel gives it to a worker, who does
-    // not wait for events.
-    ("EPOLL_WAIT flags=0x4", "-11", "waits"),
-    ("EPOLL_WAIT flags=0x8", "-11", "waits"),
     // A bundle without a group sends once, and then nothing once more: an accident of Linux 6.18.
     ("SEND ioprio=0x10", "8 0x2", "-22"),
     // Vectors in SEND: not built yet.

@@ -1,11 +1,11 @@
 //! EPOLL_CTL and EPOLL_WAIT.
 
-use sysring_sys::{Fd, Result, User, call};
+use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::must_be_zero;
 use crate::descriptors;
 use crate::issue::Issued;
-use crate::request::Req;
+use crate::request::{Req, flag};
 use crate::ring::Locked;
 use crate::user;
 
@@ -37,6 +37,7 @@ pub fn prepare_wait(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn issue_wait(_: &mut Locked<'_>, req: Req) -> Issued {
     let events = User::new(req.sqe.addr);
     match call::epoll_take_raw(req.file.fd, events, req.sqe.len as i32) {
+        Ok(0) if req.has(flag::LEFT_OPEN) => Issued::Done(Errno::EAGAIN.to_res()),
         Ok(0) => Issued::Wait(sysring_sys::raw::general::EPOLLIN),
         answer => Issued::of(answer),
     }

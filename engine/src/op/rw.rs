@@ -13,6 +13,7 @@ use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
 use super::{MAX_RW_COUNT, check_range, socket};
 use crate::issue::{Issued, res};
+use crate::process;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
 use crate::user;
@@ -301,7 +302,10 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     let direction = Direction::of(req);
     let hint = ring.hints.look(req.file.fd);
     if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
-        return direct(ring, req, direction);
+        return match process::is_notified() {
+            true => Issued::Work,
+            false => direct(ring, req, direction),
+        };
     }
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
         return Issued::Work;

@@ -156,9 +156,9 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
         // Asked for, not by another attempt: that would make a fresh socket of it.
         return Issued::of(socket_error(req.file.fd));
     }
-    if req.has(flag::ASYNC)
-        && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0)
-    {
+    let by_worker =
+        req.has(flag::LEFT_OPEN) || req.has(flag::ASYNC) && req.scratch[0] == progress::AFRESH;
+    if by_worker && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0) {
         // In the kernel a worker makes the call as it is, and this one does not wait.
         return Issued::of(call::connect(req.file.fd, to, len));
     }

@@ -86,7 +86,7 @@ fn untouched_calls_are_decided_by_number_alone() {
         g::__NR_munmap,
         g::__NR_rt_sigreturn,
         g::__NR_seccomp,
-        g::__NR_exit_group,
+        g::__NR_exit,
         0xffff,
     ] {
         assert_eq!(run(program, call(nr, [u64::MAX; 6])), (ALLOW, false), "call {nr}");
