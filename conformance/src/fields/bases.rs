@@ -1,6 +1,6 @@
 //! For each operation a request that is right, from which one field at a time is made wrong.
 
-use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, Sqe, op};
+use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, Sqe, op, recvsend};
 
 use super::world::*;
 
@@ -70,6 +70,7 @@ pub fn all() -> Vec<Base> {
         FADVISE: fd FILE, len 4096, op_flags 4;
         MADVISE: addr BUFFER, len 4096, op_flags 4, fd -1;
         SEND waits true: fd SOCKET, addr BUFFER, len 8;
+        SEND ("a vector") waits true: fd SOCKET, addr VECTOR, len 2, ioprio recvsend::SEND_VECTORIZED;
         RECV waits true: fd SOCKET, addr BUFFER, len 8;
         OPENAT2: fd FOLDER, addr NAME, len 24, off HOW;
         EPOLL_CTL: fd EPOLL, len 1, off PIPE_READ as u64, addr EVENTS;

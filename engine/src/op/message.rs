@@ -2,12 +2,13 @@
 
 use core::mem::offset_of;
 
-use sysring_sys::abi::io_uring::{RecvmsgOut, op};
+use sysring_sys::abi::io_uring::RecvmsgOut;
 use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::call::MSG_WAITALL;
 use sysring_sys::{Errno, Result, User};
 
 use super::check_range;
+use super::net::sends;
 use super::socket::ADDRESS_MAX;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -36,28 +37,62 @@ struct Message {
 
 /// Copies a message header, its vector, and (to send) its destination: none is the
 /// application's to keep still after `submit`.
-pub fn copy(mut req: Req) -> Result<()> {
+pub fn copy(req: Req) -> Result<()> {
     let from = User::<Msghdr>::new(req.sqe.addr);
-    let mut header = user::read(from)?;
-    let count = header.msg_iovlen;
-    let sends = req.sqe.opcode == op::SENDMSG;
-    let name_len = header.msg_namelen as usize;
+    let header = user::read(from)?;
     if header.msg_namelen < 0 {
         return Err(Errno::EINVAL);
     }
-    if count > MAX_SEGMENTS {
-        return Err(Errno::EMSGSIZE);
-    }
-    let copies_name = sends && !header.msg_name.is_null() && name_len != 0;
     // A buffer of a group takes the place of the one segment there may be.
-    let selects = req.has(flag::BUFFER_SELECT);
-    if selects && count > 1 {
+    let most = if req.has(flag::BUFFER_SELECT) { 1 } else { MAX_SEGMENTS };
+    let too_many = match header.msg_iovlen {
+        n if n > MAX_SEGMENTS => Some(Errno::EMSGSIZE),
+        n if n > most => Some(Errno::EINVAL),
+        _ => None,
+    };
+    copy_parts(req, header, from.address(), too_many)
+}
+
+/// Copies the vector that an entry names itself, without a header, and its destination.
+pub fn copy_vector(req: Req, to: User<u8>, to_len: usize) -> Result<()> {
+    if !to.is_null() && to_len > ADDRESS_MAX {
         return Err(Errno::EINVAL);
     }
+    let count = req.sqe.len as usize;
+    let header = Msghdr {
+        msg_name: to.address() as usize as *mut _,
+        msg_namelen: if to.is_null() { 0 } else { to_len as i32 },
+        msg_iov: req.sqe.addr as usize as *mut _,
+        msg_iovlen: count,
+        ..Msghdr::EMPTY
+    };
+    let too_many = if count > MAX_SEGMENTS { Some(Errno::EINVAL) } else { None };
+    copy_parts(req, header, 0, too_many)
+}
+
+/// The destination first and then the vector, unless there is `too_many` of it: errors come in the
+/// kernel's order.
+fn copy_parts(mut req: Req, mut header: Msghdr, from: u64, too_many: Option<Errno>) -> Result<()> {
+    let copies_name = sends(req) && !header.msg_name.is_null() && header.msg_namelen != 0;
+    let count = if too_many.is_some() { 0 } else { header.msg_iovlen };
     let vector_len = count.max(1) * size_of::<Iovec>();
     let room = size_of::<Message>() + vector_len + if copies_name { ADDRESS_MAX } else { 0 };
     let start = req.copied.reserve(room)?.as_ptr();
-    // SAFETY: both parts lie in the block just reserved; any bytes are iovecs.
+    if copies_name {
+        let name_len = (header.msg_namelen as usize).min(ADDRESS_MAX);
+        // SAFETY: the block just reserved has this room behind the vector; bytes are bytes.
+        let name = unsafe {
+            let at = start.add(size_of::<Message>() + vector_len);
+            core::slice::from_raw_parts_mut(at, name_len)
+        };
+        user::read_slice(name, User::of(header.msg_name))?;
+        header.msg_name = name.as_mut_ptr();
+        header.msg_namelen = name_len as i32;
+    }
+    if let Some(e) = too_many {
+        return Err(e);
+    }
+    // SAFETY: lies in the block just reserved; any bytes are iovecs.
     let vector = unsafe {
         let at = start.add(size_of::<Message>()).cast::<Iovec>();
         core::slice::from_raw_parts_mut(at, count)
@@ -72,19 +107,8 @@ pub fn copy(mut req: Req) -> Result<()> {
         check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
         total = total.saturating_add(entry.iov_len as usize);
     }
-    if copies_name {
-        let name_len = name_len.min(ADDRESS_MAX);
-        // SAFETY: as above, behind the vector.
-        let name = unsafe {
-            let at = start.add(size_of::<Message>() + vector_len);
-            core::slice::from_raw_parts_mut(at, name_len)
-        };
-        user::read_slice(name, User::of(header.msg_name))?;
-        header.msg_name = name.as_mut_ptr();
-        header.msg_namelen = name_len as i32;
-    }
     let has_control = header.msg_controllen != 0;
-    let message = Message { header, shot: header, from: from.address(), has_control };
+    let message = Message { header, shot: header, from, has_control };
     // SAFETY: the block begins with room for a `Message`.
     unsafe { start.cast::<Message>().write(message) };
     req.scratch[0] = total as u64;
@@ -114,11 +138,14 @@ pub fn header(req: Req) -> User<Msghdr> {
     User::of(message).cast()
 }
 
-/// Shortens the vector by `n` bytes that are done.
+/// Shortens the vector by `n` bytes that are done. What is sent beside them has gone with them.
 pub fn advance(req: Req, n: usize) {
     // SAFETY: `copy` made header and vector, and `msg_iovlen` counts the latter.
     unsafe {
         let header = &mut (*at(req)).header;
+        if sends(req) {
+            header.msg_controllen = 0;
+        }
         let mut n = n;
         while n > 0 && header.msg_iovlen > 0 {
             let entry = &mut *header.msg_iov;

@@ -35,18 +35,21 @@ pub fn prepare_send(_: &mut Locked<'_>, req: Req) -> Result<()> {
     }
     let selects = req.has(flag::BUFFER_SELECT);
     let bundle = if selects { recvsend::BUNDLE } else { 0 };
-    prepare_flags(req, recvsend::POLL_FIRST | bundle)?;
+    prepare_flags(req, recvsend::POLL_FIRST | recvsend::SEND_VECTORIZED | bundle)?;
     let (to, to_len) = (User::<u8>::new(req.sqe.off), req.sqe.file_index as u16 as usize);
     if req.sqe.file_index >> 16 != 0 {
         return Err(Errno::EINVAL);
     }
-    if !selects {
-        check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))?;
+    if is_message(req) {
+        return message::copy_vector(req, to, to_len);
     }
     if !to.is_null() && to_len != 0 {
         copy_address(req, to, to_len)?;
     }
-    Ok(())
+    if selects {
+        return Ok(());
+    }
+    check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))
 }
 
 pub fn prepare_recv(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
@@ -83,12 +86,20 @@ fn prepare_flags(mut req: Req, known: u16) -> Result<()> {
     Ok(())
 }
 
-fn sends(req: Req) -> bool {
+#[must_use]
+pub fn sends(req: Req) -> bool {
     matches!(req.sqe.opcode, op::SEND | op::SENDMSG)
 }
 
+/// Whether it has a vector, and so goes as a message. A buffer of a group takes its place in SEND.
 fn is_message(req: Req) -> bool {
-    matches!(req.sqe.opcode, op::SENDMSG | op::RECVMSG)
+    match req.sqe.opcode {
+        op::SENDMSG | op::RECVMSG => true,
+        op::SEND => {
+            req.sqe.ioprio & recvsend::SEND_VECTORIZED != 0 && !req.has(flag::BUFFER_SELECT)
+        }
+        _ => false,
+    }
 }
 
 fn is_bundle(req: Req) -> bool {
@@ -276,6 +287,9 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
     let left =
         Buffer { address: User::new(address.wrapping_add(done as u64)), len: wanted(req) - done };
     match req.sqe.opcode {
+        _ if sends(req) && is_message(req) => {
+            call::sendmsg(fd, message::header(req), flags | MSG_NOSIGNAL)
+        }
         op::SEND => {
             let to = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
             let to_len = if to.is_null() { 0 } else { req.sqe.file_index as u16 as usize };
@@ -283,7 +297,6 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
         }
         op::RECV if flags & MSG_WAITALL != 0 => receive_all(req, left, flags),
         op::RECV => call::recv(fd, left, flags),
-        op::SENDMSG => call::sendmsg(fd, message::header(req), flags | MSG_NOSIGNAL),
         _ => call::recvmsg(fd, message::header(req), flags),
     }
 }
