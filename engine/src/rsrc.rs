@@ -103,9 +103,9 @@ impl BufferTable {
     /// # Errors
     /// `EFAULT`.
     #[inline]
-    pub fn check(&self, index: u16, address: u64, len: u32) -> Result<()> {
+    pub fn check(&self, index: u16, address: u64, len: u64) -> Result<()> {
         let buffer = self.get(index)?;
-        let end = address.checked_add(u64::from(len)).ok_or(Errno::EFAULT)?;
+        let end = address.checked_add(len).ok_or(Errno::EFAULT)?;
         if address < buffer.address || end > buffer.address + buffer.len as u64 {
             return Err(Errno::EFAULT);
         }

@@ -93,6 +93,11 @@ pub fn all() -> Vec<Base> {
         BIND: fd FRESH, addr ADDRESS, off 2;
         LISTEN: fd LISTENER, len 5;
         EPOLL_WAIT waits true: fd EPOLL, addr EVENTS, len 1;
+        READV_FIXED: fd FILE, addr VECTOR, len 2;
+        WRITEV_FIXED: fd FILE, addr VECTOR, len 2;
+        PIPE: addr RESULT;
+        PIPE ("slots"): addr RESULT, file_index FILE_INDEX_ALLOC;
+        PIPE ("a slot and the next"): addr RESULT, file_index 2;
         OPENAT ("a slot"): fd FOLDER, addr NAME, file_index FILE_INDEX_ALLOC;
         CLOSE ("a slot"): file_index 1;
     };

@@ -224,3 +224,44 @@ pub fn issue_install(_: &mut Locked<'_>, req: Req) -> Issued {
     let command = if keep { g::F_DUPFD } else { g::F_DUPFD_CLOEXEC };
     Issued::of(call::fcntl(req.file.fd, command, 0))
 }
+
+pub fn prepare_pipe(_: &mut Locked<'_>, req: Req) -> Result<()> {
+    must_be_zero!(req, fd, off, addr3);
+    // What makes a pipe of notifications (`O_NOTIFICATION_PIPE`) is `O_EXCL` by another name.
+    const KNOWN: u32 = g::O_CLOEXEC | g::O_NONBLOCK | g::O_DIRECT | g::O_EXCL;
+    if req.sqe.op_flags & !KNOWN != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}
+
+pub fn issue_pipe(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let to = User::<[i32; 2]>::new(req.sqe.addr);
+    Issued::of(match req.sqe.file_index {
+        0 => call::pipe2(to, req.sqe.op_flags),
+        slot => pipe_into_slots(ring, slot, req.sqe.op_flags, to),
+    })
+}
+
+/// Both ends into slots: two of the engine's choosing, or the one named and the next.
+fn pipe_into_slots(ring: &mut Locked<'_>, slot: u32, flags: u32, to: User<[i32; 2]>) -> Result<()> {
+    let mut ends = [-1i32; 2];
+    call::pipe2(User::of(&raw mut ends), flags)?;
+    let [reader, writer] = ends.map(Fd::new);
+    if flags & g::O_CLOEXEC != 0 {
+        let _ = call::close(reader);
+        let _ = call::close(writer);
+        return Err(Errno::EINVAL);
+    }
+    let first = ring.files.install(slot, reader).inspect_err(|_| {
+        let _ = call::close(writer);
+    })?;
+    let next = if slot == FILE_INDEX_ALLOC { slot } else { slot + 1 };
+    let second = ring.files.install(next, writer).inspect_err(|_| {
+        let _ = ring.files.remove(first);
+    })?;
+    user::write(to, &[first as i32, second as i32]).inspect_err(|_| {
+        let _ = ring.files.remove(first);
+        let _ = ring.files.remove(second);
+    })
+}

@@ -21,6 +21,10 @@ use crate::user;
 /// The most segments a vector may have (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u32 = 1024;
 
+/// What the kernel allocates in one piece. Of these vectors it finds first that there is no room
+/// for them, and then that they are too long.
+const MOST_ALLOCATED: usize = 4 << 20;
+
 /// Shots of a multishot read before others have their turn.
 const SHOTS: u32 = 32;
 
@@ -85,6 +89,16 @@ pub fn prepare_vectored(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     let entry = user::read(User::<Iovec>::new(req.sqe.addr))?;
     req.sqe.len = u32::try_from(entry.iov_len).map_err(|_| Errno::EINVAL)?;
     Ok(())
+}
+
+/// READV_FIXED and WRITEV_FIXED: the vector is copied now, and held against the buffer when the
+/// request is issued.
+pub fn prepare_vectored_fixed(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
+    prepare_common(req)?;
+    if req.sqe.len as usize > MOST_ALLOCATED / size_of::<Iovec>() {
+        return Err(Errno::ENOMEM);
+    }
+    copy_entries(&mut req).map(drop)
 }
 
 /// READ_MULTISHOT: into buffers of a group, for as long as something comes.
@@ -152,29 +166,79 @@ fn check_priority(ioprio: u16) -> Result<()> {
 
 /// Copies the iovec array behind `addr` and checks it as `import_iovec` does.
 pub fn copy_vector(mut req: Req) -> Result<()> {
-    let count = req.sqe.len;
-    if count > MAX_SEGMENTS {
-        return Err(Errno::EINVAL);
-    }
-    if count == 0 {
-        return Ok(());
-    }
-    let len = count as usize * size_of::<Iovec>();
-    let start = req.copied.reserve(len)?.cast::<Iovec>();
-    // SAFETY: the memory was just allocated with room for `count` entries; any bytes are iovecs.
-    let vector = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count as usize) };
-    user::read_slice(vector, User::new(req.sqe.addr))?;
     let mut total = 0usize;
-    for entry in vector {
-        if (entry.iov_len as isize) < 0 {
-            return Err(Errno::EINVAL);
-        }
+    for entry in copy_entries(&mut req)? {
         check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
         let room = MAX_RW_COUNT - total;
         entry.iov_len = (entry.iov_len as usize).min(room) as _;
         total += entry.iov_len as usize;
     }
     Ok(())
+}
+
+/// Copies the array itself. No entry is as long as half of all addresses.
+fn copy_entries(req: &mut Req) -> Result<&mut [Iovec]> {
+    let count = req.sqe.len;
+    if count > MAX_SEGMENTS {
+        return Err(Errno::EINVAL);
+    }
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    let len = count as usize * size_of::<Iovec>();
+    let start = req.copied.reserve(len)?.cast::<Iovec>();
+    // SAFETY: the memory was just allocated with room for `count` entries; any bytes are iovecs.
+    let vector = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count as usize) };
+    user::read_slice(vector, User::new(req.sqe.addr))?;
+    match vector.iter().any(|entry| (entry.iov_len as isize) < 0) {
+        true => Err(Errno::EINVAL),
+        false => Ok(vector),
+    }
+}
+
+/// The entries of a copied vector, as far as they are not used up.
+fn entries(req: &mut Req) -> &mut [Iovec] {
+    match req.copied.start() {
+        // SAFETY: `copy_entries` filled as many as the SQE says; the request owns them.
+        Some(start) => unsafe {
+            core::slice::from_raw_parts_mut(start.cast().as_ptr(), req.sqe.len as usize)
+        },
+        None => &mut [],
+    }
+}
+
+/// Whether `addr` is a vector, of which the request has a copy.
+fn is_vectored(req: Req) -> bool {
+    match req.sqe.opcode {
+        op::READV | op::WRITEV => !req.has(flag::BUFFER_SELECT),
+        op::READV_FIXED | op::WRITEV_FIXED => true,
+        _ => false,
+    }
+}
+
+/// Whether the memory of a request lies in the registered buffer it names.
+fn check_fixed(ring: &Locked<'_>, mut req: Req) -> Result<()> {
+    let index = req.sqe.buf_index;
+    match req.sqe.opcode {
+        op::READ_FIXED | op::WRITE_FIXED => {
+            ring.buffers.check(index, req.sqe.addr, u64::from(req.sqe.len))
+        }
+        // Of a second attempt the vector is what is left of one that was in order.
+        op::READV_FIXED | op::WRITEV_FIXED if req.done == 0 => {
+            ring.buffers.get(index)?;
+            let mut total = 0usize;
+            for entry in entries(&mut req) {
+                let (at, len) = (entry.iov_base as usize as u64, entry.iov_len as usize);
+                ring.buffers.check(index, at, len as u64)?;
+                if len == 0 {
+                    return Err(Errno::EFAULT);
+                }
+                total = total.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+            }
+            if total > MAX_RW_COUNT { Err(Errno::EINVAL) } else { Ok(()) }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The memory of a request, less what is done: a single segment, or the copied vector.
@@ -186,34 +250,25 @@ struct Segments {
 }
 
 impl Segments {
-    fn of(req: Req) -> Segments {
-        let empty = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
-        match req.sqe.opcode {
-            op::READV | op::WRITEV if !req.has(flag::BUFFER_SELECT) => match req.copied.start() {
-                None => Segments { one: empty, many: None, count: 0, total: 0 },
-                Some(start) => {
-                    let count = req.sqe.len as usize;
-                    let start = start.cast::<Iovec>();
-                    // SAFETY: `copy_vector` filled that many entries.
-                    let all = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count) };
-                    let done = skip(all, &mut 0);
-                    let total = all[done..].iter().map(|e| e.iov_len as usize).sum();
-                    let many = Some(all[done..].as_ptr());
-                    Segments { one: empty, many, count: count - done, total }
-                }
-            },
-            _ => {
-                let done = req.done as usize;
-                let (address, len) = match req.has(flag::BUFFER_TAKEN) {
-                    true => (req.buffer.address, req.buffer.len),
-                    false => (req.sqe.addr, req.sqe.len),
-                };
-                let total = (len as usize).min(MAX_RW_COUNT) - done;
-                let base = address.wrapping_add(done as u64) as usize as *mut _;
-                let one = Iovec { iov_base: base, iov_len: total as _ };
-                Segments { one, many: None, count: 1, total }
-            }
+    fn of(mut req: Req) -> Segments {
+        if is_vectored(req) {
+            let one = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+            let all = entries(&mut req);
+            let done = skip(all, &mut 0);
+            let left = &all[done..];
+            let total = left.iter().map(|e| e.iov_len as usize).sum();
+            let many = (!all.is_empty()).then_some(left.as_ptr());
+            return Segments { one, many, count: left.len(), total };
         }
+        let done = req.done as usize;
+        let (address, len) = match req.has(flag::BUFFER_TAKEN) {
+            true => (req.buffer.address, req.buffer.len),
+            false => (req.sqe.addr, req.sqe.len),
+        };
+        let total = (len as usize).min(MAX_RW_COUNT) - done;
+        let base = address.wrapping_add(done as u64) as usize as *mut _;
+        let one = Iovec { iov_base: base, iov_len: total as _ };
+        Segments { one, many: None, count: 1, total }
     }
 
     /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
@@ -258,11 +313,8 @@ fn skip(vector: &mut [Iovec], done: &mut usize) -> usize {
 /// Takes `n` more bytes as done.
 fn advance(mut req: Req, n: usize) {
     req.done += n as u32;
-    if let (op::READV | op::WRITEV, Some(start)) = (req.sqe.opcode, req.copied.start()) {
-        let start = start.cast::<Iovec>().as_ptr();
-        // SAFETY: `copy_vector` filled that many entries.
-        let all = unsafe { core::slice::from_raw_parts_mut(start, req.sqe.len as usize) };
-        skip(all, &mut { n });
+    if is_vectored(req) {
+        skip(entries(&mut req), &mut { n });
     }
 }
 
@@ -294,9 +346,7 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 {
         return failed(ring, req, not_polled(req));
     }
-    if matches!(req.sqe.opcode, op::READ_FIXED | op::WRITE_FIXED)
-        && let Err(e) = ring.buffers.check(req.sqe.buf_index, req.sqe.addr, req.sqe.len)
-    {
+    if let Err(e) = check_fixed(ring, req) {
         return Issued::Done(e.to_res());
     }
     let direction = Direction::of(req);
@@ -442,7 +492,7 @@ fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
 
 /// `O_DIRECT`: through kernel AIO.
 fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
-    let vectored = matches!(req.sqe.opcode, op::READV | op::WRITEV);
+    let vectored = is_vectored(req);
     let opcode = match (direction, vectored) {
         (Direction::Read, false) => aio::IOCB_CMD_PREAD,
         (Direction::Write, false) => aio::IOCB_CMD_PWRITE,
@@ -515,7 +565,8 @@ fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
 /// An error; what earlier attempts did is what counts if there is any.
 fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
     let bad_offset = e == Errno::EINVAL && (req.sqe.off as i64) < -1;
-    let e = if bad_offset && goes_the_wrong_way(req) { Errno::EBADF } else { e };
+    let no_file = || super::not_open(req) || goes_the_wrong_way(req);
+    let e = if bad_offset && no_file() { Errno::EBADF } else { e };
     ring.fail(req);
     req.cflags = 0;
     if req.done != 0 {
