@@ -106,6 +106,8 @@ impl Locked<'_> {
                 // Still in a queue of ours, or on its way into a worker's hands.
                 if self.punted.remove(req) {
                     self.punted_count -= 1;
+                } else if self.entrusted.remove(req) {
+                    self.entrusted_count -= 1;
                 } else if !wq::withdraw(req, self.ring) {
                     return self.interrupt(req);
                 }

@@ -126,8 +126,11 @@ impl Locked<'_> {
     }
 
     /// A request's place back to the slab.
-    pub fn forget(&mut self, req: Req) {
+    pub fn forget(&mut self, mut req: Req) {
         self.outstanding -= 1;
+        if let Some(personality) = req.creds.take() {
+            personality.put();
+        }
         if req.has(flag::DEFERRED) {
             self.deferred -= 1;
         }
@@ -221,8 +224,9 @@ impl Locked<'_> {
         if inlined != 0 {
             stats::add(&stats::get().inline, u64::from(inlined));
         }
+        let handed_back = self.hand_back();
         if self.posted == 0 {
-            return Wake { sleepers: self.timers_concern_sleepers() };
+            return Wake { sleepers: handed_back || self.timers_concern_sleepers() };
         }
         stats::add(&stats::get().completed, u64::from(self.posted));
         self.posted = 0;
@@ -243,7 +247,7 @@ impl Locked<'_> {
             }
             None => false,
         };
-        Wake { sleepers: sleeping && enough || self.timers_concern_sleepers() }
+        Wake { sleepers: handed_back || sleeping && enough || self.timers_concern_sleepers() }
     }
 
     /// Whether a timer was set that is due before the sleepers would wake, or one went off.

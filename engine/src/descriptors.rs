@@ -107,6 +107,7 @@ pub fn put(ring: &Ring) {
     locked.files.clear();
     locked.buffers.clear();
     locked.groups.clear();
+    locked.personalities.clear();
     if let Some(eventfd) = locked.eventfd.take() {
         let_go(eventfd.fd);
     }

@@ -83,12 +83,12 @@ impl Locked<'_> {
     }
 
     fn may_become_ready(&self) -> bool {
-        self.readiness.parked != 0 || self.aio.in_flight != 0
+        self.readiness.parked != 0 || self.aio.in_flight != 0 || !self.handed_back.is_empty()
     }
 
     /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
     /// or it may spin on the queue.
-    fn be_looked_after(&mut self) {
+    pub fn be_looked_after(&mut self) {
         if driver().is_ok() {
             self.unattended = true;
             ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());

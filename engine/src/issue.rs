@@ -1,5 +1,6 @@
 //! The one road: inline, then readiness, then kernel AIO, then a worker.
 
+use sysring_sys::abi::io_uring::setup;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -75,6 +76,9 @@ impl Locked<'_> {
         if self.closing {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
+        if !self.has_credentials_of(req) {
+            return self.entrust(req);
+        }
         if row.has(row_flag::NEEDS_FILE)
             && let Err(e) = self.resolve_file(req)
         {
@@ -146,6 +150,9 @@ impl Locked<'_> {
     /// A parked request's file has become ready.
     pub fn ready(&mut self, mut req: Req) {
         req.stage = Stage::Queued;
+        if !self.has_credentials_of(req) {
+            return self.entrust(req);
+        }
         let row = table::must(req.sqe.opcode);
         let issued = (row.issue)(self, req);
         if let Issued::Wait(events) = issued
@@ -171,9 +178,72 @@ impl Locked<'_> {
         }
         self.disarm(req);
         self.hold_file(req);
+        self.leave_to_workers(req);
+    }
+
+    fn leave_to_workers(&mut self, req: Req) {
         self.file(req, Stage::Punted);
-        self.punted.push(req);
-        self.punted_count += 1;
+        if req.creds.is_some() {
+            self.entrusted.push(req);
+            self.entrusted_count += 1;
+        } else {
+            self.punted.push(req);
+            self.punted_count += 1;
+        }
+    }
+
+    /// Whether the calling thread may run a request.
+    #[inline(always)]
+    fn has_credentials_of(&self, req: Req) -> bool {
+        match (req.creds, self.acting) {
+            (None, None) => true,
+            (Some(wanted), None) => self.submitter && wanted.is_present(),
+            (wanted, acting) => wanted.map(core::ptr::from_ref) == acting.map(core::ptr::from_ref),
+        }
+    }
+
+    /// Leaves a request to those who have its credentials.
+    #[cold]
+    fn entrust(&mut self, mut req: Req) {
+        if req.creds.is_none() {
+            // For the next thread of the application's or the engine's that comes along.
+            return self.handed_back.push(req);
+        }
+        if table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE)
+            && let Err(e) = self.resolve_file(req)
+        {
+            return self.complete(req, e.to_res(), 0);
+        }
+        if let Err(e) = self.stabilise(req) {
+            return self.complete(req, e.to_res(), 0);
+        }
+        self.hold_file(req);
+        req.set(flag::ENTRUSTED);
+        self.leave_to_workers(req);
+    }
+
+    /// By a worker with its credentials: the request's turn has come.
+    pub fn issue_entrusted(&mut self, mut req: Req) {
+        req.clear(flag::ENTRUSTED);
+        self.posted_remotely = true;
+        if req.has(flag::CANCELED) {
+            return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
+        self.issue(req);
+        self.run_tasks();
+    }
+
+    /// Sees that somebody comes along for what was handed back; whether the sleepers are to.
+    pub fn hand_back(&mut self) -> bool {
+        if self.handed_back.is_empty() || self.acting.is_none() {
+            return false;
+        }
+        if self.ring.shape.has(setup::SQPOLL) {
+            crate::sqpoll::wake(self.ring);
+            return false;
+        }
+        self.be_looked_after();
+        true
     }
 
     /// A worker (or a stand-in) has run the request; its raw result is in `res`.

@@ -26,6 +26,7 @@ pub mod kbuf;
 pub mod memory;
 pub mod op;
 pub mod path;
+pub mod personality;
 pub mod poll;
 pub mod process;
 pub mod register;

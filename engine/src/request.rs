@@ -8,6 +8,7 @@ use sysring_sys::{Fd, Result};
 
 use crate::kbuf::Taken;
 use crate::memory;
+use crate::personality::Personality;
 use crate::ring::Ring;
 
 /// Where a request is on its road.
@@ -83,6 +84,8 @@ pub mod flag {
     /// Begins a link that its batch leaves open: the kernel has a worker run it as if it could
     /// block.
     pub const LEFT_OPEN: u32 = 1 << 24;
+    /// Is to be issued by those who have its credentials.
+    pub const ENTRUSTED: u32 = 1 << 25;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }
@@ -185,6 +188,8 @@ pub struct Request {
     /// Two words for the operation's own use.
     pub scratch: [u64; 2],
     pub copied: Copied,
+    /// The credentials it is to be run with, where they are not the submitter's.
+    pub creds: Option<&'static Personality>,
 }
 
 /// A handle on a request: the engine's `struct io_kiocb *`.
@@ -456,6 +461,7 @@ impl Request {
             full: 0,
             scratch: [0; 2],
             copied: Copied::default(),
+            creds: None,
         }
     }
 

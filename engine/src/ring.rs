@@ -14,6 +14,7 @@ use crate::complete::Eventfd;
 use crate::filetable::FileTable;
 use crate::kbuf::Groups;
 use crate::memory::{self, Mapping};
+use crate::personality::{self, Personality};
 use crate::poll::Readiness;
 use crate::request::{Queue, Req, Request, Slab};
 use crate::rsrc::BufferTable;
@@ -178,6 +179,7 @@ pub struct State {
     pub files: FileTable,
     pub buffers: BufferTable,
     pub groups: Groups,
+    pub personalities: personality::Table,
     pub eventfd: Option<Eventfd>,
     /// CQEs posted since the last commit, and whether another thread than the submitter did.
     pub posted: u32,
@@ -187,6 +189,11 @@ pub struct State {
     /// Requests given to the workers since the last commit.
     pub punted: Queue,
     pub punted_count: u32,
+    /// Requests given to the workers of personalities since the last commit.
+    pub entrusted: Queue,
+    pub entrusted_count: u32,
+    /// Requests that the workers of a personality came upon and are not to run.
+    pub handed_back: Queue,
     /// The CQ tail at which the first sleeper in `enter` is to be woken.
     pub wanted: Option<u32>,
     /// What the latest sleeper knew of the timers.
@@ -367,14 +374,19 @@ impl Ring {
     }
 
     pub fn lock(&self) -> Locked<'_> {
+        self.lock_as(None)
+    }
+
+    /// As `lock`, by a worker of a personality.
+    pub fn lock_as(&self, acting: Option<&'static Personality>) -> Locked<'_> {
         self.control().lock.lock();
-        Locked { ring: self, submitter: false }
+        Locked { ring: self, submitter: false, acting }
     }
 
     /// As `lock`, by a thread of the application's.
     pub fn lock_as_submitter(&self) -> Locked<'_> {
         self.control().lock.lock();
-        let mut locked = Locked { ring: self, submitter: true };
+        let mut locked = Locked { ring: self, submitter: true, acting: None };
         if locked.readiness.inherited {
             self.control().shared.store(true, Relaxed);
             locked.readiness.join();
@@ -383,13 +395,18 @@ impl Ring {
     }
 
     pub fn try_lock(&self) -> Option<Locked<'_>> {
+        self.try_lock_as(None)
+    }
+
+    fn try_lock_as(&self, acting: Option<&'static Personality>) -> Option<Locked<'_>> {
         // Not `then_some`: a `Locked` that is made and dropped unlocks.
-        self.control().lock.try_lock().then(|| Locked { ring: self, submitter: false })
+        let locked = || Locked { ring: self, submitter: false, acting };
+        self.control().lock.try_lock().then(locked)
     }
 
     /// Hands a finished request in from outside the lock: now if nobody holds it, else whoever
-    /// does takes it before letting go.
-    pub fn finish_remotely(&self, mut req: Req) {
+    /// does takes it before letting go. `acting` is whose worker hands it in.
+    pub fn finish_remotely(&self, mut req: Req, acting: Option<&'static Personality>) {
         let mut head = self.remote.load(Relaxed);
         loop {
             // SAFETY: a listed request is a live handle.
@@ -403,7 +420,7 @@ impl Ring {
         // With the fence in `unlock`: either our attempt sees the lock free, or the holder,
         // having let go, sees the request.
         fence(SeqCst);
-        if let Some(locked) = self.try_lock() {
+        if let Some(locked) = self.try_lock_as(acting) {
             drop(locked);
         }
     }
@@ -449,12 +466,16 @@ impl State {
         files: FileTable::new(),
         buffers: BufferTable::new(),
         groups: Groups::new(),
+        personalities: personality::Table::new(),
         eventfd: None,
         posted: 0,
         inlined: 0,
         posted_remotely: false,
         punted: Queue::new(),
         punted_count: 0,
+        entrusted: Queue::new(),
+        entrusted_count: 0,
+        handed_back: Queue::new(),
         wanted: None,
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,
@@ -472,6 +493,8 @@ pub struct Locked<'r> {
     pub ring: &'r Ring,
     /// The thread is the application's: its credentials are the ones to work with.
     pub submitter: bool,
+    /// The thread is a worker of this personality: it may do nothing but that's work.
+    pub acting: Option<&'static Personality>,
 }
 
 impl Deref for Locked<'_> {

@@ -147,8 +147,8 @@ impl Locked<'_> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            // None can be registered, so none has this number.
-            return Err(Errno::EINVAL);
+            let number = req.sqe.personality;
+            req.creds = Some(self.personalities.get(number)?);
         }
         if req.sqe.opcode == op::LINK_TIMEOUT {
             // It watches the request before it, which must be told.
@@ -247,6 +247,10 @@ impl Locked<'_> {
 
     /// Runs what completions have set free: the rest of links, and the drain queue.
     pub fn run_tasks(&mut self) {
+        if self.acting.is_none() && !self.handed_back.is_empty() {
+            let mut handed_back = core::mem::take(&mut self.handed_back);
+            self.tasks.append(&mut handed_back);
+        }
         loop {
             while let Some(req) = self.tasks.pop() {
                 match req.has(flag::TAKEN_DOWN) {

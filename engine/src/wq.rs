@@ -1,8 +1,9 @@
 //! The workers: threads that may block.
 //!
-//! One pool serves the process. Workers are bare `clone` threads: no libc, no thread-local
-//! storage, every signal blocked but the one that interrupts a cancelled call. They start when
-//! something must block, run the queue back to back, and end when idle.
+//! One crew serves the process, and each personality has one of its own. Workers are bare `clone`
+//! threads: no libc, no thread-local storage, every signal blocked but the one that interrupts a
+//! cancelled call. They start when something must block, run the queue back to back, and end when
+//! idle.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
@@ -13,9 +14,10 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, arch, call};
 
 use crate::op::table;
+use crate::personality::Personality;
 use crate::request::{Queue, Req, Stage, flag};
 use crate::ring::{Locked, Ring};
-use crate::sync::Mutex;
+use crate::sync::{Guard, Mutex};
 use crate::{descriptors, process, stats};
 
 /// Threads at most.
@@ -27,6 +29,7 @@ const IDLE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// A worker makes one system call at a time; what needs room is a signal frame.
 const STACK: usize = 64 * 1024;
 
+#[derive(Debug)]
 struct Pool {
     queue: Queue,
     queued: u32,
@@ -36,19 +39,39 @@ struct Pool {
     identity: [u32; 6],
     /// Counts changes of identity; a worker of an older one ends.
     generation: u32,
+    /// A personality's workers are to end.
+    dismissed: bool,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool {
-    queue: Queue::new(),
-    queued: 0,
-    idle: 0,
-    total: 0,
-    identity: [0; 6],
-    generation: 0,
-});
+impl Pool {
+    const fn new() -> Pool {
+        Pool {
+            queue: Queue::new(),
+            queued: 0,
+            idle: 0,
+            total: 0,
+            identity: [0; 6],
+            generation: 0,
+            dismissed: false,
+        }
+    }
+}
 
-/// Idle workers sleep on this; it changes whenever there is work.
-static CALLS: AtomicU32 = AtomicU32::new(0);
+/// Workers of one identity, and what they have to do.
+#[derive(Debug)]
+pub struct Crew {
+    pool: Mutex<Pool>,
+    /// Idle workers sleep on this; it changes whenever there is work.
+    calls: AtomicU32,
+}
+
+/// The crew that has the identity of who submits.
+static OWN: Crew = Crew::new();
+
+/// Who does what a request leaves to workers.
+fn crew_of(req: Req) -> &'static Crew {
+    req.creds.map_or(&OWN, |personality| &personality.crew)
+}
 
 /// SIGSYS has a handler that may be run on our threads.
 static KICKABLE: AtomicBool = AtomicBool::new(false);
@@ -60,13 +83,7 @@ pub fn kick_is_handled() {
 
 /// In a child of `fork`: the workers, and what they had, are the parent's.
 pub fn after_fork() {
-    POOL.reset();
-    let mut pool = POOL.lock();
-    pool.queue = Queue::new();
-    pool.queued = 0;
-    pool.idle = 0;
-    pool.total = 0;
-    pool.generation = pool.generation.wrapping_add(1);
+    OWN.after_fork();
 }
 
 /// Requests on their way from a ring's lock to the pool.
@@ -74,6 +91,8 @@ pub fn after_fork() {
 pub struct Batch {
     queue: Queue,
     count: u32,
+    /// What goes to the crews of personalities.
+    entrusted: Queue,
     submitter: bool,
 }
 
@@ -82,20 +101,26 @@ impl Batch {
     pub fn of(locked: &mut Locked<'_>) -> Batch {
         let count = core::mem::take(&mut locked.punted_count);
         let queue = core::mem::take(&mut locked.punted);
-        if count != 0 {
-            locked.ring.refs.fetch_add(count, Relaxed);
+        let entrusted = core::mem::take(&mut locked.entrusted);
+        let more = core::mem::take(&mut locked.entrusted_count);
+        if count + more != 0 {
+            locked.ring.refs.fetch_add(count + more, Relaxed);
         }
-        Batch { queue, count, submitter: locked.submitter }
+        Batch { queue, count, entrusted, submitter: locked.submitter }
     }
 
     /// Puts the requests into the pool and sees that somebody runs them.
     pub fn send(mut self) {
+        while let Some(req) = self.entrusted.pop() {
+            stats::add(&stats::get().worker, 1);
+            crew_of(req).give(req);
+        }
         if self.count == 0 {
             return;
         }
         stats::add(&stats::get().worker, u64::from(self.count));
         let (wake, spawn, generation) = {
-            let mut pool = POOL.lock();
+            let mut pool = OWN.pool.lock();
             if self.submitter {
                 pool.adopt(call::identity());
             }
@@ -107,21 +132,17 @@ impl Batch {
             pool.total += spawn;
             (wake, spawn, pool.generation)
         };
-        if wake != 0 {
-            // Release pairs with the Acquire of a worker about to sleep: it sees the queue.
-            CALLS.fetch_add(1, Release);
-            call::futex_wake(&CALLS, wake);
-        }
+        OWN.wake(wake);
         for _ in 0..spawn {
             if start_thread(worker, generation as usize).is_err() {
                 let nobody_else = {
-                    let mut pool = POOL.lock();
+                    let mut pool = OWN.pool.lock();
                     pool.total -= 1;
                     pool.total == 0
                 };
                 if nobody_else {
                     // No thread to be had at all: slower, but nothing is lost.
-                    run_queue(call::gettid());
+                    OWN.run_queue(call::gettid(), None);
                     return;
                 }
             }
@@ -138,15 +159,14 @@ impl Pool {
             self.total = 0;
             self.idle = 0;
             // Sleepers of the old generation find on waking that they are not needed.
-            CALLS.fetch_add(1, Release);
-            call::futex_wake(&CALLS, u32::MAX);
+            OWN.wake(u32::MAX);
         }
     }
 }
 
 /// Takes a request back that no worker has begun; whether it was still there.
 pub fn withdraw(req: Req, ring: &Ring) -> bool {
-    let mut pool = POOL.lock();
+    let mut pool = crew_of(req).pool.lock();
     let there = pool.queue.remove(req);
     if there {
         pool.queued -= 1;
@@ -158,68 +178,168 @@ pub fn withdraw(req: Req, ring: &Ring) -> bool {
 
 /// Ends the call a worker makes for `req`, if a signal can.
 pub fn interrupt(mut req: Req) {
-    let _pool = POOL.lock();
+    let _pool = crew_of(req).pool.lock();
     req.set(flag::CANCELED);
     if req.stage == Stage::Running && KICKABLE.load(Relaxed) {
         let _ = call::tgkill(process::id(), req.worker, SIGSYS);
     }
 }
 
-extern "C" fn worker(generation: usize) -> ! {
-    let generation = generation as u32;
-    let tid = call::gettid();
-    set_name(*b"iou-wrk\0");
-    let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
-    loop {
-        run_queue(tid);
-        // Acquire pairs with the Release in `send`: a count read before the queue is looked at
-        // has changed if something came since.
-        let seen = CALLS.load(Acquire);
+impl Default for Crew {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Crew {
+    pub const fn new() -> Crew {
+        Crew { pool: Mutex::new(Pool::new()), calls: AtomicU32::new(0) }
+    }
+
+    /// In a child of `fork`.
+    pub fn after_fork(&self) {
+        self.pool.reset();
+        let mut pool = self.pool.lock();
+        *pool = Pool { generation: pool.generation.wrapping_add(1), ..Pool::new() };
+    }
+
+    /// Whether nobody is left of it.
+    pub fn is_gone(&self) -> bool {
+        self.pool.lock().total == 0
+    }
+
+    /// Starts the first worker of a personality, which has the identity of the calling thread.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENOMEM`.
+    pub fn muster(&self, personality: &'static Personality) -> Result<()> {
+        *self.pool.lock() = Pool { total: 1, ..Pool::new() };
+        self.hire(personality)
+    }
+
+    /// Starts a worker who has been counted.
+    fn hire(&self, personality: &'static Personality) -> Result<()> {
+        let arg = core::ptr::from_ref(personality) as usize;
+        start_thread(worker_as, arg).map(drop).inspect_err(|_| self.pool.lock().total -= 1)
+    }
+
+    /// Sends a personality's workers home: nobody has work for them any more.
+    pub fn dismiss(&self) {
+        self.pool.lock().dismissed = true;
+        self.wake(u32::MAX);
+    }
+
+    /// A request for a personality's crew, one of whom is always there.
+    fn give(&self, req: Req) {
         {
-            let mut pool = POOL.lock();
-            if pool.generation != generation {
-                break;
-            }
-            if pool.queued != 0 {
-                continue;
-            }
-            pool.idle += 1;
+            let mut pool = self.pool.lock();
+            pool.queue.push(req);
+            pool.queued += 1;
         }
-        let slept = call::futex_wait(&CALLS, seen, Some(&IDLE));
-        let mut pool = POOL.lock();
-        if pool.generation != generation {
-            break;
-        }
-        pool.idle -= 1;
-        if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 {
-            pool.total -= 1;
-            break;
+        self.wake(1);
+    }
+
+    fn wake(&self, count: u32) {
+        if count != 0 {
+            // Release pairs with the Acquire of a worker about to sleep: it sees the queue.
+            self.calls.fetch_add(1, Release);
+            call::futex_wake(&self.calls, count);
         }
     }
+
+    /// A worker's life. The last one of a personality stays until it is dismissed: only its own
+    /// kind could start another.
+    fn serve(&self, generation: u32, acting: Option<&'static Personality>) {
+        let tid = call::gettid();
+        set_name(*b"iou-wrk\0");
+        let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
+        let over = |pool: &Pool| match acting {
+            Some(_) => pool.dismissed && pool.queued == 0,
+            None => pool.generation != generation,
+        };
+        loop {
+            self.run_queue(tid, acting);
+            // Acquire pairs with the Release in `wake`: a count read before the queue is looked at
+            // has changed if something came since.
+            let seen = self.calls.load(Acquire);
+            let last;
+            {
+                let mut pool = self.pool.lock();
+                if over(&pool) {
+                    break self.part(pool, acting);
+                }
+                if pool.queued != 0 {
+                    continue;
+                }
+                pool.idle += 1;
+                last = acting.is_some() && pool.total == 1;
+            }
+            let slept = call::futex_wait(&self.calls, seen, (!last).then_some(&IDLE));
+            let mut pool = self.pool.lock();
+            if over(&pool) {
+                break self.part(pool, acting);
+            }
+            pool.idle -= 1;
+            let needed = acting.is_some() && pool.total == 1;
+            if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 && !needed {
+                pool.total -= 1;
+                break;
+            }
+        }
+    }
+
+    /// Leaves a crew that is no longer: one of another identity has been counted anew already.
+    fn part(&self, mut pool: Guard<'_, Pool>, acting: Option<&'static Personality>) {
+        if acting.is_some() {
+            pool.total -= 1;
+        }
+    }
+
+    /// Runs requests until there are none.
+    fn run_queue(&self, tid: i32, acting: Option<&'static Personality>) {
+        loop {
+            let (mut req, reinforce) = {
+                let mut pool = self.pool.lock();
+                let Some(mut req) = pool.queue.pop() else { return };
+                pool.queued -= 1;
+                req.worker = tid;
+                req.stage = Stage::Running;
+                let lacking = pool.queued > pool.idle && pool.total < MAX_WORKERS;
+                let reinforce = acting.filter(|_| lacking);
+                pool.total += u32::from(reinforce.is_some());
+                (req, reinforce)
+            };
+            if let Some(personality) = reinforce {
+                // Without another, the queue is run by those there are.
+                let _ = self.hire(personality);
+            }
+            // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never
+            // unmapped.
+            let ring = unsafe { &*req.ring };
+            if req.has(flag::ENTRUSTED) {
+                ring.lock_as(acting).issue_entrusted(req);
+            } else {
+                req.res = match table::must(req.sqe.opcode).work {
+                    Some(work) => run(req, work),
+                    None => Errno::EAGAIN.to_res(),
+                };
+                ring.finish_remotely(req, acting);
+            }
+            descriptors::put(ring);
+        }
+    }
+}
+
+extern "C" fn worker(generation: usize) -> ! {
+    OWN.serve(generation as u32, None);
     end_thread()
 }
 
-/// Runs requests until there are none.
-fn run_queue(tid: i32) {
-    loop {
-        let mut req = {
-            let mut pool = POOL.lock();
-            let Some(mut req) = pool.queue.pop() else { return };
-            pool.queued -= 1;
-            req.worker = tid;
-            req.stage = Stage::Running;
-            req
-        };
-        let work = table::must(req.sqe.opcode).work;
-        req.res = match work {
-            Some(work) => run(req, work),
-            None => Errno::EAGAIN.to_res(),
-        };
-        // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
-        let ring = unsafe { &*req.ring };
-        ring.finish_remotely(req);
-        descriptors::put(ring);
-    }
+extern "C" fn worker_as(personality: usize) -> ! {
+    // SAFETY: `Crew::hire` gave us a personality; they are static.
+    let personality: &'static Personality = unsafe { &*(personality as *const Personality) };
+    personality.crew.serve(0, Some(personality));
+    end_thread()
 }
 
 /// Makes the call; again if a signal meant for an earlier one ended it.

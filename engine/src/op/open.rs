@@ -215,6 +215,9 @@ pub fn prepare_install(_: &mut Locked<'_>, req: Req) -> Result<()> {
     if req.sqe.op_flags & !NO_CLOEXEC != 0 {
         return Err(Errno::EINVAL);
     }
+    if req.creds.is_some() {
+        return Err(Errno::EPERM);
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod control;
 mod eventfd;
 mod pbuf_ring;
+mod personality;
 mod probe;
 mod resources;
 pub mod ring_fds;

@@ -3,7 +3,7 @@
 use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
-use super::{control, eventfd, pbuf_ring, probe, resources, ring_fds, sync_cancel};
+use super::{control, eventfd, pbuf_ring, personality, probe, resources, ring_fds, sync_cancel};
 use crate::ring::{Locked, Ring};
 
 /// What runs a call: its argument and count are the application's, unchecked.
@@ -55,6 +55,9 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     FILES_UPDATE since "5.5", Locked resources::files_update;
     EVENTFD_ASYNC since "5.6", Locked eventfd::eventfd_async;
     PROBE since "5.6", Process probe::probe;
+    PERSONALITY since "5.6", Locked personality::register,
+        note "a thread keeps the credentials; a child of `fork` does not inherit them";
+    UNREGISTER_PERSONALITY since "5.6", Locked personality::unregister;
     ENABLE_RINGS since "5.10", Ring control::enable_rings;
     FILES2 since "5.13", Locked resources::files2;
     FILES_UPDATE2 since "5.13", Locked resources::files_update2;

@@ -23,6 +23,44 @@ pub fn identity() -> [u32; 6] {
     ids
 }
 
+/// What the kernel checks permissions by, of this thread: all that system calls tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Real, effective and saved, users then groups.
+    ids: [u32; 6],
+    /// For files: user and group.
+    fs: [u32; 2],
+    /// How many supplementary groups, and which.
+    group_count: usize,
+    groups: [u32; MOST_GROUPS],
+    /// Effective, permitted, inheritable; low halves, then high ones.
+    capabilities: [u32; 6],
+    securebits: usize,
+}
+
+/// Supplementary groups that are compared.
+const MOST_GROUPS: usize = 64;
+
+/// This thread's credentials; `None` where they cannot be had, or are too many.
+#[must_use]
+pub fn credentials() -> Option<Credentials> {
+    const VERSION_3: u32 = 0x2008_0522;
+    const PR_GET_SECUREBITS: u32 = 27;
+    const NO_ID: usize = u32::MAX as usize;
+    let mut groups = [0u32; MOST_GROUPS];
+    let header = [VERSION_3, 0];
+    let mut capabilities = [0u32; 6];
+    // SAFETY: the calls write to the arrays, as much as each is told there is room for; no user or
+    // group has the id -1, so that nothing is set; the option only asks.
+    let (group_count, fs, securebits) = unsafe {
+        let count = sys!(__NR_getgroups, MOST_GROUPS, groups.as_mut_ptr() as usize).ok()?;
+        sys!(__NR_capget, header.as_ptr() as usize, capabilities.as_mut_ptr() as usize).ok()?;
+        let fs = [sys!(__NR_setfsuid, NO_ID).ok()? as u32, sys!(__NR_setfsgid, NO_ID).ok()? as u32];
+        (count, fs, prctl(PR_GET_SECUREBITS, [0; 4]).ok()?)
+    };
+    Some(Credentials { ids: identity(), fs, group_count, groups, capabilities, securebits })
+}
+
 /// `execve(2)` as the application gave it; returns only an error.
 pub fn execveat(
     dir: Fd,

@@ -1,0 +1,179 @@
+//! Personalities: credentials that requests can be run with after the process has others.
+//!
+//! The kernel keeps a reference to them; here a thread keeps them, by being made where they were
+//! registered and by never changing its own. Whatever is to be done with them is done by that
+//! thread, or by others that it starts: only what has an identity can pass it on.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use sysring_sys::call::Credentials;
+use sysring_sys::{Errno, Result, call};
+
+use crate::sync::Mutex;
+use crate::wq::Crew;
+
+/// Different credentials that a process may have registered at one time: each costs a thread.
+const MOST: usize = 64;
+
+/// Some credentials, and who has them.
+#[derive(Debug)]
+pub struct Personality {
+    /// Entries in tables, requests. Zero: not in use.
+    refs: AtomicU32,
+    pub crew: Crew,
+    /// `None`: they cannot be compared.
+    credentials: UnsafeCell<Option<Credentials>>,
+}
+
+// SAFETY: `credentials` is written under `CHOOSING` while nobody has the personality, and read by
+// those who have it, or under `CHOOSING`.
+unsafe impl Sync for Personality {}
+
+static ALL: [Personality; MOST] = [const {
+    Personality { refs: AtomicU32::new(0), crew: Crew::new(), credentials: UnsafeCell::new(None) }
+}; MOST];
+
+static CHOOSING: Mutex<()> = Mutex::new(());
+
+impl Personality {
+    /// The credentials the calling thread has at this moment.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENOMEM`: no thread to be had. `ENOMEM`: too many different ones.
+    fn take() -> Result<&'static Personality> {
+        let mine = call::credentials();
+        let _choosing = CHOOSING.lock();
+        let same = |p: &&Personality| mine.is_some() && p.credentials() == mine && p.hold();
+        if let Some(known) = ALL.iter().find(same) {
+            return Ok(known);
+        }
+        let free = |p: &&Personality| p.refs.load(Acquire) == 0 && p.crew.is_gone();
+        let new = ALL.iter().find(free).ok_or(Errno::ENOMEM)?;
+        // SAFETY: nobody has it, and nobody else chooses.
+        unsafe { *new.credentials.get() = mine };
+        new.crew.muster(new)?;
+        new.refs.store(1, Release);
+        Ok(new)
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        // SAFETY: see `Sync`.
+        unsafe { *self.credentials.get() }
+    }
+
+    /// Whether the calling thread has the same.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        let own = self.credentials();
+        own.is_some() && own == call::credentials()
+    }
+
+    /// One more has it, unless nobody has.
+    fn hold(&self) -> bool {
+        let one_more = |refs| if refs == 0 { None } else { Some(refs + 1) };
+        self.refs.fetch_update(Acquire, Relaxed, one_more).is_ok()
+    }
+
+    /// One less has it; with the last, its threads end.
+    pub fn put(&self) {
+        if self.refs.fetch_sub(1, Release) == 1 {
+            self.crew.dismiss();
+        }
+    }
+}
+
+/// In a child of `fork`: those who had the credentials are the parent's.
+pub fn after_fork() {
+    CHOOSING.reset();
+    for personality in &ALL {
+        personality.refs.store(0, Relaxed);
+        personality.crew.after_fork();
+    }
+}
+
+/// A ring's personalities by number: from 1 to 65535, given in turn.
+#[derive(Debug)]
+pub struct Table {
+    /// By number, the place in `ALL` plus one; 0 for none. Null until the first is registered.
+    places: *mut u8,
+    last: u16,
+}
+
+const NUMBERS: usize = 1 << 16;
+
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Table {
+    pub const fn new() -> Table {
+        Table { places: ptr::null_mut(), last: 0 }
+    }
+
+    fn places(&mut self) -> &mut [u8] {
+        if self.places.is_null() {
+            return &mut [];
+        }
+        // SAFETY: mapped with this length by `register`.
+        unsafe { core::slice::from_raw_parts_mut(self.places, NUMBERS) }
+    }
+
+    /// A number for the credentials of the calling thread.
+    ///
+    /// # Errors
+    /// `EBUSY`: all numbers are taken. `EAGAIN`, `ENOMEM`.
+    pub fn register(&mut self) -> Result<u16> {
+        if self.places.is_null() {
+            self.places = call::map_anonymous(NUMBERS, false)?;
+        }
+        let after = usize::from(self.last) + 1;
+        let places = self.places();
+        let number = (after..NUMBERS).chain(1..after).find(|&n| places[n] == 0);
+        let number = number.ok_or(Errno::EBUSY)?;
+        let personality = Personality::take()?;
+        let place = ALL.iter().position(|p| ptr::eq(p, personality)).unwrap_or(0);
+        places[number] = place as u8 + 1;
+        self.last = number as u16;
+        Ok(self.last)
+    }
+
+    /// Takes a number back.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is nobody's.
+    pub fn unregister(&mut self, number: u32) -> Result<()> {
+        let place = self.places().get_mut(number as usize).filter(|place| **place != 0);
+        let place = core::mem::take(place.ok_or(Errno::EINVAL)?);
+        ALL[usize::from(place) - 1].put();
+        Ok(())
+    }
+
+    /// The credentials behind a number, for a request to have.
+    ///
+    /// # Errors
+    /// `EINVAL`: none.
+    pub fn get(&mut self, number: u16) -> Result<&'static Personality> {
+        let place = self.places().get(usize::from(number)).copied().unwrap_or(0);
+        let personality = usize::from(place).checked_sub(1).map(|at| &ALL[at]);
+        personality.filter(|p| p.hold()).ok_or(Errno::EINVAL)
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        for place in self.places() {
+            if let Some(at) = usize::from(core::mem::take(place)).checked_sub(1) {
+                ALL[at].put();
+            }
+        }
+        if !self.places.is_null() {
+            // SAFETY: mapped with this length by `register`, and not used again.
+            let _ = unsafe { call::munmap(self.places as usize, NUMBERS) };
+        }
+        *self = Table::new();
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests with the credentials of another time.
+
+mod client;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use client::{Client, sqe};
+use sysring_sys::abi::io_uring::{op, register, sqe_flags};
+use sysring_sys::{Errno, User};
+
+fn call(ring: &Client, number: u32, count: u32) -> Result<usize, Errno> {
+    sysring_engine::register(ring.fd.raw() as u32, number, User::NULL, count)
+}
+
+#[test]
+fn numbers_are_given_in_turn_and_taken_back_once() {
+    let ring = Client::new(8, 0);
+    assert_eq!(call(&ring, register::PERSONALITY, 0), Ok(1));
+    assert_eq!(call(&ring, register::PERSONALITY, 0), Ok(2));
+    assert_eq!(call(&ring, register::PERSONALITY, 1), Err(Errno::EINVAL));
+    assert_eq!(call(&ring, register::UNREGISTER_PERSONALITY, 1), Ok(0));
+    assert_eq!(call(&ring, register::UNREGISTER_PERSONALITY, 1), Err(Errno::EINVAL));
+    assert_eq!(call(&ring, register::PERSONALITY, 0), Ok(3));
+}
+
+#[test]
+fn only_registered_numbers_are_taken() {
+    let mut ring = Client::new(8, 0);
+    for (personality, res) in [(1, -22), (0xffff, -22)] {
+        assert_eq!(one(&mut ring, personality, sqe(op::NOP, -1, 1)), res);
+    }
+    assert_eq!(call(&ring, register::PERSONALITY, 0), Ok(1));
+    assert_eq!(one(&mut ring, 1, sqe(op::NOP, -1, 1)), 0);
+    let mut install = sqe(op::FIXED_FD_INSTALL, 0, 1);
+    install.flags = sqe_flags::FIXED_FILE;
+    assert_eq!(one(&mut ring, 1, install), Errno::EPERM.to_res());
+}
+
+/// Only root can have credentials to lose, so that without it there is nothing to be seen here.
+#[test]
+fn a_request_has_what_the_thread_has_lost() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which has nothing to lose");
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("sysring-personality-{}", std::process::id()));
+    fs::write(&path, "secret").unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    let address = name.as_ptr() as u64;
+    // A thread's own credentials: libc would change those of all.
+    std::thread::spawn(move || {
+        let mut ring = Client::new(8, 0);
+        let root = call(&ring, register::PERSONALITY, 0).unwrap() as u16;
+        // SAFETY: takes numbers; the thread ends with the test.
+        unsafe { libc::syscall(libc::SYS_setresuid, 1000, 1000, 1000) };
+        let nobody = call(&ring, register::PERSONALITY, 0).unwrap() as u16;
+        let mut open = sqe(op::OPENAT, libc::AT_FDCWD, 7);
+        open.addr = address;
+        assert_eq!(one(&mut ring, 0, open), Errno::EACCES.to_res());
+        assert_eq!(one(&mut ring, nobody, open), Errno::EACCES.to_res());
+        let fd = one(&mut ring, root, open);
+        assert!(fd >= 0, "as root: {fd}");
+
+        // The ends of a link keep their own, whoever ran what was before them.
+        for (first, second, expected) in [(0, root, true), (root, 0, false), (root, nobody, false)]
+        {
+            let linked = sqe_flags::IO_LINK;
+            ring.push(sysring_sys::abi::io_uring::Sqe {
+                personality: first,
+                flags: linked,
+                ..sqe(op::NOP, -1, 1)
+            });
+            open.personality = second;
+            ring.push(open);
+            assert_eq!(ring.enter(2, 2), Ok(2));
+            let res = ring.reap()[1].res;
+            assert_eq!(res >= 0, expected, "{first} then {second}: {res}");
+        }
+
+        // Taken back, it is still what a request under way has; a new one is refused.
+        assert_eq!(call(&ring, register::UNREGISTER_PERSONALITY, root.into()), Ok(0));
+        assert_eq!(one(&mut ring, root, open), Errno::EINVAL.to_res());
+    })
+    .join()
+    .unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+/// Submits one request with these credentials; its result.
+fn one(ring: &mut Client, personality: u16, mut sqe: sysring_sys::abi::io_uring::Sqe) -> i32 {
+    sqe.personality = personality;
+    ring.push(sqe);
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    ring.reap()[0].res
+}
