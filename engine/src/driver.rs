@@ -61,7 +61,7 @@ impl Locked<'_> {
         if stale {
             self.be_driven();
         }
-        if !pending {
+        if !pending || self.ring.shape.polls_in_enter() {
             return;
         }
         // With these the application has promised to come back for its completions.

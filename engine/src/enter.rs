@@ -11,7 +11,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use crate::descriptors::{self, Held};
 use crate::ring::Ring;
 use crate::wait::{Wait, wait};
-use crate::{Caller, process, register, sqpoll, stats, user};
+use crate::{Caller, iopoll, process, register, sqpoll, stats, user};
 
 pub const FLAGS: u32 = enter::GETEVENTS
     | enter::SQ_WAKEUP
@@ -77,13 +77,20 @@ pub fn enter(
             return if submitted != 0 { Ok(submitted as usize) } else { Err(e) };
         }
         locked.forget_taskrun();
-        match parse(flags, min_complete, arg, argsz) {
-            Ok(how) => {
-                locked.reap();
-                (locked, waited) = wait(locked, how, caller);
+        (locked, waited) = if ring.shape.polls_in_enter() {
+            match extended(flags, arg, argsz) {
+                Ok(_) => iopoll::wait(locked, min_complete, caller),
+                Err(e) => (locked, Err(e)),
             }
-            Err(e) => waited = Err(e),
-        }
+        } else {
+            match parse(flags, min_complete, arg, argsz) {
+                Ok(how) => {
+                    locked.reap();
+                    wait(locked, how, caller)
+                }
+                Err(e) => (locked, Err(e)),
+            }
+        };
     }
     locked.leave(waits && min_complete != 0);
     drop(locked);
@@ -161,17 +168,24 @@ pub fn ring_of(fd: u32, registered: bool) -> Result<Held> {
     }
 }
 
-/// What a wait was told.
-fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
-    let mut how = Wait { min_complete, ..Wait::default() };
+/// The extended argument, if there is one.
+fn extended(flags: u32, arg: User<u8>, argsz: usize) -> Result<Option<GeteventsArg>> {
     if flags & enter::EXT_ARG == 0 {
-        how.sigmask = (arg.cast(), argsz);
-        return Ok(how);
+        return Ok(None);
     }
     if argsz != size_of::<GeteventsArg>() {
         return Err(Errno::EINVAL);
     }
-    let ext = user::read(arg.cast::<GeteventsArg>())?;
+    user::read(arg.cast::<GeteventsArg>()).map(Some)
+}
+
+/// What a wait was told.
+fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
+    let mut how = Wait { min_complete, ..Wait::default() };
+    let Some(ext) = extended(flags, arg, argsz)? else {
+        how.sigmask = (arg.cast(), argsz);
+        return Ok(how);
+    };
     how.sigmask = (User::new(ext.sigmask), ext.sigmask_sz as usize);
     let now = call::now(call::CLOCK_MONOTONIC);
     if ext.ts != 0 {

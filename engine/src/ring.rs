@@ -53,6 +53,12 @@ impl Shape {
         self.flags & flags != 0
     }
 
+    /// Whether completions of reads and writes are looked for in `enter` and nowhere else.
+    #[must_use]
+    pub fn polls_in_enter(&self) -> bool {
+        self.has(setup::IOPOLL) && !self.has(setup::SQPOLL)
+    }
+
     /// Bytes from one SQE to the next.
     #[must_use]
     pub fn sqe_stride(&self) -> usize {

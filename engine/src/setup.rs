@@ -8,7 +8,8 @@ use crate::sqpoll::SqPoll;
 use crate::{descriptors, process, user};
 
 /// The setup flags that are honoured.
-pub const FLAGS: u32 = setup::SQPOLL
+pub const FLAGS: u32 = setup::IOPOLL
+    | setup::SQPOLL
     | setup::SQ_AFF
     | setup::CQSIZE
     | setup::CLAMP
@@ -21,7 +22,8 @@ pub const FLAGS: u32 = setup::SQPOLL
     | setup::CQE32
     | setup::SINGLE_ISSUER
     | setup::DEFER_TASKRUN
-    | setup::NO_SQARRAY;
+    | setup::NO_SQARRAY
+    | setup::HYBRID_IOPOLL;
 
 /// The features that are honoured, and no others.
 pub const FEATURES: u32 = feat::SINGLE_MMAP
@@ -78,7 +80,8 @@ fn check_flags(flags: u32) -> Result<()> {
         && has(setup::COOP_TASKRUN | setup::TASKRUN_FLAG | setup::DEFER_TASKRUN)
         || has(setup::TASKRUN_FLAG) && !has(setup::COOP_TASKRUN | setup::DEFER_TASKRUN)
         || has(setup::DEFER_TASKRUN) && !has(setup::SINGLE_ISSUER)
-        || has(setup::SQ_AFF) && !has(setup::SQPOLL);
+        || has(setup::SQ_AFF) && !has(setup::SQPOLL)
+        || has(setup::HYBRID_IOPOLL) && !has(setup::IOPOLL);
     if wrong { Err(Errno::EINVAL) } else { Ok(()) }
 }
 

@@ -146,6 +146,9 @@ impl Locked<'_> {
         if !row.has(row_flag::IOPRIO) && req.sqe.ioprio != 0 {
             return Err(Errno::EINVAL);
         }
+        if !row.has(row_flag::POLLED) && self.ring.shape.has(setup::IOPOLL) {
+            return Err(Errno::EINVAL);
+        }
         if req.sqe.personality != 0 {
             let number = req.sqe.personality;
             req.creds = Some(self.personalities.get(number)?);

@@ -6,17 +6,17 @@
 
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio::{self, Iocb};
-use sysring_sys::abi::io_uring::op;
+use sysring_sys::abi::io_uring::{op, setup};
 use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
 use super::{MAX_RW_COUNT, check_range, socket};
 use crate::issue::{Issued, res};
-use crate::process;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
 use crate::user;
+use crate::{iopoll, process};
 
 /// The most segments a vector may have (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u32 = 1024;
@@ -343,7 +343,8 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
 }
 
 fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
-    if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 {
+    let polled = ring.ring.shape.has(setup::IOPOLL);
+    if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !polled {
         return failed(ring, req, not_polled(req));
     }
     if let Err(e) = check_fixed(ring, req) {
@@ -351,6 +352,15 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     }
     let direction = Direction::of(req);
     let hint = ring.hints.look(req.file.fd);
+    if polled {
+        if hint & hint::POLLS == 0
+            && let Err(e) = check_polled(req)
+        {
+            return failed(ring, req, e);
+        }
+        // All of them are polled for: here, not in the call.
+        req.sqe.op_flags &= !RwFlags::HIPRI.0;
+    }
     if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
         return match process::is_notified() {
             true => Issued::Work,
@@ -433,6 +443,19 @@ fn not_polled(req: Req) -> Errno {
         Ok(_) if req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => Errno::EOPNOTSUPP,
         Ok(_) => Errno::EINVAL,
         Err(e) => e,
+    }
+}
+
+/// A ring that polls takes files that are opened with `O_DIRECT` and can be polled, no others.
+fn check_polled(req: Req) -> Result<()> {
+    let flags = call::file_flags(req.file.fd)?;
+    if goes_the_wrong_way(req) {
+        return Err(Errno::EBADF);
+    }
+    let known = req.sqe.op_flags & !RwFlags::KNOWN.0 == 0;
+    match known && flags & g::O_DIRECT != 0 && iopoll::can_poll(req.file.fd) {
+        true => Ok(()),
+        false => Err(Errno::EOPNOTSUPP),
     }
 }
 
@@ -593,6 +616,8 @@ pub mod hint {
     pub const WAITS: u8 = 4;
     /// Was seen to take long.
     pub const SLOW: u8 = 8;
+    /// Opened with `O_DIRECT`, where completions can be polled for.
+    pub const POLLS: u8 = 16;
 }
 
 /// A small cache of hints by descriptor number. A number may have been closed and opened again as
@@ -635,6 +660,9 @@ impl Hints {
         let mut hint = 0;
         if call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0) {
             hint |= hint::DIRECT;
+            if iopoll::can_poll(fd) {
+                hint |= hint::POLLS;
+            }
         }
         if is_regular(fd) {
             hint |= hint::REGULAR;

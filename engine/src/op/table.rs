@@ -22,6 +22,8 @@ pub mod row_flag {
     /// What its system call answers is told, and never breaks a link: so it is in the kernel, which
     /// does not look at the results of these.
     pub const KEEPS_LINK: u8 = 1 << 3;
+    /// May be sent to a ring with IOPOLL.
+    pub const POLLED: u8 = 1 << 4;
 }
 
 /// What the road knows of an operation.
@@ -54,9 +56,9 @@ impl Row {
     }
 }
 
-use row_flag::{BUFFER_SELECT, IOPRIO, KEEPS_LINK, NEEDS_FILE};
+use row_flag::{BUFFER_SELECT, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED};
 
-const FILE_IO: u8 = NEEDS_FILE | IOPRIO;
+const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLED;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
 /// Reads may take their buffer from a group, and a plain send.
 const SELECTS: u8 = BUFFER_SELECT;
@@ -93,7 +95,7 @@ macro_rules! rows {
 
 /// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
 pub static ROWS: [Option<Row>; op::COUNT] = rows! {
-    NOP since "5.1" flags 0, nop::prepare, nop::issue;
+    NOP since "5.1" flags POLLED, nop::prepare, nop::issue;
     READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
     WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
     FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
@@ -116,7 +118,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
         work sync::work_fallocate;
     OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
-    FILES_UPDATE since "5.6" flags 0, rsrc::prepare, rsrc::issue;
+    FILES_UPDATE since "5.6" flags POLLED, rsrc::prepare, rsrc::issue;
     STATX since "5.6" flags KEEPS_LINK, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
     READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
@@ -127,8 +129,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
-    PROVIDE_BUFFERS since "5.7" flags 0, kbuf::prepare_provide, kbuf::issue_provide;
-    REMOVE_BUFFERS since "5.7" flags 0, kbuf::prepare_remove, kbuf::issue_remove;
+    PROVIDE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_provide, kbuf::issue_provide;
+    REMOVE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_remove, kbuf::issue_remove;
     TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, socket::prepare_shutdown, socket::issue_shutdown;
     RENAMEAT since "5.11" flags KEEPS_LINK, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
@@ -136,7 +138,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     MKDIRAT since "5.15" flags KEEPS_LINK, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
     SYMLINKAT since "5.15" flags KEEPS_LINK, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
     LINKAT since "5.15" flags KEEPS_LINK, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
-    MSG_RING since "5.18" flags NEEDS_FILE, msg_ring::prepare, msg_ring::issue,
+    MSG_RING since "5.18" flags NEEDS_FILE | POLLED, msg_ring::prepare, msg_ring::issue,
         note "to rings of the same process";
     FSETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;

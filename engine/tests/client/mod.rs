@@ -25,6 +25,12 @@ impl Client {
         Client::sized(entries, flags, 0)
     }
 
+    /// Why a ring with these flags is not to be had.
+    pub fn refused(entries: u32, flags: u32) -> Option<Errno> {
+        let mut params = Params { flags, ..Params::default() };
+        sysring_engine::setup(entries, User::of(&raw mut params)).err()
+    }
+
     pub fn sized(entries: u32, flags: u32, cq_entries: u32) -> Client {
         let mut params = Params { flags, cq_entries, ..Params::default() };
         let fd = sysring_engine::setup(entries, User::of(&raw mut params)).expect("setup");

@@ -119,9 +119,24 @@ const _: () = assert!(size_of::<Statx>() == 256);
 #[must_use]
 pub fn is_file_or_disk(fd: Fd) -> bool {
     use linux_raw_sys::general as g;
+    matches!(file_type(fd), Ok(g::S_IFREG | g::S_IFBLK))
+}
+
+/// What an open file is (`S_IFMT`).
+pub fn file_type(fd: Fd) -> Result<u32> {
+    use linux_raw_sys::general as g;
     let mut stat = Statx { _mask_to_gid: [0; 7], mode: 0, _rest: [0; 113] };
     let out = User::of(&raw mut stat).cast();
     let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
-    let found = statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE, out);
-    found.is_ok() && matches!(u32::from(stat.mode) & g::S_IFMT, g::S_IFREG | g::S_IFBLK)
+    statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE, out)?;
+    Ok(u32::from(stat.mode) & g::S_IFMT)
+}
+
+/// The kind of file system an open file lies on (`f_type` of `fstatfs(2)`).
+pub fn filesystem(fd: Fd) -> Result<u64> {
+    // `struct statfs`: fifteen words, the first of which says what kind it is.
+    let mut stat = [0u64; 15];
+    // SAFETY: the kernel writes one `struct statfs`, for which there is room.
+    unsafe { sys!(__NR_fstatfs, fd.arg(), User::of(&raw mut stat).arg()) }?;
+    Ok(stat[0])
 }
