@@ -19,7 +19,7 @@ use crate::memory;
 use crate::request::Stage;
 use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
-use crate::{sqpoll, stats, wait};
+use crate::{register, sqpoll, stats, wait};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. (Where the limit on open files is lower still, rings lie anywhere, and the engine
@@ -248,6 +248,7 @@ fn open(ring: &'static Ring, params: &Params) -> Result<Fd> {
     ring.fd.store(fd.raw(), Relaxed);
     ring.handles.store(1, Relaxed);
     ring.refs.store(1, Release);
+    register::begin(ring);
     if shape_has_sqpoll(ring) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {

@@ -32,6 +32,7 @@ pub mod poll;
 pub mod process;
 pub mod register;
 pub mod request;
+pub mod restrict;
 pub mod ring;
 pub mod rsrc;
 mod setup;

@@ -83,7 +83,7 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
     personality::after_fork();
     driver::after_fork();
     descriptors::after_fork();
-    register::ring_fds::after_fork();
+    register::after_fork();
     if word.load(Relaxed) != UNRELIABLE {
         word.store(MARKED, Release);
     }

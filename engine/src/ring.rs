@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, fence};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, fence};
 
 use sysring_sys::abi::io_uring::{CqOffsets, Cqe, SqOffsets, Sqe, setup};
 use sysring_sys::{Fd, Result, call};
@@ -17,6 +17,7 @@ use crate::memory::{self, Mapping};
 use crate::personality::{self, Personality};
 use crate::poll::Readiness;
 use crate::request::{Queue, Req, Request, Slab};
+use crate::restrict::{self, Restrictions};
 use crate::rsrc::BufferTable;
 use crate::sync::RawLock;
 use crate::timeout::Timers;
@@ -186,6 +187,9 @@ pub struct State {
     pub buffers: BufferTable,
     pub groups: Groups,
     pub personalities: personality::Table,
+    /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
+    pub restrictions: Option<Restrictions>,
+    pub restrictions_to_be: Option<Restrictions>,
     pub eventfd: Option<Eventfd>,
     /// CQEs posted since the last commit, and whether another thread than the submitter did.
     pub posted: u32,
@@ -238,6 +242,8 @@ pub struct Ring {
     /// The ring descriptor, as it was made.
     pub fd: AtomicI32,
     pub sqpoll: crate::sqpoll::SqPoll,
+    /// The register calls that are allowed, a bit each.
+    calls: AtomicU64,
     /// The ring descriptor is in an epoll set: it must tell the truth at all times.
     pub watched: AtomicBool,
     /// Next in the list of rings to be used again, and in the list of all.
@@ -263,6 +269,7 @@ impl Ring {
             bell: AtomicI32::new(-1),
             fd: AtomicI32::new(-1),
             sqpoll: crate::sqpoll::SqPoll::none(),
+            calls: AtomicU64::new(restrict::ALL_CALLS),
             watched: AtomicBool::new(false),
             next_free: AtomicPtr::new(ptr::null_mut()),
             next_ring: AtomicPtr::new(ptr::null_mut()),
@@ -286,6 +293,7 @@ impl Ring {
         self.remote = AtomicPtr::new(ptr::null_mut());
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
+        self.calls = AtomicU64::new(restrict::ALL_CALLS);
         self.watched = AtomicBool::new(false);
         self.word(at::SQ_MASK).store(shape.sq_entries - 1, Relaxed);
         self.word(at::CQ_MASK).store(shape.cq_entries - 1, Relaxed);
@@ -365,6 +373,21 @@ impl Ring {
         &self.control().disabled
     }
 
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.disabled().load(Relaxed)
+    }
+
+    /// Whether the ring takes a register call.
+    #[must_use]
+    pub fn allows_call(&self, number: u32) -> bool {
+        self.calls.load(Relaxed) >> number & 1 != 0
+    }
+
+    pub fn restrict_calls(&self, to: u64) {
+        self.calls.store(to, Relaxed);
+    }
+
     /// SQEs that wait to be taken, by the shared indexes (unlocked: a hint).
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
@@ -442,6 +465,8 @@ impl Ring {
         core::mem::swap(&mut fresh.files, &mut state.files);
         core::mem::swap(&mut fresh.buffers, &mut state.buffers);
         core::mem::swap(&mut fresh.groups, &mut state.groups);
+        fresh.restrictions = state.restrictions;
+        fresh.restrictions_to_be = state.restrictions_to_be;
         fresh.eventfd = state.eventfd.take();
         fresh.readiness.inherit(&state.readiness);
         // The old requests' memory stays: their buffers may lie in it as the child's copy, and a
@@ -473,6 +498,8 @@ impl State {
         buffers: BufferTable::new(),
         groups: Groups::new(),
         personalities: personality::Table::new(),
+        restrictions: None,
+        restrictions_to_be: None,
         eventfd: None,
         posted: 0,
         inlined: 0,

@@ -135,6 +135,11 @@ impl Locked<'_> {
         if given & !COMMON != 0 {
             self.prepare_uncommon(req, row, link)?;
         }
+        if let Some(restrictions) = &self.restrictions
+            && !restrictions.allow(&req.sqe)
+        {
+            return Err(Errno::EACCES);
+        }
         if self.drain_active {
             req.set(flag::ASYNC);
         }

@@ -39,6 +39,8 @@ plain!(
     sysring_sys::abi::io_uring::BufReg,
     sysring_sys::abi::io_uring::BufStatus,
     sysring_sys::abi::io_uring::RecvmsgOut,
+    sysring_sys::abi::io_uring::Restriction,
+    sysring_sys::abi::io_uring::TaskRestriction,
 );
 // SAFETY: an array of plain values has no padding either.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
@@ -60,6 +62,19 @@ pub fn read<T: Plain>(from: User<T>) -> Result<T> {
 /// `EFAULT` where any byte of it is not writable.
 pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
     write_bytes(to.cast(), core::ptr::from_ref(value).cast(), size_of::<T>())
+}
+
+/// Whether an array can be read to its end.
+///
+/// # Errors
+/// `EFAULT`.
+pub fn readable<T: Plain>(from: User<T>, count: usize) -> Result<()> {
+    const PAGE: usize = 4096;
+    let (first, len) = (from.cast::<u8>(), count * size_of::<T>());
+    for at in (0..len).step_by(PAGE).chain(len.checked_sub(1)) {
+        read::<u8>(first.add(at))?;
+    }
+    Ok(())
 }
 
 /// Fills a slice from consecutive values.

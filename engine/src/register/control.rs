@@ -18,6 +18,7 @@ pub fn enable_rings(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
         let me = call::gettid() as u32;
         let _ = ring.submitter().compare_exchange(0, me, Relaxed, Relaxed);
     }
+    ring.lock_as_submitter().restrict_as_registered();
     ring.disabled().store(false, Relaxed);
     if ring.shape.has(setup::SQPOLL) {
         crate::sqpoll::wake(ring);

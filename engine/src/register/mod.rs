@@ -6,6 +6,7 @@ mod pbuf_ring;
 mod personality;
 mod probe;
 mod resources;
+mod restrictions;
 pub mod ring_fds;
 mod sync_cancel;
 pub mod table;
@@ -17,6 +18,7 @@ use sysring_sys::{Errno, Result, User};
 
 use crate::enter::{check_issuer, ring_of};
 use crate::process;
+pub use restrictions::begin;
 use table::Run;
 
 /// The descriptor of calls that concern no ring (`-1`).
@@ -34,20 +36,29 @@ pub fn register(fd: u32, opcode: u32, arg: User<u8>, nr_args: u32) -> Result<usi
     if opcode as usize >= register::COUNT {
         return Err(Errno::EINVAL);
     }
-    if fd == NO_RING && !registered {
-        // Calls without a ring: none of them is known.
-        return Err(Errno::EINVAL);
+    if fd == NO_RING {
+        let alone = table::row(opcode).and_then(|row| row.alone).ok_or(Errno::EINVAL)?;
+        return alone(arg, nr_args);
     }
     let held = ring_of(fd, registered)?;
     let ring = held.ring();
     if ring.submitter().load(Relaxed) != 0 {
         check_issuer(ring)?;
     }
+    if !ring.allows_call(opcode) {
+        return Err(Errno::EACCES);
+    }
     match table::row(opcode).ok_or(Errno::EINVAL)?.run {
         Run::Process(run) => run(arg, nr_args),
         Run::Ring(run) => run(ring, arg, nr_args),
         Run::Locked(run) => run(&mut ring.lock_as_submitter(), arg, nr_args),
     }
+}
+
+/// In a child of `fork`.
+pub fn after_fork() {
+    ring_fds::after_fork();
+    restrictions::after_fork();
 }
 
 /// The count of an array that must be there.

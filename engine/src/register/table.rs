@@ -3,14 +3,19 @@
 use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
-use super::{control, eventfd, pbuf_ring, personality, probe, resources, ring_fds, sync_cancel};
+use super::{
+    control, eventfd, pbuf_ring, personality, probe, resources, restrictions, ring_fds, sync_cancel,
+};
 use crate::ring::{Locked, Ring};
+
+/// A call that concerns no ring.
+pub type Alone = fn(User<u8>, u32) -> Result<usize>;
 
 /// What runs a call: its argument and count are the application's, unchecked.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
     /// Concerns the process, whichever ring it is called on.
-    Process(fn(User<u8>, u32) -> Result<usize>),
+    Process(Alone),
     /// Takes the ring's lock itself, if and when it needs it.
     Ring(fn(&Ring, User<u8>, u32) -> Result<usize>),
     /// Under the ring's lock.
@@ -25,20 +30,29 @@ pub struct Row {
     /// The kernel that had it first.
     pub since: &'static str,
     pub run: Run,
+    /// What it does where no ring is named.
+    pub alone: Option<Alone>,
     /// Where it is less than the kernel's, and why.
     pub note: &'static str,
 }
 
 macro_rules! rows {
-    ($($call:ident since $since:literal, $kind:ident $run:path $(, note $note:literal)?;)*) => {{
+    ($($call:ident since $since:literal, $kind:ident $run:path
+        $(, alone $alone:path)? $(, note $note:literal)?;)*) => {{
         let mut rows = [const { None }; nr::COUNT];
         $(
-            rows[nr::$call as usize] = Some(Row {
-                name: stringify!($call),
-                since: $since,
-                run: Run::$kind($run),
-                note: concat!($($note)?),
-            });
+            #[allow(unused_mut, unused_assignments)]
+            {
+                let mut row = Row {
+                    name: stringify!($call),
+                    since: $since,
+                    run: Run::$kind($run),
+                    alone: None,
+                    note: concat!($($note)?),
+                };
+                $(row.alone = Some($alone);)?
+                rows[nr::$call as usize] = Some(row);
+            }
         )*
         rows
     }};
@@ -58,6 +72,8 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     PERSONALITY since "5.6", Locked personality::register,
         note "a thread keeps the credentials; a child of `fork` does not inherit them";
     UNREGISTER_PERSONALITY since "5.6", Locked personality::unregister;
+    RESTRICTIONS since "5.10", Locked restrictions::register, alone restrictions::of_task,
+        note "those of a task are the process's, and end when it executes another program";
     ENABLE_RINGS since "5.10", Ring control::enable_rings;
     FILES2 since "5.13", Locked resources::files2;
     FILES_UPDATE2 since "5.13", Locked resources::files_update2;

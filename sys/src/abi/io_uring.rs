@@ -204,6 +204,26 @@ pub struct FileIndexRange {
     pub resv: u64,
 }
 
+/// One thing that a ring is allowed.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct Restriction {
+    pub opcode: u16,
+    /// A register call, an operation, or SQE flags.
+    pub what: u8,
+    pub resv: u8,
+    pub resv2: [u32; 3],
+}
+
+/// Before the restrictions of a task.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct TaskRestriction {
+    pub flags: u16,
+    pub nr_res: u16,
+    pub resv: [u32; 3],
+}
+
 const _: () = assert!(size_of::<Sqe>() == 64);
 const _: () = assert!(size_of::<Cqe>() == 16);
 const _: () = assert!(size_of::<SqOffsets>() == 40);
@@ -219,6 +239,8 @@ const _: () = assert!(size_of::<BufEntry>() == 16);
 const _: () = assert!(size_of::<BufReg>() == 40);
 const _: () = assert!(size_of::<BufStatus>() == 40);
 const _: () = assert!(size_of::<RecvmsgOut>() == 16);
+const _: () = assert!(size_of::<Restriction>() == 16);
+const _: () = assert!(size_of::<TaskRestriction>() == 16);
 const _: () = assert!(core::mem::offset_of!(Sqe, user_data) == 32);
 const _: () = assert!(core::mem::offset_of!(Sqe, addr3) == 48);
 
@@ -487,6 +509,16 @@ pub mod accept {
     pub const MULTISHOT: u16 = 1 << 0;
     pub const DONTWAIT: u16 = 1 << 1;
     pub const POLL_FIRST: u16 = 1 << 2;
+}
+
+/// `IORING_RESTRICTION_*`.
+pub mod restriction {
+    pub const REGISTER_OP: u16 = 0;
+    pub const SQE_OP: u16 = 1;
+    pub const SQE_FLAGS_ALLOWED: u16 = 2;
+    pub const SQE_FLAGS_REQUIRED: u16 = 3;
+    /// How many there are (`IORING_RESTRICTION_LAST`).
+    pub const COUNT: usize = 4;
 }
 
 /// Flags that stand alone.

@@ -61,6 +61,21 @@ pub fn credentials() -> Option<Credentials> {
     Some(Credentials { ids: identity(), fs, group_count, groups, capabilities, securebits })
 }
 
+/// Whether this thread can gain no privilege by executing something.
+#[must_use]
+pub fn has_no_new_privs() -> bool {
+    const PR_GET_NO_NEW_PRIVS: u32 = 39;
+    // SAFETY: only asks.
+    unsafe { prctl(PR_GET_NO_NEW_PRIVS, [0; 4]) == Ok(1) }
+}
+
+/// Whether this thread has `CAP_SYS_ADMIN`.
+#[must_use]
+pub fn is_admin() -> bool {
+    const CAP_SYS_ADMIN: u32 = 21;
+    credentials().is_some_and(|mine| mine.capabilities[0] >> CAP_SYS_ADMIN & 1 != 0)
+}
+
 /// `execve(2)` as the application gave it; returns only an error.
 pub fn execveat(
     dir: Fd,
