@@ -10,7 +10,7 @@
 //! - consumer and producer of one stream are in the same batch only where submission order
 //!   settles who is first: single requests, neither `ASYNC` nor `DRAIN`;
 //! - one request per batch cancels, removes or updates others;
-//! - behind a `CLOSE` of its chain nothing uses the stream: the kernel lets go of a closed file when
+//! - in a batch with a `CLOSE` nothing else uses the stream: the kernel lets go of a closed file when
 //!   the submission is over, not when it says so;
 //! - `DRAIN` stands only where everything ends by itself, and after it nothing waits any more:
 //!   nothing would ever get past what waits, and Linux 6.18 may hold back requests after the
@@ -57,6 +57,8 @@ pub struct Claims {
     waits: bool,
     /// What stays in use when the batch is at rest.
     stays: Vec<Resource>,
+    /// Streams that are closed.
+    closes: Vec<u32>,
     /// A stream is used behind its own `CLOSE`.
     closed_before_use: bool,
 }
@@ -71,6 +73,10 @@ impl Resource {
 }
 
 impl Claims {
+    fn streams(&self) -> impl Iterator<Item = u32> {
+        self.uses.keys().filter_map(|used| used.stream())
+    }
+
     fn claim(&mut self, resource: Resource, changes: bool) {
         let entry = self.uses.entry(resource).or_insert((false, 0));
         entry.0 |= changes;
@@ -81,6 +87,11 @@ impl Claims {
     #[must_use]
     pub fn allows(&self, other: &Claims) -> bool {
         if (self.drains || other.drains) && (self.waits || other.waits) || other.closed_before_use {
+            return false;
+        }
+        if other.streams().any(|stream| self.closes.contains(&stream))
+            || self.streams().any(|stream| other.closes.contains(&stream))
+        {
             return false;
         }
         other.uses.iter().all(|(resource, (changes, _))| {
@@ -106,6 +117,7 @@ impl Claims {
         self.drains |= other.drains;
         self.waits |= other.waits;
         self.stays.extend(other.stays);
+        self.closes.extend(other.closes);
     }
 }
 
@@ -145,14 +157,12 @@ impl Held {
 #[must_use]
 pub fn claims(group: &[Entry]) -> Claims {
     let mut claims = Claims::default();
-    let mut closed = Vec::new();
     for entry in group {
         let mut own = Claims::default();
         claim_entry(&mut own, entry);
-        let streams: Vec<u32> = own.uses.keys().filter_map(|used| used.stream()).collect();
-        claims.closed_before_use |= streams.iter().any(|stream| closed.contains(stream));
+        claims.closed_before_use |= own.streams().any(|stream| claims.closes.contains(&stream));
         if entry.sqe.opcode == op::CLOSE {
-            closed.extend(streams);
+            own.closes = own.streams().collect();
         }
         claims.add(own);
         let flags = entry.sqe.flags;

@@ -89,8 +89,8 @@ fn frame(seed: u64, random: &mut Random) -> Program {
 }
 
 /// What is linked behind a request that a worker has run is run by that worker, where a
-/// non-blocking file and a poll to begin with end in `EAGAIN`, and where what waits may be missed
-/// by who cancels everything. Which requests the kernel gives to workers is its own affair.
+/// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
+/// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
 fn shows_its_thread(sqe: &Sqe) -> bool {
     let moves = matches!(sqe.opcode, op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::ACCEPT);
     NON_BLOCKING.contains(&sqe.fd) || moves && sqe.ioprio != 0
@@ -147,7 +147,8 @@ impl Generator {
             let mut entry = self.entry();
             while at > 0
                 && (shows_its_thread(&entry.sqe)
-                    || entry.waits != Waits::No && group.iter().any(|e| punted(&e.sqe))
+                    || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
+                        && group.iter().any(|e| punted(&e.sqe))
                     || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe)))
             {
                 self.count -= 1;
@@ -173,7 +174,9 @@ impl Generator {
         // Only for a head that is tried in the submitter: where a worker goes on with a chain,
         // Linux 6.18 does not always fire it.
         if length > 1 && self.random.percent(40) && !punted(&group[0].sqe) {
-            self.make_link_timeout(&mut group[1]);
+            // What ends by itself may take longer than a short time on a machine that is busy.
+            let short = group[0].waits != Waits::No && self.random.percent(50);
+            self.make_link_timeout(&mut group[1], short);
         }
         if length > 1 {
             // A member of a chain may never start: nothing later may count on it.
@@ -182,11 +185,10 @@ impl Generator {
         group
     }
 
-    fn make_link_timeout(&mut self, entry: &mut Entry) {
+    fn make_link_timeout(&mut self, entry: &mut Entry, short: bool) {
         let number = entry.sqe.user_data;
         let slot = ARENA + number * SLOT;
         let keep = entry.sqe.flags & (sqe_flags::IO_LINK | sqe_flags::IO_HARDLINK);
-        let short = self.random.percent(50);
         let time = if short { SHORT } else { LONG };
         entry.sqe = Sqe {
             opcode: op::LINK_TIMEOUT,
