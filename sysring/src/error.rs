@@ -19,6 +19,8 @@ pub enum InstallError {
     Maps(Errno),
     /// The SIGSYS handler cannot be installed.
     Handler(Errno),
+    /// Another thread blocks SIGSYS, and would be killed in its next call.
+    Blocked,
     /// The seccomp filter cannot be installed.
     Filter(Errno),
 }
@@ -41,6 +43,9 @@ impl fmt::Display for InstallError {
             ),
             InstallError::Maps(error) => write!(f, "cannot read /proc/self/maps: {error}"),
             InstallError::Handler(error) => write!(f, "cannot install a SIGSYS handler: {error}"),
+            InstallError::Blocked => f.write_str(
+                "another thread blocks the signal SIGSYS; call install before threads are started",
+            ),
             InstallError::Filter(Errno::ESRCH) => f.write_str(
                 "cannot install a seccomp filter: a thread has one of its own; call install \
                  before threads are started",

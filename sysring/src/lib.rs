@@ -25,8 +25,10 @@
 //!   find it so; their own seccomp filters still reach their handler.
 //! - `clone3` answers `ENOSYS`, and libraries use `clone` instead.
 //!
-//! Threads that block SIGSYS before `install` is called would be killed at their first trapped
-//! call: so call it before there are any.
+//! A thread that blocks SIGSYS when `install` is called would be killed at its first trapped call.
+//! C libraries block all signals for a moment when they start a thread, which `install` waits out;
+//! a thread that blocks it for good is an error ([`InstallError::Blocked`]). Best is to call it
+//! before there are other threads.
 //!
 //! # Children
 //! A forked child is served as its parent is. After `exec` a program's code lies elsewhere, so the
@@ -49,6 +51,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 use sysring_trap::filter::{self, Scope};
 use sysring_trap::handler;
 use sysring_trap::maps::{self, Text};
+use sysring_trap::threads;
 
 pub use error::InstallError;
 
@@ -165,6 +168,9 @@ fn install_user() -> core::result::Result<(), InstallError> {
     let mut ranges = [const { 0..0 }; MOST];
     let ranges = own_code(&mut ranges)?;
     handler::install().map_err(InstallError::Handler)?;
+    if !threads::let_sigsys_through() {
+        return Err(InstallError::Blocked);
+    }
     // SAFETY: the handler is installed. Forked children inherit it, and no other program has code
     // at these addresses.
     unsafe { filter::install(&filter::only_in(ranges), Scope::Process) }

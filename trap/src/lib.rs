@@ -31,3 +31,4 @@ mod scratch;
 mod signals;
 mod spawn;
 mod stack;
+pub mod threads;
