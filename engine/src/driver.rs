@@ -101,16 +101,11 @@ impl Locked<'_> {
 
     /// Puts the ring into the driver's care.
     fn be_driven(&mut self) {
-        if !self.driven {
-            let Ok(set) = self.set() else { return };
-            let Ok(drivers) = driver() else { return };
-            let data = core::ptr::from_ref(self.ring) as usize as u64;
-            let events = g::EPOLLIN | g::EPOLLET;
-            if call::epoll_ctl(drivers, call::EpollOp::Add, set, events, data).is_err() {
-                return;
-            }
-            self.driven = true;
+        if !self.driven && self.show_driver().is_err() {
+            // It hears nothing of this ring, but it can look.
+            return self.be_looked_after();
         }
+        self.driven = true;
         let due = if self.control().signalled && self.ring.watched.load(Relaxed) {
             Some(call::now(call::CLOCK_MONOTONIC) + TICK)
         } else {
@@ -120,6 +115,12 @@ impl Locked<'_> {
         if let Some(due) = due {
             ask_for(due);
         }
+    }
+
+    fn show_driver(&mut self) -> Result<()> {
+        let set = self.set()?;
+        let data = core::ptr::from_ref(self.ring) as usize as u64;
+        call::epoll_ctl(driver()?, call::EpollOp::Add, set, g::EPOLLIN | g::EPOLLET, data)
     }
 }
 
@@ -137,13 +138,24 @@ fn driver() -> Result<Fd> {
         return Ok(Fd::new(SET.load(Relaxed)));
     }
     let set = descriptors::keep(call::epoll_create()?)?;
+    start(set).inspect_err(|_| descriptors::let_go(set))?;
+    Ok(set)
+}
+
+fn start(set: Fd) -> Result<()> {
     let bell = descriptors::keep(call::eventfd(0)?)?;
-    call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)?;
     SET.store(set.raw(), Relaxed);
     BELL.store(bell.raw(), Relaxed);
-    wq::start_thread(run, 0)?;
+    let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
+        .and_then(|()| wq::start_thread(run, 0));
+    if let Err(e) = started {
+        SET.store(-1, Relaxed);
+        BELL.store(-1, Relaxed);
+        descriptors::let_go(bell);
+        return Err(e);
+    }
     RUNS.store(true, Relaxed);
-    Ok(set)
+    Ok(())
 }
 
 extern "C" fn run(_: usize) -> ! {

@@ -72,10 +72,6 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         // A ring with a thread of its own leaves timers and readiness to it.
         let timer = if polled { None } else { locked.timers.next_deadline() };
         let until = earliest([how.deadline, how.min_deadline, timer]);
-        let Ok(set) = locked.set() else {
-            result = Err(Errno::ENOMEM);
-            break;
-        };
         let mask = match mask {
             Some(mask) => mask,
             None => match read_mask(how.sigmask) {
@@ -87,9 +83,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             },
         };
         let shared = ring.is_shared();
-        if shared && !polled && locked.readiness.hear_others().is_err() {
-            result = Err(Errno::ENOMEM);
-            break;
+        let mut set = locked.set();
+        if shared && !polled {
+            set = set.and_then(|set| locked.readiness.hear_others().map(|()| set));
         }
         let alone = if polled || shared { None } else { locked.aio_alone(enough - ready) };
         let tail = locked.cq_head().wrapping_add(enough);
@@ -104,10 +100,11 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         drop(locked);
 
         let mut locked_after = None;
-        let slept = match alone {
-            _ if polled => sleep_for_bell(ring, until, mask),
-            Some(alone) => sleep_for_aio(&mut locked_after, ring, alone, until, mask),
-            None => sleep_for_anything(&mut locked_after, ring, set, until, mask),
+        let slept = match (alone, set) {
+            (_, Ok(_)) if polled => sleep_for_bell(ring, until, mask),
+            (Some(alone), _) => sleep_for_aio(&mut locked_after, ring, alone, until, mask),
+            (None, Ok(set)) => sleep_for_anything(&mut locked_after, ring, set, until, mask),
+            (None, Err(_)) => nap(&mut locked_after, ring, until, mask),
         };
         locked = locked_after.unwrap_or_else(|| ring.lock());
         if alone.is_some() {
@@ -164,6 +161,23 @@ fn sleep_for_bell(ring: &Ring, until: Option<i64>, mask: Option<SigSet>) -> Resu
     if rung != 0 {
         let _ = call::eventfd_take(bell);
     }
+    Ok(())
+}
+
+/// How long a sleeper that nobody can wake sleeps at a time.
+const NAP: i64 = 1_000_000;
+
+/// Without descriptors for waiting: what workers and timers complete is found a moment later.
+fn nap<'r>(
+    locked: &mut Option<Locked<'r>>,
+    ring: &'r Ring,
+    until: Option<i64>,
+    mask: Option<SigSet>,
+) -> Result<()> {
+    let soon = call::now(call::CLOCK_MONOTONIC) + NAP;
+    let until = until.map_or(soon, |at| at.min(soon));
+    call::ppoll(&mut [], time_left(Some(until)).as_mut(), mask.as_ref())?;
+    locked.insert(ring.lock()).reap();
     Ok(())
 }
 
