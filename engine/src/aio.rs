@@ -148,8 +148,8 @@ impl Locked<'_> {
         Issued::Aio
     }
 
-    /// Gives the queue to the kernel. What it does not take completes with its error, or goes to
-    /// a worker where the context is merely full.
+    /// Gives the queue to the kernel. What it does not take a worker does: the context may be full,
+    /// or it is an error, which the worker's call will tell.
     pub fn aio_flush(&mut self) {
         if self.aio.queued == 0 {
             return;
@@ -160,34 +160,23 @@ impl Locked<'_> {
         let pointers: [*const Iocb; BATCH] = core::array::from_fn(|i| &raw const queue[i]);
         let mut at = 0;
         while at < count {
-            match call::io_submit(context, &pointers[at..count]) {
+            let taken = call::io_submit(context, &pointers[at..count]);
+            let refused = match taken {
                 Ok(n) if n > 0 => {
                     stats::add(&stats::get().aio, n as u64);
                     self.aio.in_flight += n as u32;
                     at += n;
+                    continue;
                 }
-                Err(e) if e != Errno::EAGAIN => {
-                    self.aio_refused(queue[at].data, Err(e));
-                    at += 1;
-                }
-                _ => {
-                    for request in &queue[at..count] {
-                        self.aio_refused(request.data, Err(Errno::EAGAIN));
-                    }
-                    break;
+                Ok(_) | Err(Errno::EAGAIN) => count - at,
+                Err(_) => 1,
+            };
+            for request in &queue[at..at + refused] {
+                if let Some(req) = self.slab.find(request.data) {
+                    self.punt(req);
                 }
             }
-        }
-    }
-
-    fn aio_refused(&mut self, ticket: u64, answer: Result<()>) {
-        let Some(req) = self.slab.find(ticket) else { return };
-        match answer {
-            Err(e) if e != Errno::EAGAIN => {
-                self.fail(req);
-                self.complete(req, e.to_res(), 0);
-            }
-            _ => self.punt(req),
+            at += refused;
         }
     }
 

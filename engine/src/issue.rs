@@ -119,10 +119,11 @@ impl Locked<'_> {
                 }
                 match self.arm(req, events) {
                     Armed::Yes => {}
-                    Armed::AlwaysReady | Armed::Refused => {
+                    Armed::AlwaysReady => {
                         req.set(flag::UNPOLLABLE);
                         self.punt(req);
                     }
+                    Armed::Refused => self.have_watched(req, events),
                 }
             }
         }
@@ -178,6 +179,16 @@ impl Locked<'_> {
         }
         self.disarm(req);
         self.hold_file(req);
+        self.leave_to_workers(req);
+    }
+
+    /// Has a worker wait for the file: the ring's epoll instance lacks the memory, or the
+    /// descriptor.
+    pub fn have_watched(&mut self, mut req: Req, events: u32) {
+        self.disarm(req);
+        self.hold_file(req);
+        req.set(flag::WATCHED);
+        req.events = events;
         self.leave_to_workers(req);
     }
 
@@ -250,6 +261,9 @@ impl Locked<'_> {
     pub fn worked(&mut self, mut req: Req) {
         req.stage = Stage::Queued;
         self.posted_remotely = true;
+        if req.has(flag::WATCHED) {
+            return self.was_watched(req);
+        }
         let row = table::must(req.sqe.opcode);
         let issued = match row.finish {
             Some(finish) => finish(self, req),
@@ -259,6 +273,19 @@ impl Locked<'_> {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
         self.carry_on(req, issued);
+    }
+
+    /// A worker has seen the file become ready, or was stopped.
+    fn was_watched(&mut self, mut req: Req) {
+        req.clear(flag::WATCHED);
+        if req.has(flag::CANCELED) {
+            self.complete(req, Errno::ECANCELED.to_res(), 0);
+        } else if req.res < 0 {
+            self.complete(req, req.res, 0);
+        } else {
+            req.revents = req.res as u32;
+            self.ready(req);
+        }
     }
 
     /// Copies what the submitter may reuse once `submit` has returned (`FEAT_SUBMIT_STABLE`).

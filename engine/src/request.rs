@@ -86,6 +86,10 @@ pub mod flag {
     pub const LEFT_OPEN: u32 = 1 << 24;
     /// Is to be issued by those who have its credentials.
     pub const ENTRUSTED: u32 = 1 << 25;
+    /// What a worker does for it ends only when others do something.
+    pub const MAY_WAIT: u32 = 1 << 26;
+    /// A worker waits for its file to become ready: the ring's epoll instance could not.
+    pub const WATCHED: u32 = 1 << 27;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }

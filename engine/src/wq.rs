@@ -8,8 +8,8 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
-use sysring_sys::abi::Timespec;
 use sysring_sys::abi::signal::{SA_RESTORER, SIG_DFL, SIG_SETMASK, SIGSYS, SigAction, SigSet};
+use sysring_sys::abi::{PollFd, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, arch, call};
 
@@ -134,23 +134,27 @@ impl Batch {
         };
         OWN.wake(wake);
         for _ in 0..spawn {
-            if start_thread(worker, generation as usize).is_err() {
-                let nobody_else = {
-                    let mut pool = OWN.pool.lock();
-                    pool.total -= 1;
-                    pool.total == 0
-                };
-                if nobody_else {
-                    // No thread to be had at all: slower, but nothing is lost.
-                    OWN.run_queue(call::gettid(), None);
-                    return;
-                }
+            let started = start_thread(worker, generation as usize).is_ok();
+            if !started && !OWN.pool.lock().lack_one(generation) {
+                return OWN.stand_in(generation);
             }
         }
     }
 }
 
 impl Pool {
+    /// A worker that was counted could not be started. Whether there are others; if not, the
+    /// caller is counted in its place, and has to do the work.
+    fn lack_one(&mut self, generation: u32) -> bool {
+        let current = self.generation == generation;
+        if current && self.total > 1 {
+            self.total -= 1;
+            return true;
+        }
+        // Workers of a later generation do what is left of this one, too.
+        !current
+    }
+
     /// Work of another identity wants other workers: libc's `setuid` knows nothing of ours.
     fn adopt(&mut self, identity: [u32; 6]) {
         if self.identity != identity {
@@ -258,7 +262,7 @@ impl Crew {
             None => pool.generation != generation,
         };
         loop {
-            self.run_queue(tid, acting);
+            self.run_queue(tid, acting, run);
             // Acquire pairs with the Release in `wake`: a count read before the queue is looked at
             // has changed if something came since.
             let seen = self.calls.load(Acquire);
@@ -295,8 +299,26 @@ impl Crew {
         }
     }
 
+    /// No thread is to be had at all: the calling one is the worker until the queue is empty. What
+    /// it completes may bring more: that finds a worker here, and the loop runs it, not another
+    /// inside it.
+    fn stand_in(&self, generation: u32) {
+        let tid = call::gettid();
+        loop {
+            self.run_queue(tid, None, run_if_it_ends);
+            let mut pool = self.pool.lock();
+            if pool.generation != generation {
+                return;
+            }
+            if pool.queued == 0 {
+                pool.total -= 1;
+                return;
+            }
+        }
+    }
+
     /// Runs requests until there are none.
-    fn run_queue(&self, tid: i32, acting: Option<&'static Personality>) {
+    fn run_queue(&self, tid: i32, acting: Option<&'static Personality>, run: fn(Req) -> i32) {
         loop {
             let (mut req, reinforce) = {
                 let mut pool = self.pool.lock();
@@ -319,10 +341,7 @@ impl Crew {
             if req.has(flag::ENTRUSTED) {
                 ring.lock_as(acting).issue_entrusted(req);
             } else {
-                req.res = match table::must(req.sqe.opcode).work {
-                    Some(work) => run(req, work),
-                    None => Errno::EAGAIN.to_res(),
-                };
+                req.res = run(req);
                 ring.finish_remotely(req, acting);
             }
             descriptors::put(ring);
@@ -343,11 +362,37 @@ extern "C" fn worker_as(personality: usize) -> ! {
 }
 
 /// Makes the call; again if a signal meant for an earlier one ended it.
-fn run(req: Req, work: fn(Req) -> i32) -> i32 {
+fn run(req: Req) -> i32 {
+    let work = match table::must(req.sqe.opcode).work {
+        _ if req.has(flag::WATCHED) => watch,
+        Some(work) => work,
+        None => return Errno::EAGAIN.to_res(),
+    };
     loop {
         let res = work(req);
         if res != Errno::EINTR.to_res() || req.has(flag::CANCELED) {
             return res;
+        }
+    }
+}
+
+/// On a thread of the application's, which must not be kept by what waits for others: where the
+/// kernel finds no thread for such a request, it cancels it.
+fn run_if_it_ends(req: Req) -> i32 {
+    if req.has(flag::MAY_WAIT | flag::WATCHED) { Errno::ECANCELED.to_res() } else { run(req) }
+}
+
+/// Waits until the file is ready: for what, as `poll` tells it.
+fn watch(req: Req) -> i32 {
+    // Now and then it looks whether it is to stop: a signal may come between that and the call.
+    const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let mut fds = [PollFd { fd: req.file.fd.raw(), events: req.events as i16, revents: 0 }];
+    loop {
+        match call::ppoll(&mut fds, Some(&mut { LOOK }), None) {
+            Ok(0) if req.has(flag::CANCELED) => return Errno::EINTR.to_res(),
+            Ok(0) => {}
+            Ok(_) => return i32::from(fds[0].revents),
+            Err(e) => return e.to_res(),
         }
     }
 }

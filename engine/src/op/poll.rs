@@ -83,6 +83,10 @@ pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
         Armed::AlwaysReady => Issued::Done((asked & FILE_READY) as i32),
         Armed::Refused => match call::file_flags(req.file.fd) {
             Ok(flags) if flags & g::O_PATH != 0 => Issued::Done(Errno::EBADF.to_res()),
+            Ok(_) if !req.has(flag::MULTISHOT) => {
+                ring.have_watched(req, asked);
+                Issued::Held
+            }
             Ok(_) => Issued::Done(Errno::ENOMEM.to_res()),
             Err(e) => Issued::Done(e.to_res()),
         },

@@ -7,7 +7,7 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
-use crate::request::Req;
+use crate::request::{Req, flag};
 use crate::ring::Locked;
 
 /// The source is a registered file.
@@ -25,7 +25,8 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     Ok(())
 }
 
-pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
+pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    req.set(flag::MAY_WAIT);
     let fixed = req.sqe.op_flags & FD_IN_FIXED != 0;
     match ring.hold_other(req, req.sqe.file_index as i32, fixed) {
         Ok(()) => Issued::Work,
