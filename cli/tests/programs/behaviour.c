@@ -1,111 +1,17 @@
 /* What a program may expect of its ring, by plain system calls. Each case prints nothing and
  * exits 0, or says what was wrong and exits 1. */
 #define _GNU_SOURCE
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#define CHECK(condition)                                                             \
-	do {                                                                         \
-		if (!(condition)) {                                                  \
-			fprintf(stderr, "line %d: %s (errno %d)\n", __LINE__,        \
-				#condition, errno);                                  \
-			exit(1);                                                     \
-		}                                                                    \
-	} while (0)
-
-struct ring {
-	int fd;
-	struct io_uring_params p;
-	char *rings;
-	size_t rings_len;
-	struct io_uring_sqe *sqes;
-};
-
-static _Atomic unsigned *word(struct ring *r, unsigned offset)
-{
-	return (_Atomic unsigned *)(r->rings + offset);
-}
-
-static void open_ring(struct ring *r, unsigned entries)
-{
-	memset(r, 0, sizeof(*r));
-	r->fd = syscall(__NR_io_uring_setup, entries, &r->p);
-	CHECK(r->fd >= 0);
-	r->rings_len = r->p.sq_off.array + r->p.sq_entries * 4;
-	if (r->rings_len < r->p.cq_off.cqes + r->p.cq_entries * 16)
-		r->rings_len = r->p.cq_off.cqes + r->p.cq_entries * 16;
-	r->rings = mmap(0, r->rings_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd,
-			IORING_OFF_SQ_RING);
-	CHECK(r->rings != MAP_FAILED);
-	r->sqes = mmap(0, r->p.sq_entries * 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		       r->fd, IORING_OFF_SQES);
-	CHECK(r->sqes != MAP_FAILED);
-}
-
-static void close_ring(struct ring *r)
-{
-	munmap(r->rings, r->rings_len);
-	munmap(r->sqes, r->p.sq_entries * 64);
-	close(r->fd);
-}
-
-static struct io_uring_sqe *push(struct ring *r, int op, int fd, unsigned long data)
-{
-	_Atomic unsigned *tail = word(r, r->p.sq_off.tail);
-	unsigned at = *tail, index = at & (r->p.sq_entries - 1);
-	struct io_uring_sqe *sqe = &r->sqes[index];
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = op;
-	sqe->fd = fd;
-	sqe->user_data = data;
-	*word(r, r->p.sq_off.array + 4 * index) = index;
-	*tail = at + 1;
-	return sqe;
-}
-
-static int enter(struct ring *r, unsigned submit, unsigned wait)
-{
-	return syscall(__NR_io_uring_enter, r->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0, 8);
-}
-
-static int next(struct ring *r, struct io_uring_cqe *out)
-{
-	_Atomic unsigned *head = word(r, r->p.cq_off.head);
-	unsigned at = *head;
-	if (at == *word(r, r->p.cq_off.tail))
-		return 0;
-	*out = ((struct io_uring_cqe *)(r->rings + r->p.cq_off.cqes))[at & (r->p.cq_entries - 1)];
-	*head = at + 1;
-	return 1;
-}
-
-static int count(const char *folder)
-{
-	DIR *dir = opendir(folder);
-	int n = 0;
-	CHECK(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n - 2;
-}
+#include "ring.h"
 
 static long resident(void)
 {

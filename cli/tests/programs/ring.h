@@ -1,0 +1,113 @@
+/* A ring by plain system calls, and what the programs here share besides. */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/io_uring.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CHECK(condition)                                                             \
+	do {                                                                         \
+		if (!(condition)) {                                                  \
+			fprintf(stderr, "line %d: %s (errno %d)\n", __LINE__,        \
+				#condition, errno);                                  \
+			exit(1);                                                     \
+		}                                                                    \
+	} while (0)
+
+struct ring {
+	int fd;
+	struct io_uring_params p;
+	char *rings;
+	size_t rings_len;
+	struct io_uring_sqe *sqes;
+};
+
+static inline _Atomic unsigned *word(struct ring *r, unsigned offset)
+{
+	return (_Atomic unsigned *)(r->rings + offset);
+}
+
+/* Opens a ring as `r->p` asks for it; 0, or the negative errno of setup. */
+static inline int try_ring(struct ring *r, unsigned entries)
+{
+	r->fd = syscall(__NR_io_uring_setup, entries, &r->p);
+	if (r->fd < 0)
+		return -errno;
+	r->rings_len = r->p.sq_off.array + r->p.sq_entries * 4;
+	if (r->rings_len < r->p.cq_off.cqes + r->p.cq_entries * 16)
+		r->rings_len = r->p.cq_off.cqes + r->p.cq_entries * 16;
+	r->rings = mmap(0, r->rings_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, r->fd,
+			IORING_OFF_SQ_RING);
+	CHECK(r->rings != MAP_FAILED);
+	r->sqes = mmap(0, r->p.sq_entries * 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+		       r->fd, IORING_OFF_SQES);
+	CHECK(r->sqes != MAP_FAILED);
+	return 0;
+}
+
+static inline void open_ring(struct ring *r, unsigned entries)
+{
+	memset(r, 0, sizeof(*r));
+	CHECK(try_ring(r, entries) == 0);
+}
+
+static inline void close_ring(struct ring *r)
+{
+	munmap(r->rings, r->rings_len);
+	munmap(r->sqes, r->p.sq_entries * 64);
+	close(r->fd);
+}
+
+/* Fills the SQE of a tail; it is published by storing the next one. */
+static inline struct io_uring_sqe *fill(struct ring *r, unsigned at, int op, int fd,
+					unsigned long data)
+{
+	unsigned index = at & (r->p.sq_entries - 1);
+	struct io_uring_sqe *sqe = &r->sqes[index];
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = op;
+	sqe->fd = fd;
+	sqe->user_data = data;
+	*word(r, r->p.sq_off.array + 4 * index) = index;
+	return sqe;
+}
+
+static inline struct io_uring_sqe *push(struct ring *r, int op, int fd, unsigned long data)
+{
+	_Atomic unsigned *tail = word(r, r->p.sq_off.tail);
+	struct io_uring_sqe *sqe = fill(r, *tail, op, fd, data);
+	*tail = *tail + 1;
+	return sqe;
+}
+
+static inline int enter(struct ring *r, unsigned submit, unsigned wait)
+{
+	return syscall(__NR_io_uring_enter, r->fd, submit, wait, wait ? IORING_ENTER_GETEVENTS : 0, 0, 8);
+}
+
+static inline int next(struct ring *r, struct io_uring_cqe *out)
+{
+	_Atomic unsigned *head = word(r, r->p.cq_off.head);
+	unsigned at = *head;
+	if (at == *word(r, r->p.cq_off.tail))
+		return 0;
+	*out = ((struct io_uring_cqe *)(r->rings + r->p.cq_off.cqes))[at & (r->p.cq_entries - 1)];
+	*head = at + 1;
+	return 1;
+}
+
+static inline int count(const char *folder)
+{
+	DIR *dir = opendir(folder);
+	int n = 0;
+	CHECK(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n - 2;
+}
