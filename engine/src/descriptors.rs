@@ -16,6 +16,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::cancel::Match;
 use crate::memory;
+use crate::register::ring_fds;
 use crate::request::Stage;
 use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
@@ -205,21 +206,47 @@ pub fn is_ring(fd: Fd) -> bool {
     })
 }
 
-/// Makes a ring and its descriptor.
-pub fn create(shape: Shape, params: &Params) -> Result<Fd> {
+/// What an application calls a ring by.
+#[derive(Clone, Copy, Debug)]
+pub enum Name {
+    Descriptor(Fd),
+    /// An index among the registered rings.
+    Index(u32),
+}
+
+impl Name {
+    #[must_use]
+    pub fn number(self) -> usize {
+        match self {
+            Name::Descriptor(fd) => fd.raw() as usize,
+            Name::Index(index) => index as usize,
+        }
+    }
+
+    /// The application was not told: the ring closes.
+    pub fn take_back(self) {
+        match self {
+            Name::Descriptor(fd) => drop(close(fd)),
+            Name::Index(index) => ring_fds::empty(index),
+        }
+    }
+}
+
+/// Makes a ring and its name.
+pub fn create(shape: Shape, params: &Params) -> Result<Name> {
     make_table()?;
     let ring = unused_ring()?;
     // SAFETY: the ring is in nobody's hands but ours.
-    if let Err(e) = unsafe { (*ring).renew(shape) } {
+    if let Err(e) = unsafe { (*ring).renew(shape, params) } {
         give_back(ring);
         return Err(e);
     }
     // SAFETY: rings are never unmapped.
     let ring: &'static Ring = unsafe { &*ring };
     match open(ring, params) {
-        Ok(fd) => {
+        Ok(name) => {
             stats::add(&stats::get().rings, 1);
-            Ok(fd)
+            Ok(name)
         }
         Err(e) => {
             ring.lock().readiness.close();
@@ -232,20 +259,37 @@ pub fn create(shape: Shape, params: &Params) -> Result<Fd> {
     }
 }
 
-/// The descriptor: an epoll instance with an eventfd in it that says whether there are CQEs.
-fn open(ring: &'static Ring, params: &Params) -> Result<Fd> {
+/// Opens a ring under a name, which leads to it once it is whole.
+fn open(ring: &'static Ring, params: &Params) -> Result<Name> {
     let eventfd = keep(call::eventfd(0)?)?;
     ring.lock().readiness.show(eventfd);
-    let fd = keep(call::epoll_create()?)?;
-    if let Err(e) = call::epoll_ctl(fd, call::EpollOp::Add, eventfd, g::EPOLLIN, 0) {
-        let_go(fd);
-        return Err(e);
+    if ring.shape.has(setup::REGISTERED_FD_ONLY) {
+        let index = ring_fds::claim_any(ring).ok_or(Errno::EBUSY)?;
+        return begin(ring, params).map(|()| Name::Index(index)).inspect_err(|_| {
+            ring_fds::disclaim(index);
+        });
     }
-    let Some(entry) = entry(fd) else {
-        let_go(fd);
-        return Err(Errno::EMFILE);
-    };
+    let fd = descriptor(eventfd)?;
     ring.fd.store(fd.raw(), Relaxed);
+    let begun = entry(fd).ok_or(Errno::EMFILE).and_then(|entry| {
+        begin(ring, params)?;
+        // Release pairs with the Acquire in `get`: the ring is whole.
+        entry.store(ptr::from_ref(ring).cast_mut(), Release);
+        Ok(Name::Descriptor(fd))
+    });
+    begun.inspect_err(|_| let_go(fd))
+}
+
+/// The descriptor: an epoll instance with an eventfd in it that says whether there are CQEs.
+fn descriptor(eventfd: Fd) -> Result<Fd> {
+    let fd = keep(call::epoll_create()?)?;
+    call::epoll_ctl(fd, call::EpollOp::Add, eventfd, g::EPOLLIN, 0)
+        .inspect_err(|_| let_go(fd))
+        .map(|()| fd)
+}
+
+/// The ring can be held from here on.
+fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     ring.handles.store(1, Relaxed);
     ring.refs.store(1, Release);
     register::begin(ring);
@@ -253,13 +297,10 @@ fn open(ring: &'static Ring, params: &Params) -> Result<Fd> {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {
             ring.refs.store(0, Relaxed);
-            let_go(fd);
             return Err(e);
         }
     }
-    // Release pairs with the Acquire in `get`: the ring is whole.
-    entry.store(ptr::from_ref(ring).cast_mut(), Release);
-    Ok(fd)
+    Ok(())
 }
 
 fn shape_has_sqpoll(ring: &Ring) -> bool {
@@ -332,19 +373,24 @@ fn map_region(
     offset: u64,
 ) -> Result<usize> {
     let regions = ring.regions();
+    if ring.shape.has(setup::NO_MMAP) && offset & OFF_MMAP_MASK != OFF_PBUF_RING {
+        // The application has them.
+        return Err(Errno::ENOMEM);
+    }
     let mut locked;
-    let region = match offset & OFF_MMAP_MASK {
-        OFF_SQ_RING | OFF_CQ_RING => &regions.rings,
-        OFF_SQES => &regions.sqes,
+    let (start, size) = match offset & OFF_MMAP_MASK {
+        OFF_SQ_RING | OFF_CQ_RING => (regions.rings.start(), regions.rings.size()),
+        OFF_SQES => (regions.sqes.start(), regions.sqes.size()),
         OFF_PBUF_RING => {
             let group = (offset & !OFF_MMAP_MASK) >> OFF_PBUF_SHIFT;
             locked = ring.lock();
-            locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?
+            let mapping = locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?;
+            (mapping.start(), mapping.size())
         }
         _ => return Err(Errno::EINVAL),
     };
     let len = memory::pages(len);
-    if len == 0 || len > region.size() {
+    if len == 0 || len > size {
         return Err(Errno::EINVAL);
     }
     // An old length of zero makes a second mapping of the same shared memory.
@@ -353,7 +399,7 @@ fn map_region(
     let to = if fixed { address } else { 0 };
     // SAFETY: with an old length of zero nothing moves; a fixed address replaces what the
     // application asked to be replaced.
-    let at = unsafe { call::mremap(region.start() as usize, 0, len, how, to) }?;
+    let at = unsafe { call::mremap(start as usize, 0, len, how, to) }?;
     if protection != g::PROT_READ | g::PROT_WRITE {
         // SAFETY: the new mapping, which is the application's.
         unsafe { call::mprotect(at, len, protection) }?;
@@ -402,6 +448,8 @@ fn shut(ring: &Ring) {
     cancel_all(&mut locked);
     drop(locked);
     wait::wake_all(ring);
+    ring.regions().rings.give_back();
+    ring.regions().sqes.give_back();
 }
 
 fn cancel_all(locked: &mut Locked<'_>) {

@@ -30,6 +30,7 @@ pub mod path;
 pub mod personality;
 pub mod poll;
 pub mod process;
+pub mod region;
 pub mod register;
 pub mod request;
 pub mod restrict;

@@ -38,6 +38,15 @@ impl Mapping {
         Ok(Mapping { start: call::map_anonymous(pages(len), true)?, len: pages(len) })
     }
 
+    /// A mapping that was made elsewhere.
+    ///
+    /// # Safety
+    /// The range is mapped, and nobody else unmaps it.
+    #[must_use]
+    pub unsafe fn from_raw(start: *mut u8, len: usize) -> Mapping {
+        Mapping { start, len }
+    }
+
     #[must_use]
     pub fn start(&self) -> *mut u8 {
         self.start

@@ -6,8 +6,8 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, fence};
 
-use sysring_sys::abi::io_uring::{CqOffsets, Cqe, SqOffsets, Sqe, setup};
-use sysring_sys::{Fd, Result, call};
+use sysring_sys::abi::io_uring::{CqOffsets, Cqe, Params, SqOffsets, Sqe, setup};
+use sysring_sys::{Fd, Result, User, call};
 
 use crate::aio::Aio;
 use crate::complete::Eventfd;
@@ -16,6 +16,7 @@ use crate::kbuf::Groups;
 use crate::memory::{self, Mapping};
 use crate::personality::{self, Personality};
 use crate::poll::Readiness;
+use crate::region::Region;
 use crate::request::{Queue, Req, Request, Slab};
 use crate::restrict::{self, Restrictions};
 use crate::rsrc::BufferTable;
@@ -72,8 +73,9 @@ impl Shape {
         if self.has(setup::CQE32) { 32 } else { 16 }
     }
 
+    /// Where the SQ array lies: on a line of its own.
     fn array_at(&self) -> usize {
-        at::CQES + self.cq_entries as usize * self.cqe_stride()
+        (at::CQES + self.cq_entries as usize * self.cqe_stride()).next_multiple_of(64)
     }
 
     /// Bytes of the mapping that holds both queues.
@@ -148,8 +150,8 @@ pub struct Control {
 /// The ring's memory.
 #[derive(Debug)]
 pub struct Regions {
-    pub rings: Mapping,
-    pub sqes: Mapping,
+    pub rings: Region,
+    pub sqes: Region,
     pub control: Mapping,
     pub overflow: Mapping,
 }
@@ -279,11 +281,15 @@ impl Ring {
     /// Gives an unused ring its shape and memory.
     ///
     /// # Errors
-    /// `ENOMEM`.
-    pub fn renew(&mut self, shape: Shape) -> Result<()> {
+    /// `ENOMEM`; of memory that the application lends, as [`Region::lent`].
+    pub fn renew(&mut self, shape: Shape, given: &Params) -> Result<()> {
+        let region = |address, len| match shape.has(setup::NO_MMAP) {
+            true => Region::lent(User::new(address), len),
+            false => Region::own(len),
+        };
         let regions = Regions {
-            rings: Mapping::shared(shape.rings_len())?,
-            sqes: Mapping::shared(shape.sqes_len())?,
+            rings: region(given.cq_off.user_addr, shape.rings_len())?,
+            sqes: region(given.sq_off.user_addr, shape.sqes_len())?,
             control: Mapping::shared(size_of::<Control>())?,
             overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.cqe_stride())?,
         };
@@ -295,6 +301,8 @@ impl Ring {
         self.bell = AtomicI32::new(-1);
         self.calls = AtomicU64::new(restrict::ALL_CALLS);
         self.watched = AtomicBool::new(false);
+        // SAFETY: the header is inside the region, of which nobody else makes use yet.
+        unsafe { self.regions().rings.start().write_bytes(0, at::CQES) };
         self.word(at::SQ_MASK).store(shape.sq_entries - 1, Relaxed);
         self.word(at::CQ_MASK).store(shape.cq_entries - 1, Relaxed);
         self.word(at::SQ_ENTRIES).store(shape.sq_entries, Relaxed);

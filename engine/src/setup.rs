@@ -1,6 +1,8 @@
 //! `io_uring_setup(2)`: what may be asked for, and what is offered.
 
-use sysring_sys::abi::io_uring::{MAX_CQ_ENTRIES, MAX_ENTRIES, Params, feat, setup};
+use sysring_sys::abi::io_uring::{
+    CqOffsets, MAX_CQ_ENTRIES, MAX_ENTRIES, Params, SqOffsets, feat, setup,
+};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::ring::Shape;
@@ -22,6 +24,8 @@ pub const FLAGS: u32 = setup::IOPOLL
     | setup::CQE32
     | setup::SINGLE_ISSUER
     | setup::DEFER_TASKRUN
+    | setup::NO_MMAP
+    | setup::REGISTERED_FD_ONLY
     | setup::NO_SQARRAY
     | setup::HYBRID_IOPOLL;
 
@@ -46,10 +50,11 @@ pub const FEATURES: u32 = feat::SINGLE_MMAP
 /// How long an SQPOLL thread spins when the application does not say: a second.
 const DEFAULT_IDLE_MS: u32 = 1000;
 
-/// `io_uring_setup(2)`: a new ring; its descriptor.
+/// `io_uring_setup(2)`: a new ring; its descriptor, or its index among the registered ones.
 ///
 /// # Errors
-/// `EFAULT`, `EINVAL`, `ENOMEM`, `EMFILE`, `ENFILE`, `EBADF` (of `wq_fd`), as the kernel's.
+/// `EFAULT`, `EINVAL`, `ENOMEM`, `EMFILE`, `ENFILE`, `EBUSY` (no index left), `ENXIO` (of `wq_fd`),
+/// as the kernel's.
 pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
     process::enter()?;
     let mut given = user::read(params)?;
@@ -60,17 +65,19 @@ pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
     let shape = shape(entries, &given)?;
     check_attach(&given)?;
     check_affinity(&given)?;
-    let fd = descriptors::create(shape, &given)?;
+    let name = descriptors::create(shape, &given)?;
     given.sq_entries = shape.sq_entries;
     given.cq_entries = shape.cq_entries;
     given.features = FEATURES;
-    given.sq_off = shape.sq_offsets();
-    given.cq_off = shape.cq_offsets();
+    let lent = shape.has(setup::NO_MMAP);
+    let lent_at = |address| if lent { address } else { 0 };
+    given.sq_off = SqOffsets { user_addr: lent_at(given.sq_off.user_addr), ..shape.sq_offsets() };
+    given.cq_off = CqOffsets { user_addr: lent_at(given.cq_off.user_addr), ..shape.cq_offsets() };
     if let Err(e) = user::write(params, &given) {
-        let _ = descriptors::close(fd);
+        name.take_back();
         return Err(e);
     }
-    Ok(fd.raw() as usize)
+    Ok(name.number())
 }
 
 /// Combinations that make no sense.
@@ -81,6 +88,7 @@ fn check_flags(flags: u32) -> Result<()> {
         || has(setup::TASKRUN_FLAG) && !has(setup::COOP_TASKRUN | setup::DEFER_TASKRUN)
         || has(setup::DEFER_TASKRUN) && !has(setup::SINGLE_ISSUER)
         || has(setup::SQ_AFF) && !has(setup::SQPOLL)
+        || has(setup::REGISTERED_FD_ONLY) && !has(setup::NO_MMAP)
         || has(setup::HYBRID_IOPOLL) && !has(setup::IOPOLL);
     if wrong { Err(Errno::EINVAL) } else { Ok(()) }
 }
@@ -114,8 +122,11 @@ fn check_attach(given: &Params) -> Result<()> {
         return Ok(());
     }
     let fd = Fd::new(given.wq_fd as i32);
-    if descriptors::is_ring(fd) {
-        return Ok(());
+    if let Some(held) = descriptors::get(fd) {
+        // A thread that submits can be shared only where there is one.
+        let polls = held.ring().shape.has(setup::SQPOLL);
+        let fits = polls || given.flags & setup::SQPOLL == 0;
+        return if fits { Ok(()) } else { Err(Errno::EINVAL) };
     }
     let open = call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0);
     Err(if open.is_ok() { Errno::EINVAL } else { Errno::ENXIO })

@@ -9,8 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use client::{Client, sqe};
 use sysring_engine::iopoll;
-use sysring_sys::Fd;
 use sysring_sys::abi::io_uring::{enter, op, setup};
+use sysring_sys::{Errno, Fd, call};
 
 const BLOCK: usize = 4096;
 const O_DIRECT: i32 = sysring_sys::raw::general::O_DIRECT as i32;
@@ -76,5 +76,79 @@ fn polled_reads_come_to_who_enters() {
 
 #[test]
 fn hybrid_polling_is_a_kind_of_polling() {
-    assert_eq!(Client::refused(8, setup::HYBRID_IOPOLL), Some(sysring_sys::Errno::EINVAL));
+    assert_eq!(Client::refused(8, setup::HYBRID_IOPOLL), Some(Errno::EINVAL));
+}
+
+/// Memory for a small ring: a page for the queues, one for the entries, one that stays ours.
+fn pages(shared: bool) -> *mut u8 {
+    call::map_anonymous(3 * BLOCK, shared).expect("memory")
+}
+
+fn sends_nops(ring: &mut Client) {
+    for round in 0..20 {
+        ring.push(sqe(op::NOP, -1, round));
+        assert_eq!(ring.enter(1, 1), Ok(1));
+        let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+        assert_eq!(seen, [(round, 0)]);
+    }
+}
+
+#[test]
+fn a_ring_in_the_applications_memory() {
+    for shared in [true, false] {
+        let memory = pages(shared);
+        // SAFETY: the third page of the three.
+        let beyond = unsafe { memory.add(2 * BLOCK) };
+        // SAFETY: ours, and no ring's.
+        unsafe { beyond.write_bytes(0x5a, BLOCK) };
+        let mut ring = Client::over(8, 0, memory, memory.wrapping_add(BLOCK)).expect("setup");
+        assert_eq!(ring.params.cq_off.user_addr, memory as u64);
+        sends_nops(&mut ring);
+        drop(ring);
+        // The memory is the application's again, as it was left.
+        // SAFETY: nobody else uses it now; the last word is in the page that was never lent.
+        unsafe {
+            assert_eq!(memory.add(2 * BLOCK).read(), 0x5a);
+            memory.write_bytes(1, 2 * BLOCK);
+            assert_eq!(memory.add(2 * BLOCK - 1).read(), 1);
+        }
+    }
+}
+
+#[test]
+fn memory_that_is_unmapped_under_a_ring_harms_nobody() {
+    for shared in [true, false] {
+        let memory = pages(shared);
+        let mut ring = Client::over(8, 0, memory, memory.wrapping_add(BLOCK)).expect("setup");
+        sends_nops(&mut ring);
+        // SAFETY: the test's own memory, which it does not touch again.
+        unsafe { call::munmap(memory as usize, 3 * BLOCK) }.expect("munmap");
+        assert_eq!(ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
+        drop(ring);
+    }
+}
+
+#[test]
+fn a_ring_without_a_descriptor_goes_by_its_index() {
+    let memory = pages(true);
+    let flags = setup::REGISTERED_FD_ONLY;
+    let mut ring = Client::over(8, flags, memory, memory.wrapping_add(BLOCK)).expect("setup");
+    sends_nops(&mut ring);
+    assert_eq!(Client::refused(8, flags), Some(Errno::EINVAL));
+}
+
+#[test]
+fn memory_that_cannot_be_lent_is_refused() {
+    let memory = pages(false);
+    let second = memory.wrapping_add(BLOCK);
+    let refused = |rings, sqes| Client::over(8, 0, rings, sqes).err();
+    assert_eq!(refused(std::ptr::null_mut(), second), Some(Errno::EFAULT));
+    assert_eq!(refused(memory, std::ptr::null_mut()), Some(Errno::EFAULT));
+    assert_eq!(refused(memory.wrapping_add(64), second), Some(Errno::EINVAL));
+    assert_eq!(refused(std::ptr::without_provenance_mut(0x10000), second), Some(Errno::EFAULT));
+    let top = std::ptr::without_provenance_mut(usize::MAX - (BLOCK - 1));
+    assert_eq!(refused(top, second), Some(Errno::EOVERFLOW));
+    // SAFETY: the test's own memory.
+    unsafe { call::mprotect(memory as usize, BLOCK, 1) }.expect("mprotect");
+    assert_eq!(refused(memory, second), Some(Errno::EFAULT));
 }

@@ -7,6 +7,9 @@ use crate::raw::{Backend, Ring};
 
 type Say<'a> = &'a mut dyn FnMut(&str, String);
 
+/// Where there is no memory to be lent.
+const LENT: [u64; 5] = [0, 0x1000, 0xdead_0040, 0x8000_0000_0000, 0xffff_ffff_ffff_f000];
+
 const WILD: [u64; 5] = [0, 1, 0xdead_0000, 0x8000_0000_0000, u64::MAX];
 
 pub fn all(backend: &dyn Backend, only: &str, say: Say<'_>) {
@@ -68,6 +71,13 @@ fn setups(backend: &dyn Backend, say: Say<'_>) {
     for wq_fd in [0, 300, u32::MAX] {
         let params = Params { flags: setup::ATTACH_WQ, wq_fd, ..Params::default() };
         try_one(format!("setup attached to {wq_fd}"), 8, params);
+    }
+    for cq in LENT {
+        for sq in LENT {
+            let mut params = Params { flags: setup::NO_MMAP, ..Params::default() };
+            (params.cq_off.user_addr, params.sq_off.user_addr) = (cq, sq);
+            try_one(format!("setup in memory at {cq:#x} and {sq:#x}"), 8, params);
+        }
     }
     for cpu in [0, 1, 100_000] {
         let flags = setup::SQPOLL | setup::SQ_AFF;

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::setup;
+use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call};
 
 use super::no_argument;
@@ -32,10 +33,16 @@ pub fn max_workers(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result
         return Err(Errno::EINVAL);
     }
     let given = user::read(arg.cast::<[u32; 2]>())?;
+    let processes = call::soft_limit(g::RLIMIT_NPROC).min(i32::MAX as u64) as u32;
+    if ring.max_workers == [0, 0] {
+        // The kernel's, as long as nobody says otherwise.
+        let bounded = ring.ring.shape.sq_entries.min(4 * call::cpu_count());
+        ring.max_workers = [bounded, processes];
+    }
     let old = ring.max_workers;
     for (limit, &new) in ring.max_workers.iter_mut().zip(&given) {
         if new != 0 {
-            *limit = new;
+            *limit = new.min(processes);
         }
     }
     user::write(arg.cast(), &old).map(|()| 0)

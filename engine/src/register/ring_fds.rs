@@ -57,7 +57,7 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
     };
     let ring = ptr::from_ref(held.ring()).cast_mut();
     let index = if given.offset == u32::MAX {
-        (0..SLOTS).find(|&i| claim(&RINGS[i], ring)).ok_or(Errno::EBUSY)?
+        claim_any(held.ring()).ok_or(Errno::EBUSY)? as usize
     } else {
         let slot = RINGS.get(given.offset as usize).filter(|_| given.offset < A_TASKS);
         if !claim(slot.ok_or(Errno::EINVAL)?, ring) {
@@ -68,15 +68,27 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
     // The index names the ring as a descriptor does, and outlives it.
     descriptors::add_handle(held.ring());
     given.offset = index as u32;
-    user::write(at, &given).inspect_err(|_| empty(&RINGS[index]))
+    user::write(at, &given).inspect_err(|_| empty(index as u32))
+}
+
+/// A free index, from now on this ring's.
+pub fn claim_any(ring: &Ring) -> Option<u32> {
+    let ring = ptr::from_ref(ring).cast_mut();
+    (0..SLOTS).find(|&i| claim(&RINGS[i], ring)).map(|i| i as u32)
+}
+
+/// Frees an index whose ring never came to be.
+pub fn disclaim(index: u32) {
+    RINGS[index as usize].store(ptr::null_mut(), Relaxed);
 }
 
 fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
     slot.compare_exchange(ptr::null_mut(), ring, AcqRel, Relaxed).is_ok()
 }
 
-fn empty(slot: &RingSlot) {
-    let ring = slot.swap(ptr::null_mut(), AcqRel);
+/// Frees an index; its ring has one name less.
+pub fn empty(index: u32) {
+    let ring = RINGS[index as usize].swap(ptr::null_mut(), AcqRel);
     if !ring.is_null() {
         // SAFETY: rings are never unmapped.
         descriptors::drop_handle(unsafe { &*ring });
@@ -94,7 +106,7 @@ pub fn unregister(arg: User<u8>, count: u32) -> Result<usize> {
         if given.resv != 0 || given.data != 0 || given.offset as usize >= SLOTS {
             return Err(Errno::EINVAL);
         }
-        empty(&RINGS[given.offset as usize]);
+        empty(given.offset);
     }
     Ok(count as usize)
 }

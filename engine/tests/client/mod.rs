@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sysring_engine::{Caller, descriptors};
-use sysring_sys::abi::io_uring::{Cqe, OFF_SQ_RING, OFF_SQES, Params, Sqe, enter};
+use sysring_sys::abi::io_uring::{
+    Cqe, OFF_SQ_RING, OFF_SQES, Params, RsrcUpdate, Sqe, enter, register, setup,
+};
 use sysring_sys::{Errno, Fd, User};
 
 #[allow(dead_code)] // Each test file uses its part of it.
@@ -31,6 +33,18 @@ impl Client {
         sysring_engine::setup(entries, User::of(&raw mut params)).err()
     }
 
+    /// A ring in memory of the caller's.
+    pub fn over(entries: u32, flags: u32, rings: *mut u8, sqes: *mut u8) -> Result<Client, Errno> {
+        let flags = flags | setup::NO_MMAP;
+        let mut params = Params { flags, ..Params::default() };
+        params.cq_off.user_addr = rings as u64;
+        params.sq_off.user_addr = sqes as u64;
+        let fd = sysring_engine::setup(entries, User::of(&raw mut params))?;
+        let client = Client { fd: Fd::new(fd as i32), params, rings, sqes: sqes.cast() };
+        client.fill_array();
+        Ok(client)
+    }
+
     pub fn sized(entries: u32, flags: u32, cq_entries: u32) -> Client {
         let mut params = Params { flags, cq_entries, ..Params::default() };
         let fd = sysring_engine::setup(entries, User::of(&raw mut params)).expect("setup");
@@ -44,10 +58,14 @@ impl Client {
         let rings = map(OFF_SQ_RING, rings_len);
         let sqes = map(OFF_SQES, params.sq_entries as usize * 64).cast();
         let client = Client { fd, params, rings, sqes };
-        for i in 0..params.sq_entries {
-            client.word(params.sq_off.array + 4 * i).store(i, Ordering::Relaxed);
-        }
+        client.fill_array();
         client
+    }
+
+    fn fill_array(&self) {
+        for i in 0..self.params.sq_entries {
+            self.word(self.params.sq_off.array + 4 * i).store(i, Ordering::Relaxed);
+        }
     }
 
     fn word(&self, offset: u32) -> &AtomicU32 {
@@ -84,6 +102,8 @@ impl Client {
     }
 
     pub fn enter_with(&mut self, submit: u32, wait: u32, flags: u32) -> Result<usize, Errno> {
+        let registered = self.params.flags & setup::REGISTERED_FD_ONLY != 0;
+        let flags = if registered { flags | enter::REGISTERED_RING } else { flags };
         let (fd, none) = (self.fd.raw() as u32, User::NULL);
         sysring_engine::enter(fd, submit, wait, flags, none, 8, &Caller::default())
     }
@@ -109,7 +129,14 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let _ = descriptors::close(self.fd);
+        if self.params.flags & setup::REGISTERED_FD_ONLY == 0 {
+            let _ = descriptors::close(self.fd);
+            return;
+        }
+        let mut entry = RsrcUpdate { offset: self.fd.raw() as u32, ..RsrcUpdate::default() };
+        let nr = register::UNREGISTER_RING_FDS | register::USE_REGISTERED_RING;
+        let at = User::<u8>::of((&raw mut entry).cast());
+        let _ = sysring_engine::register(self.fd.raw() as u32, nr, at, 1);
         // The mappings are left: a test is short.
     }
 }
