@@ -134,6 +134,9 @@ impl Locked<'_> {
         if req.has(flag::DEFERRED) {
             self.deferred -= 1;
         }
+        if req.has(flag::TAGGED) {
+            self.release_tags(req);
+        }
         self.slab.put(req);
     }
 

@@ -20,7 +20,7 @@ use crate::register::ring_fds;
 use crate::request::Stage;
 use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
-use crate::{register, sqpoll, stats, wait};
+use crate::{register, sqpoll, stats, wait, wq};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. (Where the limit on open files is lower still, rings lie anywhere, and the engine
@@ -293,6 +293,7 @@ fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     ring.handles.store(1, Relaxed);
     ring.refs.store(1, Release);
     register::begin(ring);
+    wq::expect_ring(ring.shape.sq_entries);
     if shape_has_sqpoll(ring) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {

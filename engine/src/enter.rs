@@ -83,7 +83,7 @@ pub fn enter(
                 Err(e) => (locked, Err(e)),
             }
         } else {
-            match parse(flags, min_complete, arg, argsz) {
+            match parse(ring, flags, min_complete, arg, argsz) {
                 Ok(how) => {
                     locked.reap();
                     wait(locked, how, caller)
@@ -129,7 +129,7 @@ fn enter_polled(
         }
     }
     if flags & enter::GETEVENTS != 0 {
-        let how = parse(flags, min_complete, arg, argsz);
+        let how = parse(ring, flags, min_complete, arg, argsz);
         let waited = how.and_then(|how| {
             let (locked, waited) = wait(ring.lock_as_submitter(), how, caller);
             drop(locked);
@@ -180,7 +180,7 @@ fn extended(flags: u32, arg: User<u8>, argsz: usize) -> Result<Option<GeteventsA
 }
 
 /// What a wait was told.
-fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
+fn parse(ring: &Ring, flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
     let mut how = Wait { min_complete, ..Wait::default() };
     let Some(ext) = extended(flags, arg, argsz)? else {
         how.sigmask = (arg.cast(), argsz);
@@ -192,7 +192,9 @@ fn parse(flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<W
         let ts = user::read(User::<Timespec>::new(ext.ts))?;
         let time = ts.tv_sec.saturating_mul(NSEC_PER_SEC).saturating_add(ts.tv_nsec);
         let absolute = flags & enter::ABS_TIMER != 0;
-        how.deadline = Some(if absolute { time } else { now.saturating_add(time) });
+        // What another clock says is turned into what ours will say then.
+        let from = if absolute { call::now(ring.clock.load(Relaxed)) } else { 0 };
+        how.deadline = Some(now.saturating_add(time.saturating_sub(from)));
     }
     if ext.min_wait_usec != 0 {
         let at_least = now.saturating_add(i64::from(ext.min_wait_usec) * 1000);

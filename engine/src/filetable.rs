@@ -9,6 +9,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use crate::descriptors;
 use crate::memory;
 use crate::ring::Locked;
+use crate::tag::Tag;
 use crate::user;
 
 /// The most files a ring may register.
@@ -18,8 +19,7 @@ const MAX_FILES: u32 = 1 << 20;
 struct Slot {
     /// -1: empty.
     fd: i32,
-    /// Posted as a CQE's user_data when the file leaves the table; 0: no.
-    tag: u64,
+    tag: Tag,
 }
 
 /// The table.
@@ -79,7 +79,7 @@ impl FileTable {
         self.slots = memory::allocate(len as usize * size_of::<Slot>())?.cast().as_ptr();
         for i in 0..len as usize {
             // SAFETY: inside the block just allocated.
-            unsafe { self.slots.add(i).write(Slot { fd: -1, tag: 0 }) };
+            unsafe { self.slots.add(i).write(Slot { fd: -1, tag: Tag::NONE }) };
         }
         self.len = len;
         (self.alloc_from, self.alloc_to, self.hint) = (0, len, 0);
@@ -102,23 +102,15 @@ impl FileTable {
         }
     }
 
-    /// Puts a new descriptor, which becomes the table's, into slot `wanted - 1`, or any free one
-    /// for `FILE_INDEX_ALLOC`; the slot. On error the descriptor is closed.
-    ///
-    /// # Errors
-    /// `ENXIO`: no table. `EINVAL`: no such slot. `ENFILE`: none free.
-    pub fn install(&mut self, wanted: u32, fd: Fd) -> Result<u32> {
-        let slot = self.place_for(wanted);
-        let kept = match slot {
-            Ok(slot) => descriptors::keep(fd).map(|fd| (slot, fd)),
-            Err(e) => {
-                let _ = call::close(fd);
-                Err(e)
-            }
-        };
-        let (slot, fd) = kept?;
-        let _ = self.replace(slot, fd.raw(), 0);
-        Ok(slot)
+    /// The tag of a slot, if it is one.
+    #[inline]
+    #[must_use]
+    pub fn tag(&self, index: u32) -> Tag {
+        if index >= self.len {
+            return Tag::NONE;
+        }
+        // SAFETY: below `len`.
+        unsafe { (*self.slots.add(index as usize)).tag }
     }
 
     fn place_for(&mut self, wanted: u32) -> Result<u32> {
@@ -140,7 +132,6 @@ impl FileTable {
         for range in [hint..to, from..hint] {
             for index in range {
                 if self.slots()[index as usize].fd == -1 {
-                    self.hint = index + 1;
                     return Ok(index);
                 }
             }
@@ -161,39 +152,26 @@ impl FileTable {
         Ok(())
     }
 
-    /// Empties a slot.
-    ///
-    /// # Errors
-    /// `ENXIO`: no table. `EINVAL`: no such slot. `EBADF`: it is empty.
-    pub fn remove(&mut self, index: u32) -> Result<()> {
-        if !self.is_registered() {
-            return Err(Errno::ENXIO);
-        }
-        if index >= self.len {
-            return Err(Errno::EINVAL);
-        }
-        self.get(index)?;
-        let _ = self.replace(index, -1, 0);
-        Ok(())
-    }
-
     /// Fills a slot with a descriptor of ours (or -1); the tag of what was there.
-    fn replace(&mut self, index: u32, fd: i32, tag: u64) -> u64 {
+    fn replace(&mut self, index: u32, fd: i32, tag: Tag) -> Tag {
         let slot = &mut self.slots()[index as usize];
         let old = core::mem::replace(slot, Slot { fd, tag });
         if old.fd >= 0 {
             descriptors::let_go(Fd::new(old.fd));
         }
-        if fd < 0 && index < self.hint {
+        // Where the kernel looks next: behind what was filled last, or at what was emptied.
+        if fd >= 0 {
+            self.hint = index + 1;
+        } else if old.fd >= 0 {
             self.hint = index;
         }
-        if old.fd >= 0 { old.tag } else { 0 }
+        old.tag
     }
 
     /// Empties and forgets the table.
     pub fn clear(&mut self) {
         for index in 0..self.len {
-            let _ = self.replace(index, -1, 0);
+            self.replace(index, -1, Tag::NONE).free();
         }
         if let Some(slots) = ptr::NonNull::new(self.slots) {
             // SAFETY: allocated by `create` for `len` entries.
@@ -250,19 +228,52 @@ fn fill(
     if fd == REGISTER_FILES_SKIP && !fresh {
         return if tag == 0 { Ok(()) } else { Err(Errno::EINVAL) };
     }
-    let kept = if fd == -1 {
-        if tag != 0 {
-            return Err(Errno::EINVAL);
-        }
-        -1
-    } else {
-        duplicate(Fd::new(fd))?.raw()
-    };
-    let left = ring.files.replace(index, kept, tag);
-    if left != 0 {
-        ring.post(left, 0, 0);
+    if fd == -1 && tag != 0 {
+        return Err(Errno::EINVAL);
+    }
+    // What was there goes first, even if nothing comes in its place.
+    let left = ring.files.replace(index, -1, Tag::NONE);
+    ring.put_tag(left);
+    if fd != -1 {
+        let kept = duplicate(Fd::new(fd))?;
+        let tag = Tag::new(tag).inspect_err(|_| descriptors::let_go(kept))?;
+        ring.files.replace(index, kept.raw(), tag);
     }
     Ok(())
+}
+
+impl Locked<'_> {
+    /// Puts a new descriptor, which becomes the table's, into slot `wanted - 1`, or any free one
+    /// for `FILE_INDEX_ALLOC`; the slot. On error the descriptor is closed.
+    ///
+    /// # Errors
+    /// `ENXIO`: no table. `EINVAL`: no such slot. `ENFILE`: none free.
+    pub fn install_file(&mut self, wanted: u32, fd: Fd) -> Result<u32> {
+        let slot = self.files.place_for(wanted).inspect_err(|_| {
+            let _ = call::close(fd);
+        })?;
+        let kept = descriptors::keep(fd)?;
+        let left = self.files.replace(slot, kept.raw(), Tag::NONE);
+        self.put_tag(left);
+        Ok(slot)
+    }
+
+    /// Empties a slot.
+    ///
+    /// # Errors
+    /// `ENXIO`: no table. `EINVAL`: no such slot. `EBADF`: it is empty.
+    pub fn remove_file(&mut self, index: u32) -> Result<()> {
+        if !self.files.is_registered() {
+            return Err(Errno::ENXIO);
+        }
+        if index >= self.files.slots_count() {
+            return Err(Errno::EINVAL);
+        }
+        self.files.get(index)?;
+        let left = self.files.replace(index, -1, Tag::NONE);
+        self.put_tag(left);
+        Ok(())
+    }
 }
 
 /// A duplicate for the table; rings do not go into rings.
@@ -288,11 +299,11 @@ pub fn install_many(ring: &mut Locked<'_>, fds: User<i32>, count: u32) -> Result
         let at = fds.add(i as usize);
         let placed = user::read(at).and_then(|fd| {
             let copy = duplicate(Fd::new(fd))?;
-            ring.files.install(FILE_INDEX_ALLOC, copy)
+            ring.install_file(FILE_INDEX_ALLOC, copy)
         });
         let written = placed.and_then(|slot| {
             user::write(at, &(slot as i32)).inspect_err(|_| {
-                let _ = ring.files.remove(slot);
+                let _ = ring.remove_file(slot);
             })
         });
         if let Err(e) = written {
@@ -307,11 +318,10 @@ pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
     if !ring.files.is_registered() {
         return Err(Errno::ENXIO);
     }
-    for index in 0..ring.files.slots_count() {
-        let left = ring.files.replace(index, -1, 0);
-        if left != 0 {
-            ring.post(left, 0, 0);
-        }
+    // From the end, as the kernel tells their tags.
+    for index in (0..ring.files.slots_count()).rev() {
+        let left = ring.files.replace(index, -1, Tag::NONE);
+        ring.put_tag(left);
     }
     ring.files.clear();
     Ok(0)

@@ -306,7 +306,9 @@ impl Locked<'_> {
             return Ok(());
         }
         req.file = if req.has(flag::FIXED_FILE) {
-            File { fd: self.files.get(req.sqe.fd as u32)?, owned: false }
+            let index = req.sqe.fd as u32;
+            self.use_tag(req, self.files.tag(index));
+            File { fd: self.files.get(index)?, owned: false }
         } else {
             if descriptors::is_internal(Fd::new(req.sqe.fd)) {
                 return Err(Errno::EBADF);
@@ -331,7 +333,12 @@ impl Locked<'_> {
 
     /// The same for a second file, named by `fd` as `fixed` says.
     pub fn hold_other(&mut self, mut req: Req, fd: i32, fixed: bool) -> Result<()> {
-        let fd = if fixed { self.files.get(fd as u32)? } else { Fd::new(fd) };
+        let fd = if fixed {
+            self.use_tag(req, self.files.tag(fd as u32));
+            self.files.get(fd as u32)?
+        } else {
+            Fd::new(fd)
+        };
         if !fixed && descriptors::is_internal(fd) {
             return Err(Errno::EBADF);
         }

@@ -41,6 +41,7 @@ pub mod sqpoll;
 pub mod stats;
 pub mod submit;
 pub mod sync;
+pub mod tag;
 pub mod timeout;
 pub mod user;
 pub mod wait;

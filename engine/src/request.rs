@@ -10,6 +10,7 @@ use crate::kbuf::Taken;
 use crate::memory;
 use crate::personality::Personality;
 use crate::ring::Ring;
+use crate::tag::Tag;
 
 /// Where a request is on its road.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +91,10 @@ pub mod flag {
     pub const MAY_WAIT: u32 = 1 << 26;
     /// A worker waits for its file to become ready: the ring's epoll instance could not.
     pub const WATCHED: u32 = 1 << 27;
+    /// Works with registered files or buffers that are tagged.
+    pub const TAGGED: u32 = 1 << 28;
+    /// Has found its registered buffer, and keeps it whatever becomes of the slot.
+    pub const BUFFER_FOUND: u32 = 1 << 29;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }
@@ -194,6 +199,8 @@ pub struct Request {
     pub copied: Copied,
     /// The credentials it is to be run with, where they are not the submitter's.
     pub creds: Option<&'static Personality>,
+    /// Of what it works with: a file, another, a buffer.
+    pub tags: [Tag; 3],
 }
 
 /// A handle on a request: the engine's `struct io_kiocb *`.
@@ -466,6 +473,7 @@ impl Request {
             scratch: [0; 2],
             copied: Copied::default(),
             creds: None,
+            tags: [Tag::NONE; 3],
         }
     }
 

@@ -17,6 +17,7 @@ use crate::memory::{self, Mapping};
 use crate::personality::{self, Personality};
 use crate::poll::Readiness;
 use crate::region::Region;
+use crate::register::napi;
 use crate::request::{Queue, Req, Request, Slab};
 use crate::restrict::{self, Restrictions};
 use crate::rsrc::BufferTable;
@@ -189,6 +190,7 @@ pub struct State {
     pub buffers: BufferTable,
     pub groups: Groups,
     pub personalities: personality::Table,
+    pub napi: napi::Settings,
     /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
     pub restrictions: Option<Restrictions>,
     pub restrictions_to_be: Option<Restrictions>,
@@ -220,8 +222,6 @@ pub struct State {
     pub closing: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
     pub hints: crate::op::rw::Hints,
-    /// Workers' limits as the application set them (bounded, unbounded).
-    pub max_workers: [u32; 2],
 }
 
 /// A ring. Its memory is never unmapped but used again: a stale pointer to one finds a ring,
@@ -246,6 +246,8 @@ pub struct Ring {
     pub sqpoll: crate::sqpoll::SqPoll,
     /// The register calls that are allowed, a bit each.
     calls: AtomicU64,
+    /// By which clock waits are timed.
+    pub clock: AtomicU32,
     /// The ring descriptor is in an epoll set: it must tell the truth at all times.
     pub watched: AtomicBool,
     /// Next in the list of rings to be used again, and in the list of all.
@@ -272,6 +274,7 @@ impl Ring {
             fd: AtomicI32::new(-1),
             sqpoll: crate::sqpoll::SqPoll::none(),
             calls: AtomicU64::new(restrict::ALL_CALLS),
+            clock: AtomicU32::new(call::CLOCK_MONOTONIC),
             watched: AtomicBool::new(false),
             next_free: AtomicPtr::new(ptr::null_mut()),
             next_ring: AtomicPtr::new(ptr::null_mut()),
@@ -300,6 +303,7 @@ impl Ring {
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
         self.calls = AtomicU64::new(restrict::ALL_CALLS);
+        self.clock = AtomicU32::new(call::CLOCK_MONOTONIC);
         self.watched = AtomicBool::new(false);
         // SAFETY: the header is inside the region, of which nobody else makes use yet.
         unsafe { self.regions().rings.start().write_bytes(0, at::CQES) };
@@ -506,6 +510,7 @@ impl State {
         buffers: BufferTable::new(),
         groups: Groups::new(),
         personalities: personality::Table::new(),
+        napi: napi::Settings::NEW,
         restrictions: None,
         restrictions_to_be: None,
         eventfd: None,
@@ -524,7 +529,6 @@ impl State {
         unattended: false,
         closing: false,
         hints: crate::op::rw::Hints::new(),
-        max_workers: [0, 0],
     };
 }
 

@@ -3,6 +3,7 @@
 //! The kernel pins them; here they are only remembered. Access follows the address, so memory
 //! that is unmapped afterwards yields `EFAULT` where the kernel would still reach its pages.
 
+use core::ops::Range;
 use core::ptr;
 
 use sysring_sys::abi::Iovec;
@@ -12,6 +13,7 @@ use sysring_sys::{Errno, Result, User, call};
 use crate::memory::{self, PAGE};
 use crate::op::check_range;
 use crate::ring::Locked;
+use crate::tag::Tag;
 use crate::user;
 
 /// The most buffers a ring may register, and the largest of them.
@@ -23,10 +25,10 @@ const MAX_LEN: usize = 1 << 30;
 pub struct Buffer {
     pub address: u64,
     pub len: usize,
-    pub tag: u64,
+    pub tag: Tag,
 }
 
-const EMPTY: Buffer = Buffer { address: 0, len: 0, tag: 0 };
+const EMPTY: Buffer = Buffer { address: 0, len: 0, tag: Tag::NONE };
 
 /// The table.
 #[derive(Debug)]
@@ -112,8 +114,20 @@ impl BufferTable {
         Ok(())
     }
 
+    /// Copies buffers, without their tags, over a range that both tables have.
+    pub fn copy_from(&mut self, other: &BufferTable, from: u32, to: u32, count: u32) {
+        for i in 0..count {
+            // SAFETY: below the other's `len` (the caller checked); all its slots are filled.
+            let buffer = unsafe { *other.slots.add((from + i) as usize) };
+            self.slots()[(to + i) as usize] = Buffer { tag: Tag::NONE, ..buffer };
+        }
+    }
+
     /// Forgets the table.
     pub fn clear(&mut self) {
+        for buffer in self.slots() {
+            buffer.tag.free();
+        }
         if let Some(slots) = ptr::NonNull::new(self.slots) {
             // SAFETY: allocated by `create` for `len` entries.
             unsafe { memory::release(slots.cast(), self.len as usize * size_of::<Buffer>()) };
@@ -173,11 +187,9 @@ fn fill(
     if buffer.len == 0 && tag != 0 {
         return Err(Errno::EINVAL);
     }
-    let old =
-        core::mem::replace(&mut ring.buffers.slots()[index as usize], Buffer { tag, ..buffer });
-    if old.tag != 0 {
-        ring.post(old.tag, 0, 0);
-    }
+    let new = Buffer { tag: Tag::new(tag)?, ..buffer };
+    let old = core::mem::replace(&mut ring.buffers.slots()[index as usize], new);
+    ring.put_tag(old.tag);
     Ok(())
 }
 
@@ -193,7 +205,7 @@ fn check(iovec: Iovec) -> Result<Buffer> {
     check_range(User::new(address), len).map_err(|_| Errno::EOVERFLOW)?;
     let first = address as usize & !(PAGE - 1);
     populate(first, memory::pages(address as usize + len - first))?;
-    Ok(Buffer { address, len, tag: 0 })
+    Ok(Buffer { address, len, tag: Tag::NONE })
 }
 
 /// Makes sure that whole pages are there to be written.
@@ -224,16 +236,40 @@ fn touch(first: usize, len: usize) -> Result<()> {
     Ok(())
 }
 
+/// Makes `table` the ring's: `range` of it is new, the rest is what the ring has there now.
+///
+/// # Errors
+/// `EBUSY`: the ring has buffers, and is not to give them up.
+pub fn take_over(
+    ring: &mut Locked<'_>,
+    table: &mut BufferTable,
+    range: &Range<u32>,
+    replaces: bool,
+) -> Result<()> {
+    if ring.buffers.is_registered() && !replaces {
+        return Err(Errno::EBUSY);
+    }
+    for index in (0..ring.buffers.slots_count()).rev() {
+        let old = core::mem::replace(&mut ring.buffers.slots()[index as usize], EMPTY);
+        if index < table.len && !range.contains(&index) {
+            table.slots()[index as usize] = old;
+        } else {
+            ring.put_tag(old.tag);
+        }
+    }
+    core::mem::swap(&mut ring.buffers, table);
+    Ok(())
+}
+
 /// `UNREGISTER_BUFFERS`.
 pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
     if !ring.buffers.is_registered() {
         return Err(Errno::ENXIO);
     }
-    for index in 0..ring.buffers.slots_count() as usize {
-        let tag = ring.buffers.slots()[index].tag;
-        if tag != 0 {
-            ring.post(tag, 0, 0);
-        }
+    // From the end, as the kernel tells their tags.
+    for index in (0..ring.buffers.slots_count() as usize).rev() {
+        let old = core::mem::replace(&mut ring.buffers.slots()[index], EMPTY);
+        ring.put_tag(old.tag);
     }
     ring.buffers.clear();
     Ok(0)

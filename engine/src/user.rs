@@ -41,6 +41,12 @@ plain!(
     sysring_sys::abi::io_uring::RecvmsgOut,
     sysring_sys::abi::io_uring::Restriction,
     sysring_sys::abi::io_uring::TaskRestriction,
+    sysring_sys::abi::io_uring::ClockRegister,
+    sysring_sys::abi::io_uring::CloneBuffers,
+    sysring_sys::abi::io_uring::Napi,
+    sysring_sys::abi::io_uring::QueryHead,
+    sysring_sys::abi::io_uring::QueryOpcodes,
+    sysring_sys::abi::io_uring::Sqe,
 );
 // SAFETY: an array of plain values has no padding either.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
@@ -99,6 +105,14 @@ fn read_bytes(to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
             call::whole(call::read(read, buf), len)
         }),
     }
+}
+
+/// Writes a slice.
+///
+/// # Errors
+/// `EFAULT` where any byte of it is not writable.
+pub fn write_slice<T: Plain>(to: User<T>, values: &[T]) -> Result<()> {
+    write_bytes(to.cast(), values.as_ptr().cast(), size_of_val(values))
 }
 
 fn write_bytes(to: User<u8>, from: *const u8, len: usize) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::ring::{Locked, Ring};
 use crate::sync::{Guard, Mutex};
 use crate::{descriptors, process, stats};
 
-/// Threads at most.
+/// Threads at most, whatever the application allows.
 const MAX_WORKERS: u32 = 64;
 /// Threads started at once: more come with the next batch, if these are not enough.
 const SPAWN_AT_ONCE: u32 = 4;
@@ -73,6 +73,62 @@ fn crew_of(req: Req) -> &'static Crew {
     req.creds.map_or(&OWN, |personality| &personality.crew)
 }
 
+/// How many workers there may be, as the application knows it: for work that ends by itself, and
+/// for what may wait for ever. Zero: nobody has made a ring yet.
+static LIMITS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// With the first ring of a process come the limits the kernel begins with.
+pub fn expect_ring(sq_entries: u32) {
+    let bounded = sq_entries.min(4 * call::cpu_count());
+    if LIMITS[0].compare_exchange(0, bounded, Relaxed, Relaxed).is_ok() {
+        LIMITS[1].store(processes(), Relaxed);
+    }
+}
+
+/// How many processes the user may have.
+fn processes() -> u32 {
+    let limit = call::soft_limit(g::RLIMIT_NPROC);
+    limit.min(i32::MAX as u64) as u32
+}
+
+/// Sets the limits that are not 0; what they were.
+pub fn limit(given: [u32; 2]) -> [u32; 2] {
+    let most = processes();
+    core::array::from_fn(|i| match given[i] {
+        0 => LIMITS[i].load(Relaxed),
+        new => LIMITS[i].swap(new.min(most), Relaxed),
+    })
+}
+
+/// Threads that may be.
+fn most_workers() -> u32 {
+    let [bounded, unbounded] = [0, 1].map(|i| LIMITS[i].load(Relaxed));
+    bounded.saturating_add(unbounded).clamp(1, MAX_WORKERS)
+}
+
+/// A mask of processors.
+pub type Processors = [u64; 16];
+
+/// On which processors workers run, and how often that was changed.
+static PROCESSORS: Mutex<Processors> = Mutex::new([u64::MAX; 16]);
+static BINDINGS: AtomicU32 = AtomicU32::new(0);
+
+/// Binds workers, from the next request on; `None`: to no processor in particular.
+pub fn bind(to: Option<Processors>) {
+    *PROCESSORS.lock() = to.unwrap_or([u64::MAX; 16]);
+    BINDINGS.fetch_add(1, Relaxed);
+}
+
+/// A worker obeys what it has not heard yet.
+fn obey(heard: &mut u32) {
+    let bindings = BINDINGS.load(Relaxed);
+    if bindings != *heard {
+        *heard = bindings;
+        // Processors that are not there, or not ours: as it was.
+        let _ = call::sched_setaffinity(0, &PROCESSORS.lock());
+    }
+}
+
 /// SIGSYS has a handler that may be run on our threads.
 static KICKABLE: AtomicBool = AtomicBool::new(false);
 
@@ -84,6 +140,10 @@ pub fn kick_is_handled() {
 /// In a child of `fork`: the workers, and what they had, are the parent's.
 pub fn after_fork() {
     OWN.after_fork();
+    PROCESSORS.reset();
+    for limit in &LIMITS {
+        limit.store(0, Relaxed);
+    }
 }
 
 /// Requests on their way from a ring's lock to the pool.
@@ -128,7 +188,7 @@ impl Batch {
             pool.queued += self.count;
             let wake = pool.idle.min(self.count);
             let lacking = pool.queued.saturating_sub(pool.idle);
-            let spawn = lacking.min(SPAWN_AT_ONCE).min(MAX_WORKERS.saturating_sub(pool.total));
+            let spawn = lacking.min(SPAWN_AT_ONCE).min(most_workers().saturating_sub(pool.total));
             pool.total += spawn;
             (wake, spawn, pool.generation)
         };
@@ -261,7 +321,9 @@ impl Crew {
             Some(_) => pool.dismissed && pool.queued == 0,
             None => pool.generation != generation,
         };
+        let mut heard = 0;
         loop {
+            obey(&mut heard);
             self.run_queue(tid, acting, run);
             // Acquire pairs with the Release in `wake`: a count read before the queue is looked at
             // has changed if something came since.
@@ -326,7 +388,7 @@ impl Crew {
                 pool.queued -= 1;
                 req.worker = tid;
                 req.stage = Stage::Running;
-                let lacking = pool.queued > pool.idle && pool.total < MAX_WORKERS;
+                let lacking = pool.queued > pool.idle && pool.total < most_workers();
                 let reinforce = acting.filter(|_| lacking);
                 pool.total += u32::from(reinforce.is_some());
                 (req, reinforce)

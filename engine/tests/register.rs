@@ -2,9 +2,13 @@
 
 mod client;
 
+use std::io::Write;
+use std::os::fd::AsRawFd;
+
 use client::{Client, sqe};
 use sysring_sys::abi::io_uring::{
-    Restriction, Sqe, TaskRestriction, op, register, restriction, setup, sqe_flags,
+    CloneBuffers, FilesUpdate, Restriction, RsrcRegister, Sqe, TaskRestriction, clone_buffers, op,
+    register, restriction, setup, sqe_flags,
 };
 use sysring_sys::{Errno, User};
 
@@ -96,4 +100,109 @@ fn a_restricted_process_makes_restricted_rings() {
     // SAFETY: our child, and room for its status.
     unsafe { libc::waitpid(child, &raw mut status, 0) };
     assert_eq!(status, 0);
+}
+
+#[test]
+fn a_tag_is_told_when_nobody_works_with_its_buffer() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut ring = Client::new(8, 0);
+    let mut memory = [[0u8; 64]; 2];
+    let vectors = memory.each_mut().map(|m| [m.as_mut_ptr() as u64, 64]);
+    let tags = [11u64, 12];
+    let data = (vectors.as_ptr() as u64, tags.as_ptr() as u64);
+    let register2 = RsrcRegister { nr: 2, data: data.0, tags: data.1, ..RsrcRegister::default() };
+    assert_eq!(call(&ring, register::BUFFERS2, &register2, 32), Ok(0));
+    let mut read = sqe(op::READ_FIXED, reader.as_raw_fd(), 1);
+    (read.addr, read.len, read.buf_index) = (vectors[1][0], 8, 1);
+    ring.push(read);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    assert_eq!(plain(&ring, register::UNREGISTER_BUFFERS), Ok(0));
+    assert_eq!(words(&mut ring), [11]);
+    writer.write_all(&[7; 8]).unwrap();
+    assert_eq!(ring.enter(0, 2), Ok(0));
+    assert_eq!(words(&mut ring), [1, 12]);
+    assert_eq!(memory[1][..8], [7; 8]);
+}
+
+#[test]
+fn tags_of_files_are_told_from_the_end_and_by_whatever_takes_the_slot() {
+    let mut ring = Client::new(8, 0);
+    let (files, tags) = ([0i32, 1, 2, 0], [10u64, 11, 12, 13]);
+    let data = (files.as_ptr() as u64, tags.as_ptr() as u64);
+    let register2 = RsrcRegister { nr: 4, data: data.0, tags: data.1, ..RsrcRegister::default() };
+    assert_eq!(call(&ring, register::FILES2, &register2, 32), Ok(0));
+    // The slot is emptied before it is found that there is nothing to fill it with.
+    let new = [-1i32, 9999];
+    let update = FilesUpdate { fds: new.as_ptr() as u64, ..FilesUpdate::default() };
+    assert_eq!(call(&ring, register::FILES_UPDATE, &update, 2), Ok(1));
+    assert_eq!(words(&mut ring), [10, 11]);
+    let mut close = sqe(op::CLOSE, 0, 1);
+    close.file_index = 3;
+    ring.push(close);
+    assert_eq!(ring.enter(1, 2), Ok(1));
+    assert_eq!(words(&mut ring), [12, 1]);
+    assert_eq!(plain(&ring, register::UNREGISTER_FILES), Ok(0));
+    assert_eq!(words(&mut ring), [13]);
+}
+
+#[test]
+fn buffers_are_cloned_into_the_place_asked_for() {
+    let (source, mut target) = (Client::new(8, 0), Client::new(8, 0));
+    let memory = [[0u8; 64]; 4];
+    let vectors = memory.each_ref().map(|m| [m.as_ptr() as u64, 64]);
+    let mut clone = CloneBuffers { src_fd: source.fd.raw() as u32, ..CloneBuffers::default() };
+    let asked = |clone: &CloneBuffers| call(&target, register::CLONE_BUFFERS, clone, 1);
+    assert_eq!(asked(&clone), Err(Errno::ENXIO));
+    assert_eq!(call(&source, register::BUFFERS, &vectors, 4), Ok(0));
+    (clone.src_off, clone.nr, clone.dst_off) = (2, 3, 0);
+    assert_eq!(asked(&clone), Err(Errno::EOVERFLOW));
+    (clone.src_off, clone.nr, clone.dst_off) = (2, 2, 1);
+    assert_eq!(asked(&clone), Ok(0));
+    assert_eq!(asked(&clone), Err(Errno::EBUSY));
+    clone.flags = clone_buffers::DST_REPLACE;
+    assert_eq!(asked(&clone), Ok(0));
+    let zero = std::fs::File::open("/dev/zero").unwrap();
+    for (index, buffer, res) in [(0, 2, -14), (1, 2, 64), (2, 3, 64), (1, 3, -14), (3, 3, -14)] {
+        let mut read = sqe(op::READ_FIXED, zero.as_raw_fd(), 1);
+        (read.addr, read.len, read.buf_index) = (vectors[buffer][0], 64, index);
+        assert_eq!(one(&mut target, read), res, "{index} {buffer}");
+    }
+}
+
+#[test]
+fn who_has_no_ring_can_send_to_one() {
+    let mut ring = Client::new(8, 0);
+    let mut message = sqe(op::MSG_RING, ring.fd.raw(), 0);
+    (message.off, message.len) = (77, 5);
+    let send = |message: &Sqe| {
+        let arg = User::of(core::ptr::from_ref(message).cast::<u8>());
+        sysring_engine::register(u32::MAX, register::SEND_MSG_RING, arg, 1)
+    };
+    assert_eq!(send(&message), Ok(0));
+    assert_eq!(ring.reap().iter().map(|c| (c.user_data, c.res)).collect::<Vec<_>>(), [(77, 5)]);
+    message.fd = 0;
+    assert_eq!(send(&message), Err(Errno::EBADFD));
+    assert_eq!(call(&ring, register::SEND_MSG_RING, &message, 1), Err(Errno::EINVAL));
+}
+
+#[test]
+fn workers_obey_their_limits_and_processors() {
+    let ring = Client::new(8, 0);
+    let mut limits = [0u32; 2];
+    assert_eq!(call(&ring, register::IOWQ_MAX_WORKERS, &limits, 2), Ok(0));
+    assert!(limits[0] != 0 && limits[1] != 0, "{limits:?}");
+    let before = limits;
+    limits = [3, 0];
+    assert_eq!(call(&ring, register::IOWQ_MAX_WORKERS, &limits, 2), Ok(0));
+    assert_eq!(limits, before);
+    limits = [before[0], 0];
+    assert_eq!(call(&ring, register::IOWQ_MAX_WORKERS, &limits, 2), Ok(0));
+    assert_eq!(limits, [3, before[1]]);
+    assert_eq!(call(&ring, register::IOWQ_AFF, &1u64, 8), Ok(0));
+    assert_eq!(plain(&ring, register::UNREGISTER_IOWQ_AFF), Ok(0));
+}
+
+/// The user_data of what is in the completion queue.
+fn words(ring: &mut Client) -> Vec<u64> {
+    ring.reap().iter().map(|c| c.user_data).collect()
 }

@@ -76,9 +76,9 @@ fn a_pipe_whose_second_end_finds_no_slot_leaves_none() {
     let mut pipe = sqe(op::PIPE, 0, 0);
     (pipe.addr, pipe.file_index) = (slots.as_mut_ptr() as u64, 2);
     assert_eq!(ring.one(pipe), -22);
-    // Both slots are free again.
+    // Both slots are free again; the one that was emptied last is looked at first.
     pipe.file_index = FILE_INDEX_ALLOC;
     assert_eq!(ring.one(pipe), 0);
-    assert_eq!(slots, [0, 1]);
+    assert_eq!(slots, [1, 0]);
     assert_eq!(ring.one(pipe), -23);
 }

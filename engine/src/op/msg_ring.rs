@@ -1,21 +1,25 @@
 //! MSG_RING: a CQE for another ring.
 
-use sysring_sys::abi::io_uring::{MSG_DATA, MSG_RING_CQE_SKIP, MSG_RING_FLAGS_PASS, MSG_SEND_FD};
+use sysring_sys::abi::io_uring::{
+    MSG_DATA, MSG_RING_CQE_SKIP, MSG_RING_FLAGS_PASS, MSG_SEND_FD, Sqe,
+};
 use sysring_sys::raw::general::O_PATH;
 use sysring_sys::{Errno, Fd, Result, call};
 
-use super::must_be_zero;
 use crate::descriptors;
 use crate::issue::Issued;
 use crate::request::Req;
 use crate::ring::{Locked, Ring};
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
-    must_be_zero!(req, buf_index, personality);
-    if req.sqe.op_flags & !(MSG_RING_CQE_SKIP | MSG_RING_FLAGS_PASS) != 0 {
-        return Err(Errno::EINVAL);
-    }
-    Ok(())
+    check(&req.sqe)
+}
+
+/// What holds for every message.
+pub fn check(sqe: &Sqe) -> Result<()> {
+    let unknown = sqe.op_flags & !(MSG_RING_CQE_SKIP | MSG_RING_FLAGS_PASS);
+    let wrong = sqe.buf_index != 0 || sqe.personality != 0 || unknown != 0;
+    if wrong { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
@@ -36,7 +40,7 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
 
 /// Why there is no ring behind a descriptor: it is not open, or only as a path, or of something
 /// else.
-fn no_ring(fd: Fd) -> Errno {
+pub fn no_ring(fd: Fd) -> Errno {
     match call::file_flags(fd) {
         Ok(flags) if flags & O_PATH != 0 => Errno::EBADF,
         Ok(_) => Errno::EBADFD,
@@ -45,21 +49,27 @@ fn no_ring(fd: Fd) -> Errno {
 }
 
 fn send_data(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
-    let flags = req.sqe.op_flags;
-    if flags & MSG_RING_CQE_SKIP != 0
-        || req.sqe.addr3 as u32 != 0
-        || (req.sqe.file_index != 0 && flags & MSG_RING_FLAGS_PASS == 0)
+    check_data(&req.sqe, target)?;
+    on(ring, target, |target| {
+        target.post(req.sqe.off, req.sqe.len as i32, data_flags(&req.sqe));
+        Ok(())
+    })
+}
+
+/// What holds for a message that is a CQE.
+pub fn check_data(sqe: &Sqe, target: &Ring) -> Result<()> {
+    if sqe.op_flags & MSG_RING_CQE_SKIP != 0
+        || sqe.addr3 as u32 != 0
+        || (sqe.file_index != 0 && sqe.op_flags & MSG_RING_FLAGS_PASS == 0)
     {
         return Err(Errno::EINVAL);
     }
-    if target.disabled().load(core::sync::atomic::Ordering::Relaxed) {
-        return Err(Errno::EBADFD);
-    }
-    let cflags = if flags & MSG_RING_FLAGS_PASS != 0 { req.sqe.file_index } else { 0 };
-    on(ring, target, |target| {
-        target.post(req.sqe.off, req.sqe.len as i32, cflags);
-        Ok(())
-    })
+    if target.is_disabled() { Err(Errno::EBADFD) } else { Ok(()) }
+}
+
+/// The flags of that CQE.
+pub fn data_flags(sqe: &Sqe) -> u32 {
+    if sqe.op_flags & MSG_RING_FLAGS_PASS != 0 { sqe.file_index } else { 0 }
 }
 
 /// Passes a registered file on: `addr3` is its slot here, `file_index` the one there.
@@ -73,7 +83,7 @@ fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
     let file = ring.files.get(req.sqe.addr3 as u32)?;
     let copy = call::dup_from(file, descriptors::FLOOR)?;
     on(ring, target, |target| {
-        let slot = target.files.install(req.sqe.file_index, copy)?;
+        let slot = target.install_file(req.sqe.file_index, copy)?;
         let alloc = req.sqe.file_index == sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
         if req.sqe.op_flags & MSG_RING_CQE_SKIP == 0 {
             let res = if alloc { slot as i32 } else { 0 };

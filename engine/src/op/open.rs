@@ -169,7 +169,7 @@ pub fn install(ring: &mut Locked<'_>, req: Req, answer: Result<Fd>) -> Issued {
     match answer {
         Err(e) => Issued::Done(e.to_res()),
         Ok(fd) if slot == 0 => Issued::Done(fd.raw()),
-        Ok(fd) => Issued::of(ring.files.install(slot, fd).map(|index| {
+        Ok(fd) => Issued::of(ring.install_file(slot, fd).map(|index| {
             // The slot's number only where the engine chose it.
             if slot == FILE_INDEX_ALLOC { Fd::new(index as i32) } else { Fd::new(0) }
         })),
@@ -187,7 +187,7 @@ pub fn prepare_close(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue_close(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.sqe.file_index != 0 {
-        return Issued::of(ring.files.remove(req.sqe.file_index - 1));
+        return Issued::of(ring.remove_file(req.sqe.file_index - 1));
     }
     let fd = Fd::new(req.sqe.fd);
     // The kernel does not let a ring close a ring.
@@ -256,15 +256,15 @@ fn pipe_into_slots(ring: &mut Locked<'_>, slot: u32, flags: u32, to: User<[i32; 
         let _ = call::close(writer);
         return Err(Errno::EINVAL);
     }
-    let first = ring.files.install(slot, reader).inspect_err(|_| {
+    let first = ring.install_file(slot, reader).inspect_err(|_| {
         let _ = call::close(writer);
     })?;
     let next = if slot == FILE_INDEX_ALLOC { slot } else { slot + 1 };
-    let second = ring.files.install(next, writer).inspect_err(|_| {
-        let _ = ring.files.remove(first);
+    let second = ring.install_file(next, writer).inspect_err(|_| {
+        let _ = ring.remove_file(first);
     })?;
     user::write(to, &[first as i32, second as i32]).inspect_err(|_| {
-        let _ = ring.files.remove(first);
-        let _ = ring.files.remove(second);
+        let _ = ring.remove_file(first);
+        let _ = ring.remove_file(second);
     })
 }

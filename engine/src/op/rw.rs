@@ -217,11 +217,15 @@ fn is_vectored(req: Req) -> bool {
 }
 
 /// Whether the memory of a request lies in the registered buffer it names.
-fn check_fixed(ring: &Locked<'_>, mut req: Req) -> Result<()> {
+fn check_fixed(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
     let index = req.sqe.buf_index;
     match req.sqe.opcode {
+        // What it found once it keeps, whatever has become of the slot.
+        _ if req.has(flag::BUFFER_FOUND) => Ok(()),
         op::READ_FIXED | op::WRITE_FIXED => {
-            ring.buffers.check(index, req.sqe.addr, u64::from(req.sqe.len))
+            ring.buffers.check(index, req.sqe.addr, u64::from(req.sqe.len))?;
+            keep_buffer(ring, req);
+            Ok(())
         }
         // Of a second attempt the vector is what is left of one that was in order.
         op::READV_FIXED | op::WRITEV_FIXED if req.done == 0 => {
@@ -235,9 +239,21 @@ fn check_fixed(ring: &Locked<'_>, mut req: Req) -> Result<()> {
                 }
                 total = total.checked_add(len).ok_or(Errno::EOVERFLOW)?;
             }
-            if total > MAX_RW_COUNT { Err(Errno::EINVAL) } else { Ok(()) }
+            if total > MAX_RW_COUNT {
+                return Err(Errno::EINVAL);
+            }
+            keep_buffer(ring, req);
+            Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// The buffer a request has found is its own until it ends.
+fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
+    req.set(flag::BUFFER_FOUND);
+    if let Ok(buffer) = ring.buffers.get(req.sqe.buf_index) {
+        ring.use_tag(req, buffer.tag);
     }
 }
 

@@ -2,12 +2,11 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::io_uring::setup;
-use sysring_sys::raw::general as g;
+use sysring_sys::abi::io_uring::{ClockRegister, setup};
 use sysring_sys::{Errno, Result, User, call};
 
 use super::no_argument;
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 use crate::user;
 
 pub fn enable_rings(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
@@ -27,23 +26,16 @@ pub fn enable_rings(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
     Ok(0)
 }
 
-/// Remembers the limits and answers the old ones; one pool serves all rings of the process.
-pub fn max_workers(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
-    if arg.is_null() || nr_args != 2 {
+/// The clock that times waits.
+pub fn clock(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
+    if arg.is_null() || nr_args != 0 {
         return Err(Errno::EINVAL);
     }
-    let given = user::read(arg.cast::<[u32; 2]>())?;
-    let processes = call::soft_limit(g::RLIMIT_NPROC).min(i32::MAX as u64) as u32;
-    if ring.max_workers == [0, 0] {
-        // The kernel's, as long as nobody says otherwise.
-        let bounded = ring.ring.shape.sq_entries.min(4 * call::cpu_count());
-        ring.max_workers = [bounded, processes];
+    let given = user::read(arg.cast::<ClockRegister>())?;
+    let known = [call::CLOCK_MONOTONIC, call::CLOCK_BOOTTIME];
+    if !known.contains(&given.clockid) || given.resv != [0; 3] {
+        return Err(Errno::EINVAL);
     }
-    let old = ring.max_workers;
-    for (limit, &new) in ring.max_workers.iter_mut().zip(&given) {
-        if new != 0 {
-            *limit = new.min(processes);
-        }
-    }
-    user::write(arg.cast(), &old).map(|()| 0)
+    ring.clock.store(given.clockid, Relaxed);
+    Ok(0)
 }

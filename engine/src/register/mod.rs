@@ -1,15 +1,20 @@
 //! `io_uring_register(2)`.
 
+mod clone_buffers;
 mod control;
 mod eventfd;
+mod msg_ring;
+pub mod napi;
 mod pbuf_ring;
 mod personality;
 mod probe;
+mod query;
 mod resources;
 mod restrictions;
 pub mod ring_fds;
 mod sync_cancel;
 pub mod table;
+mod workers;
 
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -4,7 +4,8 @@ use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
 use super::{
-    control, eventfd, pbuf_ring, personality, probe, resources, restrictions, ring_fds, sync_cancel,
+    clone_buffers, control, eventfd, msg_ring, napi, pbuf_ring, personality, probe, query,
+    resources, restrictions, ring_fds, sync_cancel, workers,
 };
 use crate::ring::{Locked, Ring};
 
@@ -79,8 +80,10 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     FILES_UPDATE2 since "5.13", Locked resources::files_update2;
     BUFFERS2 since "5.13", Locked resources::buffers2;
     BUFFERS_UPDATE since "5.13", Locked resources::buffers_update;
-    IOWQ_MAX_WORKERS since "5.15", Locked control::max_workers,
-        note "remembered and answered; one pool serves all rings of a process, at most 64 threads";
+    IOWQ_AFF since "5.14", Process workers::bind, note "binds the workers of the process";
+    UNREGISTER_IOWQ_AFF since "5.14", Process workers::unbind;
+    IOWQ_MAX_WORKERS since "5.15", Process workers::most,
+        note "one crew serves all rings of a process: both limits together, and 64 threads at most";
     RING_FDS since "5.18", Process ring_fds::register;
     UNREGISTER_RING_FDS since "5.18", Process ring_fds::unregister;
     PBUF_RING since "5.19", Locked pbuf_ring::register;
@@ -88,6 +91,14 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     SYNC_CANCEL since "6.0", Ring sync_cancel::sync_cancel;
     FILE_ALLOC_RANGE since "6.0", Locked resources::file_range;
     PBUF_STATUS since "6.8", Locked pbuf_ring::status;
+    NAPI since "6.9", Locked napi::register,
+        note "kept and told; only the kernel can poll the queues of a network card";
+    UNREGISTER_NAPI since "6.9", Locked napi::unregister;
+    CLOCK since "6.12", Ring control::clock;
+    CLONE_BUFFERS since "6.12", Ring clone_buffers::clone_buffers;
+    SEND_MSG_RING since "6.13", Process msg_ring::on_a_ring, alone msg_ring::send,
+        note "to rings of the same process";
+    QUERY since "6.18", Process query::query, alone query::query;
 };
 
 /// The row of a number an application gave.

@@ -224,6 +224,60 @@ pub struct TaskRestriction {
     pub resv: [u32; 3],
 }
 
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct ClockRegister {
+    pub clockid: u32,
+    pub resv: [u32; 3],
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct CloneBuffers {
+    pub src_fd: u32,
+    pub flags: u32,
+    pub src_off: u32,
+    pub dst_off: u32,
+    pub nr: u32,
+    pub pad: [u32; 3],
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct Napi {
+    pub busy_poll_to: u32,
+    pub prefer_busy_poll: u8,
+    pub opcode: u8,
+    pub pad: [u8; 2],
+    pub op_param: u32,
+    pub resv: u32,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct QueryHead {
+    pub next_entry: u64,
+    pub query_data: u64,
+    pub query_op: u32,
+    pub size: u32,
+    pub result: i32,
+    pub resv: [u32; 3],
+}
+
+/// What a query for what there is answers.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct QueryOpcodes {
+    pub nr_request_opcodes: u32,
+    pub nr_register_opcodes: u32,
+    pub feature_flags: u64,
+    pub ring_setup_flags: u64,
+    pub enter_flags: u64,
+    pub sqe_flags: u64,
+    pub nr_query_opcodes: u32,
+    pub pad: u32,
+}
+
 const _: () = assert!(size_of::<Sqe>() == 64);
 const _: () = assert!(size_of::<Cqe>() == 16);
 const _: () = assert!(size_of::<SqOffsets>() == 40);
@@ -240,6 +294,11 @@ const _: () = assert!(size_of::<BufReg>() == 40);
 const _: () = assert!(size_of::<BufStatus>() == 40);
 const _: () = assert!(size_of::<RecvmsgOut>() == 16);
 const _: () = assert!(size_of::<Restriction>() == 16);
+const _: () = assert!(size_of::<ClockRegister>() == 16);
+const _: () = assert!(size_of::<CloneBuffers>() == 32);
+const _: () = assert!(size_of::<Napi>() == 16);
+const _: () = assert!(size_of::<QueryHead>() == 40);
+const _: () = assert!(size_of::<QueryOpcodes>() == 48);
 const _: () = assert!(size_of::<TaskRestriction>() == 16);
 const _: () = assert!(core::mem::offset_of!(Sqe, user_data) == 32);
 const _: () = assert!(core::mem::offset_of!(Sqe, addr3) == 48);
@@ -509,6 +568,22 @@ pub mod accept {
     pub const MULTISHOT: u16 = 1 << 0;
     pub const DONTWAIT: u16 = 1 << 1;
     pub const POLL_FIRST: u16 = 1 << 2;
+}
+
+/// `IORING_REGISTER_SRC_REGISTERED` and `IORING_REGISTER_DST_REPLACE`.
+pub mod clone_buffers {
+    pub const SRC_REGISTERED: u32 = 1 << 0;
+    pub const DST_REPLACE: u32 = 1 << 1;
+}
+
+/// `IO_URING_NAPI_*`.
+pub mod napi {
+    pub const REGISTER_OP: u8 = 0;
+    pub const STATIC_ADD_ID: u8 = 1;
+    pub const STATIC_DEL_ID: u8 = 2;
+    pub const TRACKING_DYNAMIC: u32 = 0;
+    pub const TRACKING_STATIC: u32 = 1;
+    pub const TRACKING_INACTIVE: u32 = 255;
 }
 
 /// `IORING_RESTRICTION_*`.
