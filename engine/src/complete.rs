@@ -107,6 +107,9 @@ impl Locked<'_> {
 
     /// As `complete`, with result and flags already in the request.
     pub fn complete_as_set(&mut self, mut req: Req) {
+        if req.notice.is_some() {
+            req.cflags |= cqe_flags::MORE;
+        }
         if !req.has(flag::CQE_SKIP) {
             let extra = if req.has(flag::MULTISHOT) { [0; 2] } else { req.scratch_cqe32() };
             self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
@@ -116,6 +119,7 @@ impl Locked<'_> {
         self.unfile(req);
         self.release_file(req);
         req.copied.free();
+        self.keep_promise(req);
         if req.has(flag::ARM_LTIMEOUT | flag::LINK_TIMEOUT | flag::FAIL) {
             self.disarm_next(req);
         }
@@ -187,6 +191,7 @@ impl Locked<'_> {
             }
             self.release_file(link);
             link.copied.free();
+            self.keep_promise(link);
             self.forget(link);
         }
     }

@@ -25,6 +25,7 @@ pub mod iopoll;
 mod issue;
 pub mod kbuf;
 pub mod memory;
+pub mod notice;
 pub mod op;
 pub mod path;
 pub mod personality;

@@ -95,6 +95,8 @@ pub mod flag {
     pub const TAGGED: u32 = 1 << 28;
     /// Has found its registered buffer, and keeps it whatever becomes of the slot.
     pub const BUFFER_FOUND: u32 = 1 << 29;
+    /// A notification: all that is left is to tell it.
+    pub const NOTICE: u32 = 1 << 30;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }
@@ -179,6 +181,8 @@ pub struct Request {
     pub link: Option<Req>,
     /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
     pub partner: Option<Req>,
+    /// The notification that follows its last CQE.
+    pub notice: Option<Req>,
     /// In the ring's list of requests in flight.
     pub flight: Links,
     /// In one queue at a time: tasks, drain, workers, remote completions.
@@ -462,6 +466,7 @@ impl Request {
             revents: 0,
             link: None,
             partner: None,
+            notice: None,
             flight: Links::default(),
             queued: None,
             deadline: 0,
@@ -489,6 +494,7 @@ impl Request {
         self.done = 0;
         self.link = None;
         self.partner = None;
+        self.notice = None;
         self.scratch = [0; 2];
     }
 }

@@ -11,7 +11,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call};
 
 use crate::memory::{self, PAGE};
-use crate::op::check_range;
+use crate::op::{MAX_RW_COUNT, check_range};
 use crate::ring::Locked;
 use crate::tag::Tag;
 use crate::user;
@@ -121,6 +121,24 @@ impl BufferTable {
             let buffer = unsafe { *other.slots.add((from + i) as usize) };
             self.slots()[(to + i) as usize] = Buffer { tag: Tag::NONE, ..buffer };
         }
+    }
+
+    /// Whether a vector lies in a buffer.
+    ///
+    /// # Errors
+    /// `EFAULT`, also for an empty segment; `EOVERFLOW`; `EINVAL` for more than one call moves.
+    pub fn check_vector(&self, index: u16, vector: &[Iovec]) -> Result<()> {
+        self.get(index)?;
+        let mut total = 0usize;
+        for entry in vector {
+            let (at, len) = (entry.iov_base as usize as u64, entry.iov_len as usize);
+            self.check(index, at, len as u64)?;
+            if len == 0 {
+                return Err(Errno::EFAULT);
+            }
+            total = total.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+        }
+        if total > MAX_RW_COUNT { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
     /// Forgets the table.

@@ -261,9 +261,12 @@ impl Locked<'_> {
         }
         loop {
             while let Some(req) = self.tasks.pop() {
-                match req.has(flag::TAKEN_DOWN) {
-                    true => self.complete(req, Errno::ECANCELED.to_res(), 0),
-                    false => self.issue(req),
+                if req.has(flag::TAKEN_DOWN) {
+                    self.complete(req, Errno::ECANCELED.to_res(), 0);
+                } else if req.has(flag::NOTICE) {
+                    self.complete_as_set(req);
+                } else {
+                    self.issue(req);
                 }
             }
             if self.drain.is_empty() {

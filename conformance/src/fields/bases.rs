@@ -88,6 +88,12 @@ pub fn all() -> Vec<Base> {
         FGETXATTR: fd FILE, addr ATTRIBUTE, off BUFFER, len 64;
         GETXATTR: addr ATTRIBUTE, off BUFFER, len 64, addr3 NAME;
         SOCKET: fd 1, off 1;
+        SEND_ZC waits true: fd TCP, addr BUFFER, len 8;
+        SEND_ZC ("that reports") waits true: fd TCP, addr BUFFER, len 8, ioprio recvsend::SEND_ZC_REPORT_USAGE;
+        SEND_ZC ("a vector") waits true: fd TCP, addr VECTOR, len 2, ioprio recvsend::SEND_VECTORIZED;
+        SEND_ZC ("a registered buffer") waits true: fd TCP, addr BUFFER, len 8, ioprio recvsend::FIXED_BUF;
+        SENDMSG_ZC waits true: fd TCP, addr MESSAGE, len 1;
+        SENDMSG_ZC ("a registered buffer") waits true: fd TCP, addr MESSAGE, len 1, ioprio recvsend::FIXED_BUF;
         FIXED_FD_INSTALL: fd 0, flags 1;
         FTRUNCATE: fd FILE, off 100;
         BIND: fd FRESH, addr ADDRESS, off 2;

@@ -12,7 +12,7 @@ use std::io::{BufWriter, Write};
 use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
-use sysring_sys::abi::io_uring::{Params, Sqe, op, sqe_flags};
+use sysring_sys::abi::io_uring::{Params, Sqe, cqe_flags, op, sqe_flags};
 
 use crate::raw::{Backend, Engine, Kernel, Ring};
 use bases::Base;
@@ -102,6 +102,9 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("ioprio=0x10", " 0x2, 0 0x0", "-22"),
     // Of a file that takes no vectors Linux 6.18 is given the vector itself in place of the data.
     ("WRITEV_FIXED fd=0x139", "-22", "16"),
+    // In Linux 6.18 a send that drains waits for its own notification, and so for ever.
+    (" flags=0x2", "waits", " 0x2, 0 0x8"),
+    (" flags=0x2", "waits", " 0x2, -2147483648 0x8"),
     // Newer than Linux 6.18.
     ("TIMEOUT op_flags=0x80", "-22", "waits"),
 ];
@@ -236,10 +239,21 @@ fn answer(backend: &dyn Backend, world: &World, base: &Base, sqe: Sqe) -> String
         // Long enough for the slowest disk: what should not wait must not be called waiting.
         let _ = ring.wait(1, 100 * WAITS);
     }
+    let notifies = matches!(sqe.opcode, op::SEND_ZC | op::SENDMSG_ZC);
     let mut describe = |ring: &mut Ring<'_>| {
-        let mut any = false;
-        while let Some(cqe) = ring.take() {
+        let (mut any, mut promised) = (false, false);
+        loop {
+            let Some(cqe) = ring.take() else {
+                // A notification may come later than the completion that promises it: of data that
+                // TCP keeps back for more of it, after 200 ms.
+                if std::mem::take(&mut promised) {
+                    let _ = ring.wait(1, 20 * WAITS);
+                    continue;
+                }
+                break;
+            };
             any |= cqe.user_data == 1;
+            promised = notifies && cqe.flags & cqe_flags::MORE != 0;
             if cqe.user_data != SWEEP {
                 text.push_str(&format!(", {} {:#x}", world.normal(&sqe, cqe.res), cqe.flags));
                 world.close_opened(&sqe, cqe.res);

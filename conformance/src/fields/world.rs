@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
 
 use sysring_sys::abi::io_uring::{Sqe, op, register};
@@ -23,6 +24,8 @@ pub const READ_ONLY: i32 = 310;
 pub const OTHER_READ: i32 = 311;
 pub const OTHER_WRITE: i32 = 312;
 pub const EVENT: i32 = 313;
+pub const TCP: i32 = 314;
+const TCP_PEER: i32 = 315;
 pub const CLOSED: i32 = 399;
 /// What a program opens gets numbers from here on down to 3; everything above is ours.
 const MINE: i32 = 300;
@@ -117,6 +120,7 @@ impl World {
         pipe(PIPE_READ, PIPE_WRITE);
         pipe(OTHER_READ, OTHER_WRITE);
         pair(SOCKET, PEER);
+        tcp_pair(TCP, TCP_PEER).expect("a connection to ourselves");
         // SAFETY: numbers, and constants of the lengths given.
         unsafe {
             move_to(libc::epoll_create1(0), EPOLL);
@@ -207,6 +211,29 @@ fn pipe(reader: i32, writer: i32) {
     unsafe { libc::pipe(ends.as_mut_ptr()) };
     move_to(ends[0], reader);
     move_to(ends[1], writer);
+}
+
+/// A connection through the loopback device, which is not remembered when it is closed.
+fn tcp_pair(left: i32, right: i32) -> io::Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let near = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let (far, _) = listener.accept()?;
+    for (end, to) in [(near, left), (far, right)] {
+        let off = libc::linger { l_onoff: 1, l_linger: 0 };
+        let len = size_of_val(&off) as u32;
+        // SAFETY: the value is of the length given.
+        unsafe {
+            libc::setsockopt(
+                end.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_LINGER,
+                (&raw const off).cast(),
+                len,
+            )
+        };
+        move_to(end.into_raw_fd(), to);
+    }
+    Ok(())
 }
 
 fn pair(left: i32, right: i32) {

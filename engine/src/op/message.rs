@@ -9,6 +9,7 @@ use sysring_sys::{Errno, Result, User};
 
 use super::check_range;
 use super::net::sends;
+use super::send_zc::is_fixed;
 use super::socket::ADDRESS_MAX;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -104,7 +105,9 @@ fn copy_parts(mut req: Req, mut header: Msghdr, from: u64, too_many: Option<Errn
         if (entry.iov_len as isize) < 0 {
             return Err(Errno::EINVAL);
         }
-        check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
+        if !is_fixed(req) {
+            check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
+        }
         total = total.saturating_add(entry.iov_len as usize);
     }
     let has_control = header.msg_controllen != 0;
@@ -118,6 +121,16 @@ fn copy_parts(mut req: Req, mut header: Msghdr, from: u64, too_many: Option<Errn
 fn at(req: Req) -> *mut Message {
     // Prepared by `copy`, without which the request would have been refused.
     req.copied.start().map_or(core::ptr::null_mut(), |start| start.as_ptr().cast())
+}
+
+/// The vector.
+#[must_use]
+pub fn segments(req: &Req) -> &[Iovec] {
+    // SAFETY: `copy` made header and vector, which last as long as the request does.
+    unsafe {
+        let header = &(*at(*req)).header;
+        core::slice::from_raw_parts(header.msg_iov, header.msg_iovlen)
+    }
 }
 
 /// Whether a receive has room for control messages.

@@ -12,6 +12,7 @@ pub mod open;
 pub mod poll;
 pub mod rsrc;
 pub mod rw;
+pub mod send_zc;
 pub mod socket;
 pub mod splice;
 pub mod sync;

@@ -8,7 +8,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use super::socket::{SEQPACKET, STREAM, copy_address, kind};
-use super::{MAX_RW_COUNT, check_range, message, must_be_zero};
+use super::{MAX_RW_COUNT, check_range, message, must_be_zero, send_zc};
 use crate::issue::Issued;
 use crate::kbuf::Bundle;
 use crate::request::{Req, flag};
@@ -36,17 +36,25 @@ pub fn prepare_send(_: &mut Locked<'_>, req: Req) -> Result<()> {
     let selects = req.has(flag::BUFFER_SELECT);
     let bundle = if selects { recvsend::BUNDLE } else { 0 };
     prepare_flags(req, recvsend::POLL_FIRST | recvsend::SEND_VECTORIZED | bundle)?;
+    prepare_destination_and_data(req)
+}
+
+/// What a send without a header names itself.
+pub fn prepare_destination_and_data(req: Req) -> Result<()> {
     let (to, to_len) = (User::<u8>::new(req.sqe.off), req.sqe.file_index as u16 as usize);
     if req.sqe.file_index >> 16 != 0 {
         return Err(Errno::EINVAL);
     }
     if is_message(req) {
+        if send_zc::is_fixed(req) {
+            return Err(Errno::EINVAL);
+        }
         return message::copy_vector(req, to, to_len);
     }
     if !to.is_null() && to_len != 0 {
         copy_address(req, to, to_len)?;
     }
-    if selects {
+    if req.has(flag::BUFFER_SELECT) || send_zc::is_fixed(req) {
         return Ok(());
     }
     check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))
@@ -76,26 +84,30 @@ pub fn prepare_recv(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))
 }
 
-fn prepare_flags(mut req: Req, known: u16) -> Result<()> {
+fn prepare_flags(req: Req, known: u16) -> Result<()> {
     if (req.sqe.len as i32) < 0 || req.sqe.ioprio & !known != 0 {
         return Err(Errno::EINVAL);
     }
+    note_nowait(req);
+    Ok(())
+}
+
+pub fn note_nowait(mut req: Req) {
     if req.sqe.op_flags & MSG_DONTWAIT != 0 {
         req.set(flag::NOWAIT);
     }
-    Ok(())
 }
 
 #[must_use]
 pub fn sends(req: Req) -> bool {
-    matches!(req.sqe.opcode, op::SEND | op::SENDMSG)
+    matches!(req.sqe.opcode, op::SEND | op::SENDMSG | op::SEND_ZC | op::SENDMSG_ZC)
 }
 
 /// Whether it has a vector, and so goes as a message. A buffer of a group takes its place in SEND.
 fn is_message(req: Req) -> bool {
     match req.sqe.opcode {
-        op::SENDMSG | op::RECVMSG => true,
-        op::SEND => {
+        op::SENDMSG | op::SENDMSG_ZC | op::RECVMSG => true,
+        op::SEND | op::SEND_ZC => {
             req.sqe.ioprio & recvsend::SEND_VECTORIZED != 0 && !req.has(flag::BUFFER_SELECT)
         }
         _ => false,
@@ -290,7 +302,7 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
         _ if sends(req) && is_message(req) => {
             call::sendmsg(fd, message::header(req), flags | MSG_NOSIGNAL)
         }
-        op::SEND => {
+        op::SEND | op::SEND_ZC => {
             let to = req.copied.start().map_or(User::NULL, |start| User::of(start.as_ptr()));
             let to_len = if to.is_null() { 0 } else { req.sqe.file_index as u16 as usize };
             call::sendto(fd, left, flags | MSG_NOSIGNAL, to, to_len)

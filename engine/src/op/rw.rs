@@ -229,19 +229,7 @@ fn check_fixed(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
         }
         // Of a second attempt the vector is what is left of one that was in order.
         op::READV_FIXED | op::WRITEV_FIXED if req.done == 0 => {
-            ring.buffers.get(index)?;
-            let mut total = 0usize;
-            for entry in entries(&mut req) {
-                let (at, len) = (entry.iov_base as usize as u64, entry.iov_len as usize);
-                ring.buffers.check(index, at, len as u64)?;
-                if len == 0 {
-                    return Err(Errno::EFAULT);
-                }
-                total = total.checked_add(len).ok_or(Errno::EOVERFLOW)?;
-            }
-            if total > MAX_RW_COUNT {
-                return Err(Errno::EINVAL);
-            }
+            ring.buffers.check_vector(index, entries(&mut req))?;
             keep_buffer(ring, req);
             Ok(())
         }
@@ -250,7 +238,7 @@ fn check_fixed(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
 }
 
 /// The buffer a request has found is its own until it ends.
-fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
+pub fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
     req.set(flag::BUFFER_FOUND);
     if let Ok(buffer) = ring.buffers.get(req.sqe.buf_index) {
         ring.use_tag(req, buffer.tag);

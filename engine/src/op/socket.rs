@@ -27,13 +27,29 @@ pub const SEQPACKET: u32 = 5;
 /// A socket's type; 0 for what is none.
 #[must_use]
 pub fn kind(fd: Fd) -> u32 {
-    const SOL_SOCKET: i32 = 1;
     const SO_TYPE: i32 = 3;
-    let mut kind = 0u32;
+    option(fd, SO_TYPE).unwrap_or(0)
+}
+
+/// Whether a socket is of one of the families of IP.
+#[must_use]
+pub fn is_inet(fd: Fd) -> bool {
+    const SO_DOMAIN: i32 = 39;
+    const INET: [u32; 2] = [2, 10];
+    option(fd, SO_DOMAIN).is_ok_and(|domain| INET.contains(&domain))
+}
+
+/// An option of sockets in general that is a number.
+///
+/// # Errors
+/// As `getsockopt(2)`.
+pub fn option(fd: Fd, name: i32) -> Result<u32> {
+    const SOL_SOCKET: i32 = 1;
+    let mut value = 0u32;
     let mut len = 4u32;
-    let (value, size) = (User::of(&raw mut kind).cast(), User::of(&raw mut len));
-    let answer = call::getsockopt(fd, SOL_SOCKET, SO_TYPE, value, size);
-    if answer.is_ok() { kind } else { 0 }
+    let (at, size) = (User::of(&raw mut value).cast(), User::of(&raw mut len));
+    call::getsockopt(fd, SOL_SOCKET, name, at, size)?;
+    Ok(value)
 }
 
 /// The longest socket address (`sizeof(struct sockaddr_storage)`).
@@ -105,16 +121,7 @@ pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 /// Whether more connections wait at a listener. Of those of other families than IP the kernel does
 /// not tell.
 fn more_wait(fd: Fd) -> bool {
-    const SOL_SOCKET: i32 = 1;
-    const SO_DOMAIN: i32 = 39;
-    const INET: [u32; 2] = [2, 10];
-    let ready = call::poll_now(fd, READABLE as u16).is_ok_and(|events| events != 0);
-    let mut domain = 0u32;
-    let mut len = 4u32;
-    let (value, size) = (User::of(&raw mut domain).cast(), User::of(&raw mut len));
-    ready
-        && call::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, value, size).is_ok()
-        && INET.contains(&domain)
+    call::poll_now(fd, READABLE as u16).is_ok_and(|events| events != 0) && is_inet(fd)
 }
 
 /// Makes the open file non-blocking for the length of a call. Others who use the same open file
@@ -179,13 +186,8 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
 
 /// Takes the socket's pending error.
 fn socket_error(fd: Fd) -> Result<()> {
-    const SOL_SOCKET: i32 = 1;
     const SO_ERROR: i32 = 4;
-    let mut error = 0i32;
-    let mut len = 4u32;
-    let (value, size) = (User::of(&raw mut error).cast(), User::of(&raw mut len));
-    call::getsockopt(fd, SOL_SOCKET, SO_ERROR, value, size)?;
-    Errno::from_raw(error).map_or(Ok(()), Err)
+    Errno::from_raw(option(fd, SO_ERROR)? as i32).map_or(Ok(()), Err)
 }
 
 pub fn prepare_socket(_: &mut Locked<'_>, req: Req) -> Result<()> {

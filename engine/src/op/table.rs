@@ -4,8 +4,8 @@ use sysring_sys::Result;
 use sysring_sys::abi::io_uring::op;
 
 use super::{
-    cancel, epoll, fs, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, socket, splice, sync,
-    timeout, xattr,
+    cancel, epoll, fs, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket, splice,
+    sync, timeout, xattr,
 };
 use crate::issue::Issued;
 use crate::request::Req;
@@ -145,6 +145,10 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket;
+    SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
+        note "the data is copied, as the kernel does where it must: the notification says so and follows at once";
+    SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
+        note "as `SEND_ZC`";
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,

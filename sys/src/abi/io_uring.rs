@@ -557,6 +557,9 @@ pub mod recvsend {
     pub const SEND_VECTORIZED: u16 = 1 << 5;
 }
 
+/// What a notification says of data that was copied after all (`IORING_NOTIF_USAGE_ZC_COPIED`).
+pub const NOTIF_USAGE_ZC_COPIED: u32 = 1 << 31;
+
 /// `IOU_PBUF_RING_*`.
 pub mod pbuf_ring {
     pub const MMAP: u16 = 1;
