@@ -1,11 +1,13 @@
 //! The project's own chores, run as `cargo xtask CHORE`.
 
 mod coverage;
+mod install;
 mod prerequisites;
 mod step;
 mod tally;
 mod test;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -15,6 +17,9 @@ chores:
   test [--allow-missing]   install what the tests need (as root, through apt; otherwise say what
                            to install), then run every check and every test
   prerequisites            only the first half of that
+  install [--without-engine] --prefix DIR
+                           build liburing.so.2, liburing-ffi.so.2 and their static twins, and place
+                           them in DIR/lib
   coverage [--check]       write docs/coverage.md from the engine's tables, or tell whether it is
                            up to date
 
@@ -45,6 +50,10 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(missing) => unable(&missing),
         },
+        ["install", "--prefix", prefix] => installed(install::install(Path::new(prefix), true)),
+        ["install", "--without-engine", "--prefix", prefix] => {
+            installed(install::install(Path::new(prefix), false))
+        }
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => unable(&format!("docs/coverage.md could not be written: {error}")),
@@ -59,6 +68,16 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => unable(HELP),
+    }
+}
+
+fn installed(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

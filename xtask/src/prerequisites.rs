@@ -20,6 +20,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "fio", proof: Proof::Program("fio") },
     Package { name: "gcc", proof: Proof::Program("gcc") },
     Package { name: "libc6-dev", proof: Proof::File("/usr/include/stdio.h") },
+    Package { name: "liburing-dev", proof: Proof::File("/usr/include/liburing.h") },
     Package { name: "make", proof: Proof::Program("make") },
     Package { name: "musl-tools", proof: Proof::Program("musl-gcc") },
     Package { name: "strace", proof: Proof::Program("strace") },

@@ -1,0 +1,164 @@
+//! The way to the engine: the kernel's three calls and their `mmap` and `close`, or the functions
+//! of the engine in this process.
+
+use sysring_sys::abi::io_uring::Params;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, arch, call};
+
+use crate::choice::Engine;
+
+/// A negated errno, or the value: what C programs see.
+#[inline(always)]
+pub fn fold(result: Result<usize>) -> i32 {
+    Errno::to_ret(result) as i32
+}
+
+/// The same for calls without a value.
+#[inline(always)]
+pub fn fold_unit(result: Result<()>) -> i32 {
+    fold(result.map(|()| 0))
+}
+
+pub fn kernel_setup(entries: u32, params: User<Params>) -> Result<usize> {
+    let args = [entries as usize, params.address() as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel checks the address.
+    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_setup as usize, args) })
+}
+
+#[inline(always)]
+pub fn kernel_enter(
+    fd: usize,
+    submit: u32,
+    min: u32,
+    flags: u32,
+    arg: User<u8>,
+    size: usize,
+) -> Result<usize> {
+    let args = [fd, submit as usize, min as usize, flags as usize, arg.address() as usize, size];
+    // SAFETY: the kernel checks the address; what the entries name is the application's to give.
+    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_enter as usize, args) })
+}
+
+#[inline(always)]
+pub fn kernel_register(fd: usize, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
+    let args = [fd, opcode as usize, arg.address() as usize, count as usize, 0, 0];
+    // SAFETY: as for `kernel_enter`.
+    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_register as usize, args) })
+}
+
+/// What the calls without an engine in this library come to: they are never made.
+#[cfg(not(feature = "engine"))]
+mod user {
+    use super::*;
+
+    pub fn setup(_: u32, _: User<Params>) -> Result<usize> {
+        Err(Errno::ENOSYS)
+    }
+
+    pub fn enter(_: i32, _: u32, _: u32, _: u32, _: User<u8>, _: usize) -> Result<usize> {
+        Err(Errno::ENOSYS)
+    }
+
+    pub fn register(_: i32, _: u32, _: User<u8>, _: u32) -> Result<usize> {
+        Err(Errno::ENOSYS)
+    }
+
+    pub fn mmap(_: Fd, _: usize, _: u64) -> Option<Result<usize>> {
+        None
+    }
+
+    pub fn close(_: Fd) -> Option<Result<()>> {
+        None
+    }
+}
+
+/// The engine, called as a function.
+#[cfg(feature = "engine")]
+mod user {
+    use super::*;
+    use sysring_engine::descriptors;
+
+    pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
+        sysring_engine::setup(entries, params)
+    }
+
+    pub fn enter(
+        fd: i32,
+        submit: u32,
+        min: u32,
+        flags: u32,
+        arg: User<u8>,
+        size: usize,
+    ) -> Result<usize> {
+        let caller = sysring_engine::Caller::default();
+        sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller)
+    }
+
+    pub fn register(fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
+        sysring_engine::register(fd as u32, opcode, arg, count)
+    }
+
+    pub fn mmap(fd: Fd, len: usize, offset: u64) -> Option<Result<usize>> {
+        descriptors::mmap(fd, 0, len, PROTECTION, FLAGS, offset)
+    }
+
+    pub fn close(fd: Fd) -> Option<Result<()>> {
+        descriptors::close(fd)
+    }
+}
+
+const PROTECTION: u32 = g::PROT_READ | g::PROT_WRITE;
+const FLAGS: u32 = g::MAP_SHARED | g::MAP_POPULATE;
+
+pub fn setup(engine: Engine, entries: u32, params: User<Params>) -> Result<usize> {
+    match engine {
+        Engine::Kernel => kernel_setup(entries, params),
+        Engine::User => user::setup(entries, params),
+    }
+}
+
+#[inline(always)]
+pub fn enter(
+    engine: Engine,
+    fd: i32,
+    submit: u32,
+    min: u32,
+    flags: u32,
+    arg: User<u8>,
+    size: usize,
+) -> Result<usize> {
+    match engine {
+        Engine::Kernel => kernel_enter(fd as usize, submit, min, flags, arg, size),
+        Engine::User => user::enter(fd, submit, min, flags, arg, size),
+    }
+}
+
+#[inline(always)]
+pub fn register(engine: Engine, fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
+    match engine {
+        Engine::Kernel => kernel_register(fd as usize, opcode, arg, count),
+        Engine::User => user::register(fd, opcode, arg, count),
+    }
+}
+
+/// Maps a part of a ring.
+pub fn mmap(engine: Engine, fd: Fd, len: usize, offset: u64) -> Result<*mut u8> {
+    let served = match engine {
+        Engine::Kernel => None,
+        Engine::User => user::mmap(fd, len, offset),
+    };
+    let mapped = served.unwrap_or_else(|| {
+        // SAFETY: no address is asked for, so nothing is replaced.
+        unsafe { call::mmap(0, len, PROTECTION, FLAGS, fd, offset) }
+    });
+    mapped.map(|at| at as *mut u8)
+}
+
+/// Closes a ring's descriptor.
+pub fn close(engine: Engine, fd: Fd) -> Result<()> {
+    let served = match engine {
+        Engine::Kernel => None,
+        Engine::User => user::close(fd),
+    };
+    served.unwrap_or_else(|| call::close(fd))
+}

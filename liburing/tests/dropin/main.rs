@@ -1,0 +1,5 @@
+//! The libraries as programs meet them: as files, and linked.
+
+mod common;
+mod files;
+mod programs;
