@@ -3,6 +3,7 @@
 use sysring_sys::abi::io_uring::{cancel, op};
 use sysring_sys::{Errno, Fd, Result};
 
+use crate::op::table::{self, row_flag};
 use crate::request::{Req, Stage, flag};
 use crate::ring::Locked;
 use crate::wq;
@@ -56,6 +57,9 @@ impl Match {
             self.flags & (cancel::FD | cancel::OP) == 0 || self.flags & cancel::USERDATA != 0;
         if self.flags & cancel::FD != 0 {
             let fixed = self.flags & cancel::FD_FIXED != 0;
+            if !table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE) {
+                return false;
+            }
             if req.sqe.fd != self.fd || fixed != req.has(flag::FIXED_FILE) {
                 return false;
             }
@@ -79,29 +83,41 @@ impl Locked<'_> {
             let fd = Fd::new(what.fd);
             sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0)?;
         }
-        let mut cancelled = 0;
+        let (mut cancelled, mut lists) = (0, 0);
         loop {
             match self.find(|req| what.means(req) && cancellable(req)) {
                 None if what.means_several() => return Ok(cancelled),
                 None => return Err(Errno::ENOENT),
                 Some(req) => {
+                    let list = table::must(req.sqe.opcode).flags & row_flag::LISTS;
                     let answer = self.cancel_one(req);
                     if !what.means_several() {
-                        return answer.map(|()| 0);
+                        return answer;
                     }
-                    cancelled += 1;
+                    // All of a list go at once, and count as one.
+                    if what.flags & cancel::ALL == 0 || list == 0 || lists & list == 0 {
+                        cancelled += 1;
+                    }
+                    lists |= list;
                 }
             }
         }
     }
 
-    /// Stops one request, if it can be stopped where it is.
-    pub fn cancel_one(&mut self, mut req: Req) -> Result<()> {
+    /// Stops one request, if it can be stopped where it is. What that is answered with: 0, or of
+    /// those that the kernel keeps in lists of their own how many were stopped.
+    pub fn cancel_one(&mut self, req: Req) -> Result<usize> {
+        let listed = table::must(req.sqe.opcode).has(row_flag::LISTS);
+        self.stop(req).map(|()| usize::from(listed))
+    }
+
+    fn stop(&mut self, mut req: Req) -> Result<()> {
         match req.stage {
             Stage::Parked | Stage::Timer | Stage::Held => {
                 self.take_down(req);
                 Ok(())
             }
+            Stage::Asleep => self.wake_up(req),
             Stage::Punted => {
                 // Still in a queue of ours, or on its way into a worker's hands.
                 if self.punted.remove(req) {
@@ -127,6 +143,9 @@ impl Locked<'_> {
     /// Ends a request where it waits. Its completion comes behind that of whoever cancelled it, as
     /// the kernel posts the two.
     pub fn take_down(&mut self, mut req: Req) {
+        if let Some(cancelled) = table::must(req.sqe.opcode).cancelled {
+            cancelled(req);
+        }
         self.timers.remove(req);
         self.disarm(req);
         self.unfile(req);

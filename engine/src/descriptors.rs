@@ -455,9 +455,8 @@ fn shut(ring: &Ring) {
 
 fn cancel_all(locked: &mut Locked<'_>) {
     let _ = locked.cancel(&Match::everything());
-    while let Some(req) =
-        locked.find(|req| !matches!(req.stage, Stage::Running | Stage::Aio | Stage::Punted))
-    {
+    use Stage::{Aio, Asleep, Punted, Running};
+    while let Some(req) = locked.find(|req| !matches!(req.stage, Running | Aio | Punted | Asleep)) {
         let _ = locked.cancel_one(req);
     }
     locked.run_tasks();

@@ -10,6 +10,7 @@ use crate::op::table::{self, row_flag};
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
 use crate::ring::Locked;
+use crate::sleeper;
 use crate::stats;
 
 /// What an attempt came to.
@@ -259,6 +260,9 @@ impl Locked<'_> {
 
     /// A worker (or a stand-in) has run the request; its raw result is in `res`.
     pub fn worked(&mut self, mut req: Req) {
+        if req.stage == Stage::Asleep {
+            req.res = sleeper::of(req).dismiss();
+        }
         req.stage = Stage::Queued;
         self.posted_remotely = true;
         if req.has(flag::WATCHED) {

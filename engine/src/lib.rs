@@ -8,7 +8,7 @@
 //! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, a file
 //! for each family of operations in [`op`], and one table, [`op::table`]. The road of a request:
 //! [`submit`], [`issue`] (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
-//! [`wq`]), [`complete`].
+//! [`wq`] or a [`sleeper`]), [`complete`].
 
 #![cfg_attr(not(test), no_std)]
 // The crate's front is documented; its rooms are documented where they need words.
@@ -38,6 +38,7 @@ pub mod restrict;
 pub mod ring;
 pub mod rsrc;
 mod setup;
+pub mod sleeper;
 pub mod sqpoll;
 pub mod stats;
 pub mod submit;

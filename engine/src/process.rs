@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
 use sysring_sys::{Result, call, raw::general as g};
 
 use crate::memory::PAGE;
-use crate::{descriptors, driver, memory, personality, register, wq};
+use crate::{descriptors, driver, memory, personality, register, sleeper, wq};
 
 /// A word that the kernel zeroes in a child of `fork` (`MADV_WIPEONFORK`, Linux 4.14): one load
 /// tells a child from its parent.
@@ -80,6 +80,7 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
     PID.store(pid, Relaxed);
     memory::after_fork();
     wq::after_fork();
+    sleeper::after_fork();
     personality::after_fork();
     driver::after_fork();
     descriptors::after_fork();

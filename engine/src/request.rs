@@ -32,6 +32,8 @@ pub enum Stage {
     Timer,
     /// Its operation keeps it and will complete it.
     Held,
+    /// A sleeper waits for it, outside the ring's lock.
+    Asleep,
 }
 
 /// What has been decided about a request.

@@ -206,8 +206,10 @@ impl Locked<'_> {
         if let Some(mut watched) = timer.partner {
             watched.clear(flag::LINK_TIMEOUT);
             self.unlink_timeout(watched);
-            if let Err(e) = self.cancel_one(watched) {
-                res = e.to_res();
+            match self.cancel_one(watched) {
+                Ok(0) => {}
+                Ok(several) => res = several as i32,
+                Err(e) => res = e.to_res(),
             }
         }
         timer.res = res;

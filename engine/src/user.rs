@@ -22,6 +22,7 @@ macro_rules! plain {
 }
 
 plain!(u8, u16, u32, u64, i32, i64, usize);
+plain!(sysring_sys::abi::FutexWaitv);
 plain!(sysring_sys::abi::Iovec, sysring_sys::abi::Msghdr, sysring_sys::abi::Timespec);
 plain!(sysring_sys::abi::EpollEvent, sysring_sys::abi::signal::SigSet, call::OpenHow);
 plain!(

@@ -245,7 +245,7 @@ pub fn interrupt(mut req: Req) {
     let _pool = crew_of(req).pool.lock();
     req.set(flag::CANCELED);
     if req.stage == Stage::Running && KICKABLE.load(Relaxed) {
-        let _ = call::tgkill(process::id(), req.worker, SIGSYS);
+        kick(req.worker);
     }
 }
 
@@ -408,6 +408,20 @@ impl Crew {
             }
             descriptors::put(ring);
         }
+    }
+}
+
+/// Whether a thread of ours can be called back from a system call.
+#[must_use]
+pub fn can_kick() -> bool {
+    prepare_kick();
+    KICKABLE.load(Relaxed)
+}
+
+/// Ends the call a thread of ours makes, if a signal can.
+pub fn kick(tid: i32) {
+    if tid != 0 {
+        let _ = call::tgkill(process::id(), tid, SIGSYS);
     }
 }
 

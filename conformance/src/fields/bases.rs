@@ -4,6 +4,11 @@ use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, Sqe, op, recvsend};
 
 use super::world::*;
 
+/// `FUTEX2_SIZE_U32`, `FUTEX2_PRIVATE`, `FUTEX_BITSET_MATCH_ANY`.
+const FUTEX: i32 = 2;
+const PRIVATE: i32 = 128;
+const MATCH_ANY: u64 = 0xffff_ffff;
+
 pub struct Base {
     pub name: &'static str,
     sqe: Sqe,
@@ -94,6 +99,12 @@ pub fn all() -> Vec<Base> {
         SEND_ZC ("a registered buffer") waits true: fd TCP, addr BUFFER, len 8, ioprio recvsend::FIXED_BUF;
         SENDMSG_ZC waits true: fd TCP, addr MESSAGE, len 1;
         SENDMSG_ZC ("a registered buffer") waits true: fd TCP, addr MESSAGE, len 1, ioprio recvsend::FIXED_BUF;
+        FUTEX_WAIT waits true: fd FUTEX, addr RESULT, addr3 MATCH_ANY;
+        FUTEX_WAIT ("of numbers that differ"): fd FUTEX, addr RESULT, addr3 MATCH_ANY, off 5;
+        FUTEX_WAIT ("a private one") waits true: fd FUTEX | PRIVATE, addr RESULT, addr3 MATCH_ANY;
+        FUTEX_WAKE: fd FUTEX, addr RESULT, off 1, addr3 MATCH_ANY;
+        FUTEX_WAKE ("a private one"): fd FUTEX | PRIVATE, addr RESULT, off 1, addr3 MATCH_ANY;
+        FUTEX_WAITV waits true: addr FUTEXES, len 2;
         FIXED_FD_INSTALL: fd 0, flags 1;
         FTRUNCATE: fd FILE, off 100;
         BIND: fd FRESH, addr ADDRESS, off 2;

@@ -44,6 +44,7 @@ pub const MESSAGE: u64 = MEMORY + 0x4600;
 pub const EVENTS: u64 = MEMORY + 0x4700;
 pub const FILES: u64 = MEMORY + 0x4800;
 pub const ATTRIBUTE: u64 = MEMORY + 0x4900;
+pub const FUTEXES: u64 = MEMORY + 0x4a00;
 pub const RESULT: u64 = MEMORY + 0x5000;
 /// The last four bytes that are mapped before some that are not.
 const EDGE: u64 = MEMORY + 0x7ffc;
@@ -152,6 +153,7 @@ impl World {
         put(MESSAGE, &words(&[0, 0, VECTOR, 1, 0, 0, 0]));
         put(EVENTS, &words(&[u64::from(libc::EPOLLIN as u32), 7]));
         put(FILES, &FILE.to_ne_bytes());
+        put(FUTEXES, &words(&[0, RESULT, 2, 0, RESULT + 4, 2]));
         put(ATTRIBUTE, b"user.x\0");
     }
 

@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod epoll;
 pub mod fs;
+pub mod futex;
 pub mod kbuf;
 pub mod message;
 pub mod msg_ring;

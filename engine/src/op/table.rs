@@ -4,8 +4,8 @@ use sysring_sys::Result;
 use sysring_sys::abi::io_uring::op;
 
 use super::{
-    cancel, epoll, fs, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket, splice,
-    sync, timeout, xattr,
+    cancel, epoll, fs, futex, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket,
+    splice, sync, timeout, xattr,
 };
 use crate::issue::Issued;
 use crate::request::Req;
@@ -24,6 +24,10 @@ pub mod row_flag {
     pub const KEEPS_LINK: u8 = 1 << 3;
     /// May be sent to a ring with IOPOLL.
     pub const POLLED: u8 = 1 << 4;
+    /// The kernel keeps those under way in a list, and counts differently when it cancels there.
+    pub const FUTEX_LIST: u8 = 1 << 5;
+    pub const WAITID_LIST: u8 = 1 << 6;
+    pub const LISTS: u8 = FUTEX_LIST | WAITID_LIST;
 }
 
 /// What the road knows of an operation.
@@ -40,10 +44,12 @@ pub struct Row {
     pub issue: fn(&mut Locked<'_>, Req) -> Issued,
     /// Copies what the submitter may reuse, before the request leaves the submission.
     pub stabilise: Option<fn(Req) -> Result<()>>,
-    /// On a worker, where it may block: system calls and the request's own memory, no ring.
+    /// On a worker or a sleeper, where it may block: system calls and the request's own memory, no ring.
     pub work: Option<fn(Req) -> i32>,
     /// Back under the lock, with the worker's or the kernel's result in `res`.
     pub finish: Option<fn(&mut Locked<'_>, Req) -> Issued>,
+    /// What is to be done when it is cancelled where it waits.
+    pub cancelled: Option<fn(Req)>,
     /// Where it is less than the kernel's, and why.
     pub note: &'static str,
 }
@@ -56,7 +62,7 @@ impl Row {
     }
 }
 
-use row_flag::{BUFFER_SELECT, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED};
+use row_flag::{BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED};
 
 const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLED;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
@@ -65,7 +71,7 @@ const SELECTS: u8 = BUFFER_SELECT;
 
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
-        $(, stabilise $stabilise:path)? $(, work $work:path)? $(, finish $finish:path)?
+        $(, stabilise $stabilise:path)? $(, work $work:path)? $(, finish $finish:path)? $(, cancelled $cancelled:path)?
         $(, note $note:literal)?;)*) => {{
         let mut rows = [const { None }; op::COUNT];
         $(
@@ -80,11 +86,13 @@ macro_rules! rows {
                     stabilise: None,
                     work: None,
                     finish: None,
+                    cancelled: None,
                     note: "",
                 };
                 $(row.stabilise = Some($stabilise);)?
                 $(row.work = Some($work);)?
                 $(row.finish = Some($finish);)?
+                $(row.cancelled = Some($cancelled);)?
                 $(row.note = $note;)?
                 rows[op::$code as usize] = Some(row);
             }
@@ -150,6 +158,10 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
         note "as `SEND_ZC`";
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
+    FUTEX_WAIT since "6.7" flags FUTEX_LIST, futex::prepare, futex::issue_wait, work futex::work;
+    FUTEX_WAKE since "6.7" flags 0, futex::prepare, futex::issue_wake;
+    FUTEX_WAITV since "6.7" flags FUTEX_LIST, futex::prepare_vector, futex::issue_wait_vector, work futex::work,
+        note "of several that are woken at once the last is told; needs futex_waitv(2), Linux 5.16";
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;

@@ -5,6 +5,7 @@ pub mod io_uring;
 pub mod signal;
 
 pub use linux_raw_sys::general::__kernel_timespec as Timespec;
+pub use linux_raw_sys::general::futex_waitv as FutexWaitv;
 pub use linux_raw_sys::general::{epoll_event as EpollEvent, iovec as Iovec, pollfd as PollFd};
 
 /// `struct msghdr`.
@@ -39,6 +40,7 @@ impl Msghdr {
 }
 
 const _: () = assert!(size_of::<Timespec>() == 16);
+const _: () = assert!(size_of::<FutexWaitv>() == 24);
 const _: () = assert!(size_of::<Iovec>() == 16);
 const _: () = assert!(size_of::<Msghdr>() == 56);
 

@@ -76,6 +76,19 @@ pub fn is_admin() -> bool {
     credentials().is_some_and(|mine| mine.capabilities[0] >> CAP_SYS_ADMIN & 1 != 0)
 }
 
+/// `waitid(2)`; `info` is a `siginfo_t`.
+pub fn waitid(which: u32, id: i32, info: User<[i32; 32]>, options: u32) -> Result<()> {
+    // SAFETY: the kernel checks the address.
+    unsafe { sys!(__NR_waitid, which as usize, id as isize as usize, info.arg(), options as usize) }
+        .map(drop)
+}
+
+/// `pidfd_open(2)`.
+pub fn pidfd_open(pid: i32) -> Result<Fd> {
+    // SAFETY: numbers only.
+    unsafe { sys!(__NR_pidfd_open, pid as isize as usize) }.map(|fd| Fd::new(fd as i32))
+}
+
 /// `execve(2)` as the application gave it; returns only an error.
 pub fn execveat(
     dir: Fd,

@@ -1,0 +1,295 @@
+//! Sleepers: threads that wait where the kernel has a queue and no descriptor that tells of it.
+//!
+//! A worker is expected to come back; a sleeper may never. So each has one request, none waits for
+//! another, and a request that is cancelled has its sleeper called back with a signal. Who cancels
+//! waits for that: what the call answers then says whether it was in time.
+
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicI32, AtomicU32};
+
+use sysring_sys::abi::Timespec;
+use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
+use sysring_sys::{Errno, Result, call};
+
+use crate::issue::Issued;
+use crate::op::table;
+use crate::request::{Req, Stage, flag};
+use crate::ring::Locked;
+use crate::sync::Mutex;
+use crate::{descriptors, memory, stats, wq};
+
+/// How many words a sleeper has to sleep on: as many as one call can wait for.
+pub const WORDS: usize = 128;
+
+/// How long an idle sleeper waits for more.
+const IDLE_FOR: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+/// A signal may come a moment before the call it is to end: it is sent again.
+const KICK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+
+/// Nobody's.
+const IDLE: u32 = 0;
+/// Has a request, and who gave it is not done with giving.
+const ARMING: u32 = 1;
+/// Hands the request in by itself when the call is over.
+const ARMED: u32 = 2;
+/// Is to come back; somebody waits for it.
+const RECALLED: u32 = 3;
+/// The call is over.
+const OVER: u32 = 4;
+
+/// One such thread.
+pub struct Sleeper {
+    state: AtomicU32,
+    tid: AtomicI32,
+    answer: AtomicI32,
+    /// The request: written in [`IDLE`] by who gives it, read by the sleeper in [`ARMING`] and after.
+    req: UnsafeCell<Option<Req>>,
+    /// For the operation: words of its own to sleep on.
+    pub words: [AtomicU32; WORDS],
+    /// Next in the list of idle ones; guarded by its lock.
+    next: UnsafeCell<*const Sleeper>,
+}
+
+// SAFETY: the cells are guarded as their comments say, the rest is atomic.
+unsafe impl Sync for Sleeper {}
+
+struct Idle(*const Sleeper);
+
+// SAFETY: the list is reached through its lock only.
+unsafe impl Send for Idle {}
+
+static IDLE_ONES: Mutex<Idle> = Mutex::new(Idle(ptr::null()));
+
+/// In a child of `fork`: the sleepers are the parent's.
+pub fn after_fork() {
+    IDLE_ONES.reset();
+    IDLE_ONES.lock().0 = ptr::null();
+}
+
+impl Idle {
+    fn push(&mut self, sleeper: &'static Sleeper) {
+        // SAFETY: the lock is held.
+        unsafe { *sleeper.next.get() = self.0 };
+        self.0 = sleeper;
+    }
+
+    fn pop(&mut self) -> Option<&'static Sleeper> {
+        // SAFETY: a listed sleeper stays until it has taken itself off the list, under the lock.
+        let sleeper = unsafe { self.0.as_ref() }?;
+        // SAFETY: the lock is held.
+        self.0 = unsafe { *sleeper.next.get() };
+        Some(sleeper)
+    }
+
+    /// Takes one off, wherever it is; whether it was there.
+    fn remove(&mut self, gone: &Sleeper) -> bool {
+        let mut at: *mut *const Sleeper = &raw mut self.0;
+        // SAFETY: listed sleepers stay while the lock is held, and so do the links between them.
+        unsafe {
+            while let Some(here) = (*at).as_ref() {
+                if ptr::eq(here, gone) {
+                    *at = *here.next.get();
+                    return true;
+                }
+                at = here.next.get();
+            }
+        }
+        false
+    }
+}
+
+/// The sleeper that has `req`: one that it was given to, until it is dismissed.
+#[must_use]
+pub fn of(req: Req) -> &'static Sleeper {
+    // SAFETY: `give` has put the address there, and a sleeper with a request does not end.
+    unsafe { &*(req.scratch[0] as usize as *const Sleeper) }
+}
+
+/// Gives a request to a sleeper, which starts to make its call (`work`).
+///
+/// # Errors
+/// `ENOMEM`: no thread to be had. `EOPNOTSUPP`: none that could be called back.
+pub fn give(mut req: Req) -> Result<&'static Sleeper> {
+    let idle = IDLE_ONES.lock().pop();
+    let sleeper = match idle {
+        Some(sleeper) => sleeper,
+        None => make()?,
+    };
+    for word in &sleeper.words {
+        word.store(0, Relaxed);
+    }
+    req.scratch[0] = ptr::from_ref(sleeper) as usize as u64;
+    // SAFETY: the sleeper is idle, and off the list: nobody looks there.
+    unsafe { *sleeper.req.get() = Some(req) };
+    // Release pairs with the Acquire of the sleeper that is about to serve: it sees the request.
+    sleeper.state.store(ARMING, Release);
+    if idle.is_some() {
+        call::futex_wake(&sleeper.state, 1);
+    } else if wq::start_thread(run, ptr::from_ref(sleeper) as usize).is_err() {
+        free(sleeper);
+        return Err(Errno::ENOMEM);
+    }
+    Ok(sleeper)
+}
+
+fn make() -> Result<&'static Sleeper> {
+    if !wq::can_kick() {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let place = memory::allocate(size_of::<Sleeper>())?.cast::<Sleeper>();
+    // SAFETY: the block is large enough, aligned, and ours until the thread gives it back.
+    unsafe {
+        place.write(Sleeper {
+            state: AtomicU32::new(IDLE),
+            tid: AtomicI32::new(0),
+            answer: AtomicI32::new(0),
+            req: UnsafeCell::new(None),
+            words: [const { AtomicU32::new(0) }; WORDS],
+            next: UnsafeCell::new(ptr::null()),
+        });
+        Ok(place.as_ref())
+    }
+}
+
+fn free(sleeper: &'static Sleeper) {
+    let place = ptr::NonNull::from(sleeper).cast::<u8>();
+    // SAFETY: allocated by `make`; the caller is the last that knows it.
+    unsafe { memory::release(place, size_of::<Sleeper>()) };
+}
+
+impl Sleeper {
+    /// Whether its call is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state.load(Acquire) == OVER
+    }
+
+    /// Whether it is to come back.
+    #[must_use]
+    pub fn is_recalled(&self) -> bool {
+        self.state.load(Acquire) == RECALLED
+    }
+
+    /// Who has given the request gives up; the call's answer.
+    pub fn abort(&'static self) -> i32 {
+        if self.state.compare_exchange(ARMING, RECALLED, AcqRel, Acquire).is_ok() {
+            self.kick();
+        }
+        self.dismiss()
+    }
+
+    /// Calls it back from a request it was left with; whether that was in time.
+    fn recall(&self) -> bool {
+        let recalled = self.state.compare_exchange(ARMED, RECALLED, AcqRel, Acquire).is_ok();
+        if recalled {
+            self.kick();
+        }
+        recalled
+    }
+
+    /// Until it is back. Only then is it given another request, which no signal of ours must hit.
+    fn kick(&self) {
+        // Acquire pairs with the AcqRel of the sleeper that is back: its answer is there.
+        while self.state.load(Acquire) != OVER {
+            wq::kick(self.tid.load(Relaxed));
+            let _ = call::futex_wait(&self.state, RECALLED, Some(&KICK_AGAIN));
+        }
+    }
+
+    /// Its call is over: the answer. It may have another request.
+    pub fn dismiss(&'static self) -> i32 {
+        let answer = self.answer.load(Relaxed);
+        let mut idle = IDLE_ONES.lock();
+        self.state.store(IDLE, Release);
+        idle.push(self);
+        answer
+    }
+
+    /// One request, from when it is there; whether it came.
+    fn serve(&self) -> bool {
+        loop {
+            // Acquire pairs with the Release in `give`.
+            match self.state.load(Acquire) {
+                ARMING | ARMED | RECALLED => break,
+                now => {
+                    let slept = call::futex_wait(&self.state, now, Some(&IDLE_FOR));
+                    // One that is over is looked at soon, however busy the ring is.
+                    if slept == Err(Errno::ETIMEDOUT) && IDLE_ONES.lock().remove(self) {
+                        return false;
+                    }
+                }
+            }
+        }
+        // SAFETY: written before the state that was just seen; stays until this one is dismissed.
+        let Some(req) = (unsafe { *self.req.get() }) else { return false };
+        let answer = match table::must(req.sqe.opcode).work {
+            Some(work) => work(req),
+            None => Errno::EINVAL.to_res(),
+        };
+        // SAFETY: the request holds on to its ring, whose memory is never unmapped.
+        let ring = unsafe { &*req.ring };
+        self.answer.store(answer, Relaxed);
+        // AcqRel: the answer is there for who finds it over; and armed, it was armed whole.
+        match self.state.swap(OVER, AcqRel) {
+            ARMED => {
+                ring.finish_remotely(req, None);
+                descriptors::put(ring);
+            }
+            _ => call::futex_wake(&self.state, 1),
+        }
+        true
+    }
+}
+
+extern "C" fn run(sleeper: usize) -> ! {
+    // SAFETY: `give` has made it for this thread, which alone frees it.
+    let sleeper: &'static Sleeper = unsafe { &*(sleeper as *const Sleeper) };
+    wq::set_name(*b"iou-slp\0");
+    let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
+    sleeper.tid.store(call::gettid(), Relaxed);
+    while sleeper.serve() {}
+    free(sleeper);
+    wq::end_thread()
+}
+
+impl Locked<'_> {
+    /// Leaves a request to the sleeper it was given to, if its call is not over already.
+    pub fn leave_to_sleeper(&mut self, req: Req) -> Issued {
+        let sleeper = of(req);
+        // Held by the sleeper, until it has handed the request in.
+        self.ring.refs.fetch_add(1, Relaxed);
+        match sleeper.state.compare_exchange(ARMING, ARMED, AcqRel, Acquire) {
+            Ok(_) => {
+                stats::add(&stats::get().parked, 1);
+                self.file(req, Stage::Asleep);
+                Issued::Held
+            }
+            Err(_) => {
+                self.ring.refs.fetch_sub(1, Release);
+                Issued::Done(sleeper.dismiss())
+            }
+        }
+    }
+
+    /// Ends a request that a sleeper has.
+    ///
+    /// # Errors
+    /// `ENOENT`: what it waited for has come.
+    pub fn wake_up(&mut self, mut req: Req) -> Result<()> {
+        let sleeper = of(req);
+        if !sleeper.recall() {
+            req.set(flag::CANCELED);
+            return Err(Errno::ENOENT);
+        }
+        self.ring.refs.fetch_sub(1, Release);
+        if sleeper.answer.load(Relaxed) == Errno::EINTR.to_res() {
+            sleeper.dismiss();
+            self.take_down(req);
+            return Ok(());
+        }
+        self.worked(req);
+        Err(Errno::ENOENT)
+    }
+}
