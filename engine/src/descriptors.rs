@@ -23,8 +23,7 @@ use crate::sync::Mutex;
 use crate::{register, sqpoll, stats, wait, wq};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
-/// reach. (Where the limit on open files is lower still, rings lie anywhere, and the engine
-/// notices a close late.)
+/// reach. Where the limit on open files is lower still, no ring can be made.
 pub const FLOOR: Fd = Fd::new(960);
 
 /// Descriptors the table has room for. Its memory is touched only where there are rings.
@@ -283,6 +282,11 @@ fn open(ring: &'static Ring, params: &Params) -> Result<Name> {
 /// The descriptor: an epoll instance with an eventfd in it that says whether there are CQEs.
 fn descriptor(eventfd: Fd) -> Result<Fd> {
     let fd = keep(call::epoll_create()?)?;
+    if fd < FLOOR {
+        // Nobody would tell us what becomes of it.
+        let_go(fd);
+        return Err(Errno::EMFILE);
+    }
     call::epoll_ctl(fd, call::EpollOp::Add, eventfd, g::EPOLLIN, 0)
         .inspect_err(|_| let_go(fd))
         .map(|()| fd)

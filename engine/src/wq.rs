@@ -5,6 +5,7 @@
 //! cancelled call. They start when something must block, run the queue back to back, and end when
 //! idle.
 
+use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
@@ -278,13 +279,21 @@ impl Crew {
     /// `EAGAIN` or `ENOMEM`.
     pub fn muster(&self, personality: &'static Personality) -> Result<()> {
         *self.pool.lock() = Pool { total: 1, ..Pool::new() };
-        self.hire(personality)
+        self.hire(0, Some(personality))
     }
 
     /// Starts a worker who has been counted.
-    fn hire(&self, personality: &'static Personality) -> Result<()> {
-        let arg = core::ptr::from_ref(personality) as usize;
-        start_thread(worker_as, arg).map(drop).inspect_err(|_| self.pool.lock().total -= 1)
+    fn hire(&self, generation: u32, acting: Option<&'static Personality>) -> Result<()> {
+        let started = match acting {
+            Some(personality) => start_thread(worker_as, ptr::from_ref(personality) as usize),
+            None => start_thread(worker, generation as usize),
+        };
+        started.map(drop).inspect_err(|_| {
+            let mut pool = self.pool.lock();
+            if acting.is_some() || pool.generation == generation {
+                pool.total -= 1;
+            }
+        })
     }
 
     /// Sends a personality's workers home: nobody has work for them any more.
@@ -324,7 +333,7 @@ impl Crew {
         let mut heard = 0;
         loop {
             obey(&mut heard);
-            self.run_queue(tid, acting, run);
+            self.run_queue(tid, generation, acting, run);
             // Acquire pairs with the Release in `wake`: a count read before the queue is looked at
             // has changed if something came since.
             let seen = self.calls.load(Acquire);
@@ -367,7 +376,7 @@ impl Crew {
     fn stand_in(&self, generation: u32) {
         let tid = call::gettid();
         loop {
-            self.run_queue(tid, None, run_if_it_ends);
+            self.run_queue(tid, generation, None, run_if_it_ends);
             let mut pool = self.pool.lock();
             if pool.generation != generation {
                 return;
@@ -379,23 +388,34 @@ impl Crew {
         }
     }
 
-    /// Runs requests until there are none.
-    fn run_queue(&self, tid: i32, acting: Option<&'static Personality>, run: fn(Req) -> i32) {
+    /// Runs requests until there are none, or they are for others.
+    fn run_queue(
+        &self,
+        tid: i32,
+        generation: u32,
+        acting: Option<&'static Personality>,
+        run: fn(Req) -> i32,
+    ) {
         loop {
             let (mut req, reinforce) = {
                 let mut pool = self.pool.lock();
+                if acting.is_none() && pool.generation != generation {
+                    return;
+                }
                 let Some(mut req) = pool.queue.pop() else { return };
                 pool.queued -= 1;
                 req.worker = tid;
                 req.stage = Stage::Running;
-                let lacking = pool.queued > pool.idle && pool.total < most_workers();
-                let reinforce = acting.filter(|_| lacking);
-                pool.total += u32::from(reinforce.is_some());
-                (req, reinforce)
+                // A personality's crew grows from within. The process's own is as large as the
+                // submitter found right, unless its members may be gone for long.
+                let grows = acting.is_some() || req.has(flag::MAY_WAIT | flag::WATCHED);
+                let lacking = pool.queued > pool.idle && pool.total < MAX_WORKERS;
+                pool.total += u32::from(grows && lacking);
+                (req, grows && lacking)
             };
-            if let Some(personality) = reinforce {
+            if reinforce {
                 // Without another, the queue is run by those there are.
-                let _ = self.hire(personality);
+                let _ = self.hire(generation, acting);
             }
             // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never
             // unmapped.
@@ -527,7 +547,7 @@ pub fn end_thread() -> ! {
     // A signal now would find no stack to run on.
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
     let here = 0u8;
-    let stack = core::ptr::from_ref(&here) as usize & !(STACK - 1);
+    let stack = ptr::from_ref(&here) as usize & !(STACK - 1);
     // SAFETY: the thread runs on this mapping and nothing else uses it.
     unsafe { arch::unmap_and_exit(stack, STACK) }
 }

@@ -48,9 +48,10 @@ pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     Ok(())
 }
 
-/// First issue, and again whenever epoll has something to tell (`revents`).
+/// First issue, and again whenever epoll, or a worker in its place, has something to tell
+/// (`revents`).
 pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
-    if req.has(flag::ARMED) {
+    if req.has(flag::ARMED) || req.revents != 0 {
         return triggered(ring, req);
     }
     descriptors::watched_by_operation(req.file.fd);
