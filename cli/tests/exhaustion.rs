@@ -118,3 +118,24 @@ fn no_mappings() {
         fails_from(when, libc::SYS_mmap, libc::ENOMEM, &[], Then::Errors);
     }
 }
+
+macro_rules! limits {
+    ($($name:ident $(, $native:ident)?;)*) => {
+        $(#[test] fn $name() {
+            $(if $native() {
+                run(&[], "exhaustion", &[stringify!($name)]);
+            })?
+            under_sysring("exhaustion", &[stringify!($name)]);
+        })*
+    };
+}
+
+limits! {
+    no_aio_contexts, kernel_has_io_uring;
+    no_threads_left;
+    no_memory;
+    no_descriptors, kernel_has_io_uring;
+    low_numbers_only, kernel_has_io_uring;
+    few_high_numbers, kernel_has_io_uring;
+    a_million_entries, kernel_has_io_uring;
+}
