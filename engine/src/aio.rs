@@ -128,7 +128,7 @@ impl Locked<'_> {
     /// Queues a request for the next `io_submit`; to a worker where there is no AIO.
     pub fn aio_queue(&mut self, mut req: Req, request: Iocb) -> Issued {
         if matches!(self.aio.context, Context::Unmade) {
-            let entries = self.ring.shape.cq_entries;
+            let entries = self.ring.layout().cq_entries;
             let made = self.set().and_then(|set| open(set, entries));
             self.aio.context = made.unwrap_or(Context::Unavailable);
         }

@@ -9,13 +9,16 @@ use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::abi::io_uring::{
-    OFF_CQ_RING, OFF_MMAP_MASK, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING, OFF_SQES, Params, setup,
+    OFF_CQ_RING, OFF_MMAP_MASK, OFF_PARAM_REGION, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING,
+    OFF_SQES, Params, setup,
 };
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::cancel::Match;
 use crate::memory;
+use crate::queues::Queues;
+use crate::region::Region;
 use crate::register::ring_fds;
 use crate::request::Stage;
 use crate::ring::{Locked, Ring, Shape};
@@ -377,23 +380,9 @@ fn map_region(
     flags: u32,
     offset: u64,
 ) -> Result<usize> {
-    let regions = ring.regions();
-    if ring.shape.has(setup::NO_MMAP) && offset & OFF_MMAP_MASK != OFF_PBUF_RING {
-        // The application has them.
-        return Err(Errno::ENOMEM);
-    }
-    let mut locked;
-    let (start, size) = match offset & OFF_MMAP_MASK {
-        OFF_SQ_RING | OFF_CQ_RING => (regions.rings.start(), regions.rings.size()),
-        OFF_SQES => (regions.sqes.start(), regions.sqes.size()),
-        OFF_PBUF_RING => {
-            let group = (offset & !OFF_MMAP_MASK) >> OFF_PBUF_SHIFT;
-            locked = ring.lock();
-            let mapping = locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?;
-            (mapping.start(), mapping.size())
-        }
-        _ => return Err(Errno::EINVAL),
-    };
+    // Locked until it is mapped: what is there may be exchanged.
+    let mut locked = ring.lock();
+    let (start, size) = region_at(&mut locked, offset)?;
     let len = memory::pages(len);
     if len == 0 || len > size {
         return Err(Errno::EINVAL);
@@ -410,6 +399,29 @@ fn map_region(
         unsafe { call::mprotect(at, len, protection) }?;
     }
     Ok(at)
+}
+
+/// What a ring has at an offset; what the application has lent it cannot map.
+fn region_at(locked: &mut Locked<'_>, offset: u64) -> Result<(*mut u8, usize)> {
+    let lent = locked.ring.shape.has(setup::NO_MMAP);
+    let queues = locked.queues.as_ref().filter(|_| !lent);
+    let (sq_ring, sqes) = match queues {
+        Some(Queues { rings, sqes }) => (Some(rings), Some(sqes)),
+        None => (None, None),
+    };
+    let whole = |region: &Region| (region.start(), region.size());
+    match offset & OFF_MMAP_MASK {
+        OFF_SQ_RING | OFF_CQ_RING => sq_ring.map(whole),
+        OFF_SQES => sqes.map(whole),
+        OFF_PARAM_REGION => locked.params.as_ref().and_then(|params| params.mappable()),
+        OFF_PBUF_RING => {
+            let group = (offset & !OFF_MMAP_MASK) >> OFF_PBUF_SHIFT;
+            let mapping = locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?;
+            Some((mapping.start(), mapping.size()))
+        }
+        _ => None,
+    }
+    .ok_or(Errno::ENOMEM)
 }
 
 /// `close(2)`: `None` if the descriptor is not the engine's.
@@ -451,10 +463,12 @@ fn shut(ring: &Ring) {
     let mut locked = ring.lock();
     locked.closing = true;
     cancel_all(&mut locked);
+    if let Some(queues) = &locked.queues {
+        queues.give_back();
+    }
+    locked.params = None;
     drop(locked);
     wait::wake_all(ring);
-    ring.regions().rings.give_back();
-    ring.regions().sqes.give_back();
 }
 
 fn cancel_all(locked: &mut Locked<'_>) {

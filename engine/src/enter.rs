@@ -3,13 +3,14 @@
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
-use sysring_sys::abi::io_uring::{GeteventsArg, enter, setup};
+use sysring_sys::abi::io_uring::{GeteventsArg, REG_WAIT_TS, RegWait, enter, setup};
+use sysring_sys::abi::signal::SigSet;
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::descriptors::{self, Held};
-use crate::ring::Ring;
+use crate::ring::{Locked, Ring};
 use crate::wait::{Wait, wait};
 use crate::{Caller, iopoll, process, register, sqpoll, stats, user};
 
@@ -19,6 +20,7 @@ pub const FLAGS: u32 = enter::GETEVENTS
     | enter::EXT_ARG
     | enter::REGISTERED_RING
     | enter::ABS_TIMER
+    | enter::EXT_ARG_REG
     | enter::NO_IOWAIT;
 
 /// `io_uring_enter(2)`; `arg` and `argsz` are the signal mask, or the extended argument.
@@ -83,7 +85,7 @@ pub fn enter(
                 Err(e) => (locked, Err(e)),
             }
         } else {
-            match parse(ring, flags, min_complete, arg, argsz) {
+            match parse(&locked, flags, min_complete, arg, argsz) {
                 Ok(how) => {
                     locked.reap();
                     wait(locked, how, caller)
@@ -100,7 +102,7 @@ pub fn enter(
     }
 }
 
-impl crate::ring::Locked<'_> {
+impl Locked<'_> {
     /// The application has come, as the flag asked it to.
     fn forget_taskrun(&mut self) {
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;
@@ -129,9 +131,9 @@ fn enter_polled(
         }
     }
     if flags & enter::GETEVENTS != 0 {
-        let how = parse(ring, flags, min_complete, arg, argsz);
-        let waited = how.and_then(|how| {
-            let (locked, waited) = wait(ring.lock_as_submitter(), how, caller);
+        let locked = ring.lock_as_submitter();
+        let waited = parse(&locked, flags, min_complete, arg, argsz).and_then(|how| {
+            let (locked, waited) = wait(locked, how, caller);
             drop(locked);
             waited
         });
@@ -173,31 +175,71 @@ fn extended(flags: u32, arg: User<u8>, argsz: usize) -> Result<Option<GeteventsA
     if flags & enter::EXT_ARG == 0 {
         return Ok(None);
     }
-    if argsz != size_of::<GeteventsArg>() {
+    // What polls in `enter` knows nothing of registered arguments.
+    if argsz != size_of::<GeteventsArg>() || flags & enter::EXT_ARG_REG != 0 {
         return Err(Errno::EINVAL);
     }
     user::read(arg.cast::<GeteventsArg>()).map(Some)
 }
 
+/// The same from registered memory, where `arg` is an offset; the time has been read with it.
+fn registered(locked: &Locked<'_>, arg: User<u8>, argsz: usize) -> Result<Told> {
+    if argsz != size_of::<RegWait>() {
+        return Err(Errno::EINVAL);
+    }
+    let told = locked.registered_wait(arg.address())?;
+    if told.flags & !REG_WAIT_TS != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let time = Timespec { tv_sec: told.tv_sec, tv_nsec: told.tv_nsec };
+    Ok(Told {
+        sigmask: (User::new(told.sigmask), told.sigmask_sz as usize),
+        time: (told.flags & REG_WAIT_TS != 0).then_some(time),
+        min_wait_usec: told.min_wait_usec,
+    })
+}
+
+/// What a wait was told, wherever that stood.
+struct Told {
+    sigmask: (User<SigSet>, usize),
+    time: Option<Timespec>,
+    min_wait_usec: u32,
+}
+
 /// What a wait was told.
-fn parse(ring: &Ring, flags: u32, min_complete: u32, arg: User<u8>, argsz: usize) -> Result<Wait> {
+fn parse(
+    locked: &Locked<'_>,
+    flags: u32,
+    min_complete: u32,
+    arg: User<u8>,
+    argsz: usize,
+) -> Result<Wait> {
     let mut how = Wait { min_complete, ..Wait::default() };
-    let Some(ext) = extended(flags, arg, argsz)? else {
-        how.sigmask = (arg.cast(), argsz);
-        return Ok(how);
-    };
-    how.sigmask = (User::new(ext.sigmask), ext.sigmask_sz as usize);
+    let told =
+        if flags & (enter::EXT_ARG | enter::EXT_ARG_REG) == enter::EXT_ARG | enter::EXT_ARG_REG {
+            registered(locked, arg, argsz)?
+        } else if let Some(ext) = extended(flags, arg, argsz)? {
+            let time = User::<Timespec>::new(ext.ts);
+            Told {
+                sigmask: (User::new(ext.sigmask), ext.sigmask_sz as usize),
+                time: if time.is_null() { None } else { Some(user::read(time)?) },
+                min_wait_usec: ext.min_wait_usec,
+            }
+        } else {
+            how.sigmask = (arg.cast(), argsz);
+            return Ok(how);
+        };
+    how.sigmask = told.sigmask;
     let now = call::now(call::CLOCK_MONOTONIC);
-    if ext.ts != 0 {
-        let ts = user::read(User::<Timespec>::new(ext.ts))?;
+    if let Some(ts) = told.time {
         let time = ts.tv_sec.saturating_mul(NSEC_PER_SEC).saturating_add(ts.tv_nsec);
         let absolute = flags & enter::ABS_TIMER != 0;
         // What another clock says is turned into what ours will say then.
-        let from = if absolute { call::now(ring.clock.load(Relaxed)) } else { 0 };
+        let from = if absolute { call::now(locked.ring.clock.load(Relaxed)) } else { 0 };
         how.deadline = Some(now.saturating_add(time.saturating_sub(from)));
     }
-    if ext.min_wait_usec != 0 {
-        let at_least = now.saturating_add(i64::from(ext.min_wait_usec) * 1000);
+    if told.min_wait_usec != 0 {
+        let at_least = now.saturating_add(i64::from(told.min_wait_usec) * 1000);
         how.min_deadline = Some(at_least);
         // The first stage runs its time even where the whole was to be shorter.
         how.deadline = how.deadline.map(|deadline| deadline.max(at_least));

@@ -31,6 +31,7 @@ pub mod path;
 pub mod personality;
 pub mod poll;
 pub mod process;
+pub mod queues;
 pub mod region;
 pub mod register;
 pub mod request;

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, fence};
 
 use sysring_sys::abi::io_uring::{CqOffsets, Cqe, Params, SqOffsets, Sqe, setup};
-use sysring_sys::{Fd, Result, User, call};
+use sysring_sys::{Fd, Result, call};
 
 use crate::aio::Aio;
 use crate::complete::Eventfd;
@@ -16,8 +16,8 @@ use crate::kbuf::Groups;
 use crate::memory::{self, Mapping};
 use crate::personality::{self, Personality};
 use crate::poll::Readiness;
-use crate::region::Region;
-use crate::register::napi;
+use crate::queues::Queues;
+use crate::register::{mem_region, napi};
 use crate::request::{Queue, Req, Request, Slab};
 use crate::restrict::{self, Restrictions};
 use crate::rsrc::BufferTable;
@@ -26,7 +26,7 @@ use crate::timeout::Timers;
 use crate::wq;
 
 /// Offsets in the mapping of the queues. The words each side writes lie on lines of their own.
-mod at {
+pub mod at {
     pub const SQ_HEAD: usize = 0;
     pub const SQ_TAIL: usize = 64;
     pub const CQ_HEAD: usize = 128;
@@ -148,11 +148,9 @@ pub struct Control {
     pub shared: AtomicBool,
 }
 
-/// The ring's memory.
+/// The ring's memory, but for the queues.
 #[derive(Debug)]
 pub struct Regions {
-    pub rings: Region,
-    pub sqes: Region,
     pub control: Mapping,
     pub overflow: Mapping,
 }
@@ -191,6 +189,9 @@ pub struct State {
     pub groups: Groups,
     pub personalities: personality::Table,
     pub napi: napi::Settings,
+    pub queues: Option<Queues>,
+    /// Memory for the arguments of waits.
+    pub params: Option<mem_region::Params>,
     /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
     pub restrictions: Option<Restrictions>,
     pub restrictions_to_be: Option<Restrictions>,
@@ -234,6 +235,11 @@ pub struct Ring {
     pub handles: AtomicU32,
     pub shape: Shape,
     regions: Option<Regions>,
+    /// Where the queues lie, and how many entries they have: what the lock's holder has put there.
+    rings_at: AtomicPtr<u8>,
+    sqes_at: AtomicPtr<u8>,
+    sq_entries: AtomicU32,
+    cq_entries: AtomicU32,
     state: UnsafeCell<State>,
     /// Requests finished by workers while somebody else held the lock.
     remote: AtomicPtr<Request>,
@@ -267,6 +273,10 @@ impl Ring {
             handles: AtomicU32::new(0),
             shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
             regions: None,
+            rings_at: AtomicPtr::new(ptr::null_mut()),
+            sqes_at: AtomicPtr::new(ptr::null_mut()),
+            sq_entries: AtomicU32::new(0),
+            cq_entries: AtomicU32::new(0),
             state: UnsafeCell::new(State::NEW),
             remote: AtomicPtr::new(ptr::null_mut()),
             sleepers: AtomicU32::new(0),
@@ -286,37 +296,47 @@ impl Ring {
     /// # Errors
     /// `ENOMEM`; of memory that the application lends, as [`Region::lent`].
     pub fn renew(&mut self, shape: Shape, given: &Params) -> Result<()> {
-        let region = |address, len| match shape.has(setup::NO_MMAP) {
-            true => Region::lent(User::new(address), len),
-            false => Region::own(len),
-        };
+        let queues = Queues::new(shape, given)?;
         let regions = Regions {
-            rings: region(given.cq_off.user_addr, shape.rings_len())?,
-            sqes: region(given.sq_off.user_addr, shape.sqes_len())?,
             control: Mapping::shared(size_of::<Control>())?,
             overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.cqe_stride())?,
         };
         self.shape = shape;
         self.regions = Some(regions);
-        *self.state.get_mut() = State::NEW;
+        self.lay_out(shape, &queues);
+        *self.state.get_mut() = State { queues: Some(queues), ..State::NEW };
         self.remote = AtomicPtr::new(ptr::null_mut());
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
         self.calls = AtomicU64::new(restrict::ALL_CALLS);
         self.clock = AtomicU32::new(call::CLOCK_MONOTONIC);
         self.watched = AtomicBool::new(false);
-        // SAFETY: the header is inside the region, of which nobody else makes use yet.
-        unsafe { self.regions().rings.start().write_bytes(0, at::CQES) };
-        self.word(at::SQ_MASK).store(shape.sq_entries - 1, Relaxed);
-        self.word(at::CQ_MASK).store(shape.cq_entries - 1, Relaxed);
-        self.word(at::SQ_ENTRIES).store(shape.sq_entries, Relaxed);
-        self.word(at::CQ_ENTRIES).store(shape.cq_entries, Relaxed);
         self.control().disabled.store(shape.has(setup::R_DISABLED), Relaxed);
         if shape.has(setup::SINGLE_ISSUER) && !shape.has(setup::R_DISABLED) {
             // Who makes the ring, unless it is made to be enabled by another.
             self.control().submitter.store(call::gettid() as u32, Relaxed);
         }
         Ok(())
+    }
+
+    /// Says where the queues lie, and how large they are.
+    pub fn lay_out(&self, shape: Shape, queues: &Queues) {
+        self.sq_entries.store(shape.sq_entries, Relaxed);
+        self.cq_entries.store(shape.cq_entries, Relaxed);
+        self.rings_at.store(queues.rings.start(), Relaxed);
+        self.sqes_at.store(queues.sqes.start(), Relaxed);
+    }
+
+    /// The ring's shape with the sizes it has now: under the lock, but for rings that are never
+    /// resized.
+    #[inline(always)]
+    #[must_use]
+    pub fn layout(&self) -> Shape {
+        Shape {
+            flags: self.shape.flags,
+            sq_entries: self.sq_entries.load(Relaxed),
+            cq_entries: self.cq_entries.load(Relaxed),
+        }
     }
 
     /// Gives the ring's memory back; what was in flight must be gone.
@@ -354,8 +374,9 @@ impl Ring {
     #[inline(always)]
     fn word(&self, offset: usize) -> &AtomicU32 {
         // SAFETY: `offset` is one of `at`'s, inside the first page and aligned; the application
-        // writes these words too, hence atomics.
-        unsafe { AtomicU32::from_ptr(self.regions().rings.start().add(offset).cast()) }
+        // writes these words too, hence atomics. The queues stay where they are while the ring is
+        // locked, and those of a ring that submits by itself for good.
+        unsafe { AtomicU32::from_ptr(self.rings_at.load(Relaxed).add(offset).cast()) }
     }
 
     #[must_use]
@@ -404,14 +425,7 @@ impl Ring {
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
         let tail = self.word(at::SQ_TAIL).load(Acquire);
-        tail.wrapping_sub(self.word(at::SQ_HEAD).load(Relaxed)).min(self.shape.sq_entries)
-    }
-
-    /// CQEs posted and not yet consumed (unlocked: a hint).
-    #[must_use]
-    pub fn cq_ready_hint(&self) -> u32 {
-        let tail = self.word(at::CQ_TAIL).load(Relaxed);
-        tail.wrapping_sub(self.word(at::CQ_HEAD).load(Acquire))
+        tail.wrapping_sub(self.word(at::SQ_HEAD).load(Relaxed)).min(self.sq_entries.load(Relaxed))
     }
 
     pub fn lock(&self) -> Locked<'_> {
@@ -477,6 +491,8 @@ impl Ring {
         core::mem::swap(&mut fresh.files, &mut state.files);
         core::mem::swap(&mut fresh.buffers, &mut state.buffers);
         core::mem::swap(&mut fresh.groups, &mut state.groups);
+        fresh.queues = state.queues.take();
+        fresh.params = state.params.take();
         fresh.restrictions = state.restrictions;
         fresh.restrictions_to_be = state.restrictions_to_be;
         fresh.eventfd = state.eventfd.take();
@@ -511,6 +527,8 @@ impl State {
         groups: Groups::new(),
         personalities: personality::Table::new(),
         napi: napi::Settings::NEW,
+        queues: None,
+        params: None,
         restrictions: None,
         restrictions_to_be: None,
         eventfd: None,
@@ -571,12 +589,12 @@ impl Locked<'_> {
     pub fn sq_available(&mut self) -> u32 {
         // Acquire pairs with the application's release of its tail: the SQEs are written.
         let tail = self.ring.word(at::SQ_TAIL).load(Acquire);
-        tail.wrapping_sub(self.control().sq_head).min(self.ring.shape.sq_entries)
+        tail.wrapping_sub(self.control().sq_head).min(self.ring.layout().sq_entries)
     }
 
     /// Takes the next SQE. `None`: its index in the SQ array is out of range, it is dropped.
     pub fn sq_take(&mut self) -> Option<Sqe> {
-        let shape = self.ring.shape;
+        let shape = self.ring.layout();
         let position = self.control().sq_head & (shape.sq_entries - 1);
         self.control().sq_head = self.control().sq_head.wrapping_add(1);
         let index = if shape.has(setup::NO_SQARRAY) {
@@ -591,7 +609,7 @@ impl Locked<'_> {
         // SAFETY: the index was checked against our own copy of the size. The application may
         // write the entry at any time: volatile, and whatever was read is only numbers.
         Some(unsafe {
-            let at = self.ring.regions().sqes.start().add(index as usize * shape.sqe_stride());
+            let at = self.ring.sqes_at.load(Relaxed).add(index as usize * shape.sqe_stride());
             at.cast::<Sqe>().read_volatile()
         })
     }
@@ -617,17 +635,17 @@ impl Locked<'_> {
 
     /// Room for another CQE in the ring.
     pub fn cq_has_room(&mut self) -> bool {
-        self.cq_ready() < self.ring.shape.cq_entries
+        self.cq_ready() < self.ring.layout().cq_entries
     }
 
     /// Writes a CQE at the tail; there is room.
     pub fn cq_put(&mut self, cqe: Cqe, extra: [u64; 2]) {
-        let shape = self.ring.shape;
+        let shape = self.ring.layout();
         let index = (self.control().cq_tail & (shape.cq_entries - 1)) as usize;
         // SAFETY: the index is masked with our own copy of the size; volatile, as the application
         // may look at any time.
         unsafe {
-            let at = self.ring.regions().rings.start().add(at::CQES + index * shape.cqe_stride());
+            let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
             at.cast::<Cqe>().write_volatile(cqe);
             if shape.has(setup::CQE32) {
                 at.add(16).cast::<[u64; 2]>().write_volatile(extra);

@@ -94,7 +94,7 @@ fn check_flags(flags: u32) -> Result<()> {
 }
 
 /// Sizes: powers of two, within limits or clamped to them.
-fn shape(entries: u32, given: &Params) -> Result<Shape> {
+pub fn shape(entries: u32, given: &Params) -> Result<Shape> {
     let flags = given.flags;
     let clamp = flags & setup::CLAMP != 0;
     let bounded = |n: u32, most: u32| match n {

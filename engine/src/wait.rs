@@ -45,7 +45,7 @@ fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
 /// at all to look at.
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
-    let min_complete = how.min_complete.min(ring.shape.cq_entries);
+    let min_complete = how.min_complete.min(ring.layout().cq_entries);
     let polled = ring.shape.has(setup::SQPOLL) && ring.sqpoll.is_here();
     let mut result = Ok(());
     let mut mask = None;

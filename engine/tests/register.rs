@@ -7,8 +7,9 @@ use std::os::fd::AsRawFd;
 
 use client::{Client, sqe};
 use sysring_sys::abi::io_uring::{
-    CloneBuffers, FilesUpdate, Restriction, RsrcRegister, Sqe, TaskRestriction, clone_buffers, op,
-    register, restriction, setup, sqe_flags,
+    CloneBuffers, FilesUpdate, MEM_REGION_REG_WAIT_ARG, MEM_REGION_TYPE_USER, MemRegionReg, Params,
+    REG_WAIT_TS, RegWait, RegionDesc, Restriction, RsrcRegister, Sqe, TaskRestriction,
+    clone_buffers, enter, op, register, restriction, setup, sqe_flags,
 };
 use sysring_sys::{Errno, User};
 
@@ -205,4 +206,70 @@ fn workers_obey_their_limits_and_processors() {
 /// The user_data of what is in the completion queue.
 fn words(ring: &mut Client) -> Vec<u64> {
     ring.reap().iter().map(|c| c.user_data).collect()
+}
+
+#[test]
+fn queues_are_resized_with_what_is_in_them() {
+    let mut ring = Client::new(8, setup::SINGLE_ISSUER | setup::DEFER_TASKRUN);
+    let mut params = Params { sq_entries: 16, ..Params::default() };
+    for i in 0..6 {
+        ring.push(sqe(op::NOP, -1, i));
+    }
+    assert_eq!(ring.enter(6, 6), Ok(6));
+    // Two more wait to be submitted.
+    ring.push(sqe(op::NOP, -1, 6));
+    ring.push(sqe(op::NOP, -1, 7));
+    assert_eq!(call(&ring, register::RESIZE_RINGS, &params, 1), Ok(0));
+    assert_eq!((params.sq_entries, params.cq_entries), (16, 32));
+    ring.map(params);
+    assert_eq!(words(&mut ring), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(ring.enter(2, 2), Ok(2));
+    assert_eq!(words(&mut ring), [6, 7]);
+    for i in 0..16 {
+        ring.push(sqe(op::NOP, -1, i));
+    }
+    assert_eq!(ring.enter(16, 16), Ok(16));
+    // More than the new ones would hold: nothing changes.
+    let small = Params { sq_entries: 4, ..Params::default() };
+    assert_eq!(call(&ring, register::RESIZE_RINGS, &small, 1), Err(Errno::EOVERFLOW));
+    assert_eq!(words(&mut ring), (0..16).collect::<Vec<_>>());
+    params = Params { sq_entries: 4, ..Params::default() };
+    assert_eq!(call(&ring, register::RESIZE_RINGS, &params, 1), Ok(0));
+    ring.map(params);
+    assert_eq!(one(&mut ring, sqe(op::NOP, -1, 9)), 0);
+}
+
+#[test]
+fn waits_are_told_through_registered_memory() {
+    let ring = Client::new(8, setup::R_DISABLED);
+    let mut memory = vec![0u64; 3 * 512];
+    let at = (memory.as_mut_ptr() as usize).next_multiple_of(4096);
+    let register_with = |flags: u32| {
+        let desc = RegionDesc { user_addr: at as u64, size: 8192, flags, ..RegionDesc::default() };
+        let given = MemRegionReg {
+            region_uptr: (&raw const desc) as u64,
+            flags: MEM_REGION_REG_WAIT_ARG,
+            ..MemRegionReg::default()
+        };
+        call(&ring, register::MEM_REGION, &given, 1)
+    };
+    assert_eq!(register_with(0), Err(Errno::EFAULT));
+    assert_eq!(register_with(MEM_REGION_TYPE_USER), Ok(0));
+    assert_eq!(register_with(MEM_REGION_TYPE_USER), Err(Errno::EBUSY));
+    assert_eq!(plain(&ring, register::ENABLE_RINGS), Ok(0));
+    let brief = RegWait { tv_nsec: 1000, flags: REG_WAIT_TS, ..RegWait::default() };
+    // SAFETY: inside the vector; the engine reads it when asked to, in this thread.
+    unsafe { (at as *mut RegWait).add(2).write(brief) };
+    let flags = enter::GETEVENTS | enter::EXT_ARG | enter::EXT_ARG_REG;
+    let wait = |offset: u64, size: usize| {
+        let (fd, caller) = (ring.fd.raw() as u32, sysring_engine::Caller::default());
+        sysring_engine::enter(fd, 0, 1, flags, User::new(offset), size, &caller)
+    };
+    assert_eq!(wait(128, 64), Err(Errno::ETIME));
+    assert_eq!(wait(128, 24), Err(Errno::EINVAL));
+    for nowhere in [1, 8192 - 8, u64::MAX - 7] {
+        assert_eq!(wait(nowhere, 64), Err(Errno::EFAULT), "{nowhere:#x}");
+    }
+    drop(ring);
+    assert_eq!(memory.len(), 3 * 512);
 }

@@ -1,6 +1,6 @@
 //! POLL_ADD and POLL_REMOVE.
 
-use sysring_sys::abi::io_uring::poll;
+use sysring_sys::abi::io_uring::{poll, setup};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, call};
 
@@ -99,12 +99,13 @@ const POLLNVAL: u32 = 0x20;
 /// A ring is writable while its submission queue has room; its descriptor, an epoll instance,
 /// cannot say so itself.
 fn room_to_submit(req: Req) -> u32 {
-    match descriptors::get(req.file.fd) {
-        Some(held) if held.ring().sq_pending() < held.ring().shape.sq_entries => {
-            g::EPOLLOUT | g::EPOLLWRNORM
-        }
-        _ => 0,
-    }
+    let Some(held) = descriptors::get(req.file.fd) else { return 0 };
+    let target = held.ring();
+    // The queues of such a ring may be exchanged by its owner, who is somebody else or ourselves.
+    let exchanged = target.shape.has(setup::DEFER_TASKRUN) && !core::ptr::eq(target, req.ring);
+    let room = || target.sq_pending() < target.layout().sq_entries;
+    let room = if exchanged { target.try_lock().is_none_or(|_kept| room()) } else { room() };
+    if room { g::EPOLLOUT | g::EPOLLWRNORM } else { 0 }
 }
 
 fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {

@@ -3,12 +3,14 @@
 mod clone_buffers;
 mod control;
 mod eventfd;
+pub mod mem_region;
 mod msg_ring;
 pub mod napi;
 mod pbuf_ring;
 mod personality;
 mod probe;
 mod query;
+mod resize;
 mod resources;
 mod restrictions;
 pub mod ring_fds;

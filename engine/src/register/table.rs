@@ -4,8 +4,8 @@ use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
 use super::{
-    clone_buffers, control, eventfd, msg_ring, napi, pbuf_ring, personality, probe, query,
-    resources, restrictions, ring_fds, sync_cancel, workers,
+    clone_buffers, control, eventfd, mem_region, msg_ring, napi, pbuf_ring, personality, probe,
+    query, resize, resources, restrictions, ring_fds, sync_cancel, workers,
 };
 use crate::ring::{Locked, Ring};
 
@@ -98,6 +98,9 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     CLONE_BUFFERS since "6.12", Ring clone_buffers::clone_buffers;
     SEND_MSG_RING since "6.13", Process msg_ring::on_a_ring, alone msg_ring::send,
         note "to rings of the same process";
+    RESIZE_RINGS since "6.13", Locked resize::resize,
+        note "seen by the process that asks; a child that shares the ring goes on with the old ones";
+    MEM_REGION since "6.13", Locked mem_region::register;
     QUERY since "6.18", Process query::query, alone query::query;
 };
 

@@ -48,18 +48,25 @@ impl Client {
     pub fn sized(entries: u32, flags: u32, cq_entries: u32) -> Client {
         let mut params = Params { flags, cq_entries, ..Params::default() };
         let fd = sysring_engine::setup(entries, User::of(&raw mut params)).expect("setup");
-        let fd = Fd::new(fd as i32);
+        let (fd, nothing) = (Fd::new(fd as i32), std::ptr::null_mut());
+        let mut client = Client { fd, params, rings: nothing, sqes: nothing.cast() };
+        client.map(params);
+        client
+    }
+
+    /// Maps the queues: with the ring, and again when they have been resized.
+    pub fn map(&mut self, params: Params) {
         let map = |offset, len| {
-            descriptors::mmap(fd, 0, len, 3, 1, offset).expect("a ring").expect("mmap") as *mut u8
+            descriptors::mmap(self.fd, 0, len, 3, 1, offset).expect("a ring").expect("mmap")
+                as *mut u8
         };
         let rings_len = params.cq_off.cqes as usize
             + params.cq_entries as usize * 16
             + params.sq_entries as usize * 4;
-        let rings = map(OFF_SQ_RING, rings_len);
-        let sqes = map(OFF_SQES, params.sq_entries as usize * 64).cast();
-        let client = Client { fd, params, rings, sqes };
-        client.fill_array();
-        client
+        self.rings = map(OFF_SQ_RING, rings_len);
+        self.sqes = map(OFF_SQES, params.sq_entries as usize * 64).cast();
+        self.params = params;
+        self.fill_array();
     }
 
     fn fill_array(&self) {

@@ -224,6 +224,40 @@ pub struct TaskRestriction {
     pub resv: [u32; 3],
 }
 
+/// What a wait is told through registered memory (`IORING_ENTER_EXT_ARG_REG`).
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct RegWait {
+    pub tv_sec: i64,
+    pub tv_nsec: i64,
+    pub min_wait_usec: u32,
+    pub flags: u32,
+    pub sigmask: u64,
+    pub sigmask_sz: u32,
+    pub pad: [u32; 3],
+    pub pad2: [u64; 2],
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct RegionDesc {
+    pub user_addr: u64,
+    pub size: u64,
+    pub flags: u32,
+    pub id: u32,
+    pub mmap_offset: u64,
+    pub resv: [u64; 4],
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct MemRegionReg {
+    /// Of a [`RegionDesc`].
+    pub region_uptr: u64,
+    pub flags: u64,
+    pub resv: [u64; 2],
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct ClockRegister {
@@ -294,6 +328,9 @@ const _: () = assert!(size_of::<BufReg>() == 40);
 const _: () = assert!(size_of::<BufStatus>() == 40);
 const _: () = assert!(size_of::<RecvmsgOut>() == 16);
 const _: () = assert!(size_of::<Restriction>() == 16);
+const _: () = assert!(size_of::<RegWait>() == 64);
+const _: () = assert!(size_of::<RegionDesc>() == 64);
+const _: () = assert!(size_of::<MemRegionReg>() == 32);
 const _: () = assert!(size_of::<ClockRegister>() == 16);
 const _: () = assert!(size_of::<CloneBuffers>() == 32);
 const _: () = assert!(size_of::<Napi>() == 16);
@@ -604,6 +641,9 @@ pub const FSYNC_DATASYNC: u32 = 1;
 pub const FILE_INDEX_ALLOC: u32 = !0;
 pub const REGISTER_FILES_SKIP: i32 = -2;
 pub const RSRC_REGISTER_SPARSE: u32 = 1;
+pub const REG_WAIT_TS: u32 = 1;
+pub const MEM_REGION_TYPE_USER: u32 = 1;
+pub const MEM_REGION_REG_WAIT_ARG: u64 = 1;
 pub const MSG_RING_CQE_SKIP: u32 = 1;
 pub const MSG_RING_FLAGS_PASS: u32 = 2;
 pub const MSG_DATA: u64 = 0;
@@ -614,6 +654,7 @@ pub const OP_SUPPORTED: u16 = 1;
 pub const OFF_SQ_RING: u64 = 0;
 pub const OFF_CQ_RING: u64 = 0x800_0000;
 pub const OFF_SQES: u64 = 0x1000_0000;
+pub const OFF_PARAM_REGION: u64 = 0x2000_0000;
 pub const OFF_PBUF_RING: u64 = 0x8000_0000;
 pub const OFF_PBUF_SHIFT: u32 = 16;
 pub const OFF_MMAP_MASK: u64 = 0xf800_0000;
