@@ -91,6 +91,7 @@ impl Locked<'_> {
         req.res = if res < 0 && req.done != 0 { req.done as i32 } else { res };
         req.cflags = cflags;
         if res < 0 {
+            req.cflags |= self.kept_buffer(req);
             self.fail(req);
         }
         self.complete_as_set(req);

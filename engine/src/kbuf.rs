@@ -24,13 +24,15 @@ pub struct Taken {
     pub address: u64,
     pub len: u32,
     pub id: u16,
-    /// Its ring counts it as used already: a worker has it, or part of it is filled.
+    /// Its ring counts it as used already: a worker has it, part of it is filled, or it is sent.
     pub consumed: bool,
+    /// A part of it was not, and is left in its ring.
+    pub more: bool,
 }
 
 impl Taken {
     /// None.
-    pub const NONE: Taken = Taken { address: 0, len: 0, id: 0, consumed: false };
+    pub const NONE: Taken = Taken { address: 0, len: 0, id: 0, consumed: false, more: false };
 }
 
 /// Several buffers for one transfer.
@@ -293,7 +295,7 @@ impl Pile {
         let mut block = self.first?;
         // SAFETY: listed runs are alive and reached through the pile only.
         let run = unsafe { block.as_mut() };
-        let taken = Taken { address: run.address, len: run.len, id: run.id, consumed: false };
+        let taken = Taken { address: run.address, len: run.len, id: run.id, ..Taken::NONE };
         run.address = run.address.wrapping_add(u64::from(run.len));
         run.id = run.id.wrapping_add(1);
         run.count -= 1;
@@ -337,16 +339,22 @@ impl BufRing {
     /// Entries filled and not used, as far as can be seen from here.
     fn available(&mut self) -> Result<u16> {
         if self.tail == self.head {
-            self.tail = match &self.place {
-                Place::Theirs(at) => user::read(at.cast::<u8>().add(Self::TAIL).cast())?,
-                Place::Ours(mapping) => {
-                    // SAFETY: inside the mapping, and aligned; the application writes it, too.
-                    // Acquire pairs with the release with which it publishes entries.
-                    unsafe { &*mapping.start().add(Self::TAIL).cast::<AtomicU16>() }.load(Acquire)
-                }
-            };
+            self.look()?;
         }
         Ok(self.tail.wrapping_sub(self.head))
+    }
+
+    /// Sees what has been filled meanwhile.
+    fn look(&mut self) -> Result<()> {
+        self.tail = match &self.place {
+            Place::Theirs(at) => user::read(at.cast::<u8>().add(Self::TAIL).cast())?,
+            Place::Ours(mapping) => {
+                // SAFETY: inside the mapping, and aligned; the application writes it, too.
+                // Acquire pairs with the release with which it publishes entries.
+                unsafe { &*mapping.start().add(Self::TAIL).cast::<AtomicU16>() }.load(Acquire)
+            }
+        };
+        Ok(())
     }
 
     fn entry(&self, index: u16) -> Result<BufEntry> {
@@ -424,7 +432,7 @@ impl Locked<'_> {
                     return Err(Errno::ENOBUFS);
                 }
                 let entry = ring.entry(ring.head)?;
-                Taken { address: entry.addr, len: entry.len, id: entry.bid, consumed: false }
+                Taken { address: entry.addr, len: entry.len, id: entry.bid, ..Taken::NONE }
             }
         };
         req.full = taken.len;
@@ -462,6 +470,36 @@ impl Locked<'_> {
         }
     }
 
+    /// What a send has taken from a ring, `count` buffers and `n` bytes, is used from now on.
+    pub fn commit_buffers(&mut self, mut req: Req, n: usize, count: u16) {
+        if let Some(group) = self.groups.find(req.sqe.buf_index)
+            && let Source::Ring(ring) = &mut group.source
+        {
+            req.buffer.more = !ring.consume(n, count);
+            req.buffer.consumed = true;
+        }
+    }
+
+    /// How many buffers a request could take now.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such group. `EFAULT`: the application's ring cannot be read.
+    pub fn buffers_ready(&mut self, req: Req) -> Result<usize> {
+        match &mut self.groups.find(req.sqe.buf_index).ok_or(Errno::ENOENT)?.source {
+            Source::Pile(_) => Ok(1),
+            Source::Ring(ring) => {
+                ring.look()?;
+                Ok(usize::from(ring.available()?))
+            }
+        }
+    }
+
+    /// What the CQE of a request that ends early says of a buffer it has kept.
+    pub fn kept_buffer(&mut self, req: Req) -> u32 {
+        let kept = req.has(flag::BUFFER_TAKEN) && req.buffer.consumed;
+        if kept { self.used_buffer(req, 0) } else { 0 }
+    }
+
     /// A request's buffer holds `n` bytes: what its CQE says of it.
     pub fn used_buffer(&mut self, req: Req, n: usize) -> u32 {
         self.used_buffers(req, n, 1)
@@ -474,18 +512,17 @@ impl Locked<'_> {
         }
         req.clear(flag::BUFFER_TAKEN);
         let mut flags = cqe_flags::BUFFER | u32::from(req.buffer.id) << cqe_flags::BUFFER_SHIFT;
-        if !req.buffer.consumed
-            && let Some(group) = self.groups.find(req.sqe.buf_index)
-            && let Source::Ring(ring) = &mut group.source
-            && !ring.consume(n, count)
-        {
+        if !req.buffer.consumed {
+            self.commit_buffers(req, n, count);
+        }
+        if req.buffer.more {
             flags |= cqe_flags::BUF_MORE;
         }
         flags
     }
 
     /// Looks at as many buffers as `vector` has room for, of at most `limit` bytes in all (0: no
-    /// limit), without using them yet. The first is taken.
+    /// limit), without using them yet. The first is taken; others fit, if they are to be `whole`.
     ///
     /// # Errors
     /// As `take_buffer`.
@@ -493,6 +530,7 @@ impl Locked<'_> {
         &mut self,
         mut req: Req,
         limit: usize,
+        whole: bool,
         vector: &mut [Iovec],
     ) -> Result<Bundle> {
         let limit = if limit == 0 { MAX_RW_COUNT } else { limit.min(MAX_RW_COUNT) };
@@ -516,10 +554,14 @@ impl Locked<'_> {
                             address: entry.addr,
                             len: entry.len,
                             id: entry.bid,
-                            consumed: false,
+                            ..Taken::NONE
                         };
                     }
                     let len = (entry.len as usize).min(limit - total);
+                    let cut = len < entry.len as usize;
+                    if whole && cut && count != 0 && !ring.incremental {
+                        break;
+                    }
                     vector[count] = segment(entry.addr, len);
                     total += len;
                     count += 1;

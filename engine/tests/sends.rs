@@ -8,10 +8,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use client::{Client, sqe};
-use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::{
-    NOTIF_USAGE_ZC_COPIED, Sqe, cqe_flags, op, recvsend, setup, sqe_flags,
+    BufEntry, BufReg, NOTIF_USAGE_ZC_COPIED, Sqe, cqe_flags, op, recvsend, register, setup,
+    sqe_flags,
 };
+use sysring_sys::{Errno, User};
 
 const WAITALL: u32 = 0x100;
 
@@ -196,4 +197,84 @@ fn every_one_of_many_sends_completes_and_notifies_exactly_once() {
     assert!(seen.iter().all(|counts| *counts == (1, 1)));
     drop(near);
     assert_eq!(reader.join().unwrap(), sent);
+}
+
+#[repr(C, align(4096))]
+struct BufferRing([BufEntry; 8]);
+
+/// Registers a ring of buffers that hold `data`, in pieces.
+fn provide(ring: &Client, group: u16, data: &[u8], piece: usize) -> Box<BufferRing> {
+    let mut buffers = Box::new(BufferRing([BufEntry::default(); 8]));
+    let mut filled = 0;
+    for (entry, piece) in buffers.0.iter_mut().zip(data.chunks(piece)) {
+        (entry.addr, entry.len, entry.bid) = (piece.as_ptr() as u64, piece.len() as u32, filled);
+        filled += 1;
+    }
+    // The tail lies where the first entry is reserved.
+    buffers.0[0].resv = filled;
+    let at = buffers.0.as_ptr() as u64;
+    let shape = BufReg { ring_addr: at, ring_entries: 8, bgid: group, ..BufReg::default() };
+    let answer = sysring_engine::register(
+        ring.fd.raw() as u32,
+        register::PBUF_RING,
+        User::new((&raw const shape) as u64),
+        1,
+    );
+    assert_eq!(answer, Ok(0));
+    buffers
+}
+
+#[test]
+fn a_bundle_that_fills_the_socket_goes_on_to_its_end() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let data = pattern(5 << 19);
+    let mut ring = Client::new(8, 0);
+    let mut buffers = provide(&ring, 3, &data[..4 << 19], 1 << 19);
+    let mut send = sqe(op::SEND, near.as_raw_fd(), 1);
+    (send.flags, send.ioprio) = (sqe_flags::BUFFER_SELECT, recvsend::BUNDLE);
+    send.buf_index = 3;
+    ring.push(send);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    assert_eq!(told(&mut ring), [], "a socket does not hold so much");
+    // What is added now was not there when the bundle was made up.
+    buffers.0[4] =
+        BufEntry { addr: data[4 << 19..].as_ptr() as u64, len: 1 << 19, bid: 4, resv: 0 };
+    buffers.0[0].resv = 5;
+    let reader = std::thread::spawn(move || {
+        let mut got = Vec::new();
+        far.read_to_end(&mut got).unwrap();
+        got
+    });
+    assert_eq!(ring.enter(0, 1), Ok(0));
+    assert_eq!(told(&mut ring), [(1, 4 << 19, cqe_flags::BUFFER)]);
+    ring.push(send);
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    let fourth = cqe_flags::BUFFER | 4 << cqe_flags::BUFFER_SHIFT;
+    assert_eq!(told(&mut ring), [(1, 1 << 19, fourth)]);
+    drop(near);
+    assert!(reader.join().unwrap() == data);
+}
+
+#[test]
+fn a_send_keeps_the_buffer_it_has_taken_and_names_it_whatever_comes_of_it() {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    while (&near).write(&[0; 1 << 16]).is_ok() {}
+    let data = pattern(2000);
+    let mut ring = Client::new(8, 0);
+    let _buffers = provide(&ring, 3, &data, 1000);
+    for user_data in [1, 2, 3] {
+        let mut send = sqe(op::SEND, near.as_raw_fd(), user_data);
+        (send.flags, send.buf_index) = (sqe_flags::BUFFER_SELECT, 3);
+        ring.push(send);
+    }
+    assert_eq!(ring.enter(3, 1), Ok(3));
+    assert_eq!(told(&mut ring), [(3, Errno::ENOBUFS.to_res(), 0)]);
+    drop(far);
+    assert_eq!(ring.enter(0, 2), Ok(0));
+    let mut seen = told(&mut ring);
+    seen.sort_unstable();
+    let second = cqe_flags::BUFFER | 1 << cqe_flags::BUFFER_SHIFT;
+    let broken = Errno::EPIPE.to_res();
+    assert_eq!(seen, [(1, broken, cqe_flags::BUFFER), (2, broken, second)]);
 }

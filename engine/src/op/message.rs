@@ -11,7 +11,7 @@ use super::check_range;
 use super::net::sends;
 use super::send_zc::is_fixed;
 use super::socket::ADDRESS_MAX;
-use crate::request::{Req, flag};
+use crate::request::{Copied, Req, flag};
 use crate::ring::Locked;
 use crate::user;
 
@@ -56,10 +56,18 @@ pub fn copy(req: Req) -> Result<()> {
 
 /// Copies the vector that an entry names itself, without a header, and its destination.
 pub fn copy_vector(req: Req, to: User<u8>, to_len: usize) -> Result<()> {
+    copy_bare(req, to, to_len, req.sqe.len as usize)
+}
+
+/// Copies a destination, for vectors that are put beside it later.
+pub fn copy_destination(req: Req, to: User<u8>, to_len: usize) -> Result<()> {
+    copy_bare(req, to, to_len, 0)
+}
+
+fn copy_bare(req: Req, to: User<u8>, to_len: usize, count: usize) -> Result<()> {
     if !to.is_null() && to_len > ADDRESS_MAX {
         return Err(Errno::EINVAL);
     }
-    let count = req.sqe.len as usize;
     let header = Msghdr {
         msg_name: to.address() as usize as *mut _,
         msg_namelen: if to.is_null() { 0 } else { to_len as i32 },
@@ -116,6 +124,51 @@ fn copy_parts(mut req: Req, mut header: Msghdr, from: u64, too_many: Option<Errn
     unsafe { start.cast::<Message>().write(message) };
     req.scratch[0] = total as u64;
     Ok(())
+}
+
+/// Gives a message a vector of at most `count` segments; how many there are, `fill` says first.
+///
+/// # Errors
+/// `ENOMEM`, and those of `fill`.
+pub fn with_vector<T>(
+    mut req: Req,
+    count: usize,
+    fill: impl FnOnce(&mut [Iovec]) -> Result<(usize, T)>,
+) -> Result<T> {
+    let mut old = req.copied;
+    let vector_len = count * size_of::<Iovec>();
+    let room = size_of::<Message>() + vector_len + ADDRESS_MAX;
+    // SAFETY: made by `copy`.
+    let mut message = unsafe { at(req).read() };
+    req.copied = Copied::default();
+    let start = match req.copied.reserve(room) {
+        Ok(start) => start.as_ptr(),
+        Err(e) => {
+            req.copied = old;
+            return Err(e);
+        }
+    };
+    // SAFETY: the new block has room for a message, the vector (any bytes are iovecs) and the
+    // longest name, which is no longer than that where it was copied from.
+    let vector = unsafe {
+        let name = start.add(size_of::<Message>() + vector_len);
+        if !message.header.msg_name.is_null() {
+            name.copy_from_nonoverlapping(
+                message.header.msg_name,
+                message.header.msg_namelen as usize,
+            );
+            message.header.msg_name = name;
+        }
+        let at = start.add(size_of::<Message>()).cast::<Iovec>();
+        core::slice::from_raw_parts_mut(at, count)
+    };
+    old.free();
+    message.header.msg_iov = vector.as_mut_ptr();
+    let filled = fill(vector);
+    message.header.msg_iovlen = filled.as_ref().map_or(0, |(count, _)| *count);
+    // SAFETY: the block begins with room for a `Message`.
+    unsafe { start.cast::<Message>().write(message) };
+    filled.map(|(_, answer)| answer)
 }
 
 fn at(req: Req) -> *mut Message {

@@ -1,5 +1,6 @@
 //! The operations, one file a family, and the table that knows them all.
 
+pub mod bundle;
 pub mod cancel;
 pub mod epoll;
 pub mod fs;

@@ -5,26 +5,23 @@ use sysring_sys::abi::Msghdr;
 use sysring_sys::abi::io_uring::{cqe_flags, op, recvsend};
 use sysring_sys::call::{self, Buffer, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User};
+use sysring_sys::{Errno, Result, User};
 
-use super::socket::{SEQPACKET, STREAM, copy_address, kind};
-use super::{MAX_RW_COUNT, check_range, message, must_be_zero, send_zc};
+use super::socket::{SEQPACKET, STREAM, copy_address, kind, more_waits};
+use super::{MAX_RW_COUNT, bundle, check_range, message, must_be_zero, send_zc};
 use crate::issue::Issued;
-use crate::kbuf::Bundle;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
 
 const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;
 const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
 
-const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
+pub const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 const MSG_ERRQUEUE: u32 = 0x2000;
 const MSG_PEEK: u32 = 0x2;
 
 /// Shots of a receive before others have their turn, as in the kernel.
 const SHOTS: u32 = 32;
-/// Buffers of a bundle that go into one call: a kilobyte of stack for their vector.
-const BUNDLE: usize = 64;
 
 pub fn prepare_send(_: &mut Locked<'_>, req: Req) -> Result<()> {
     if req.sqe.opcode == op::SENDMSG {
@@ -44,6 +41,9 @@ pub fn prepare_destination_and_data(req: Req) -> Result<()> {
     let (to, to_len) = (User::<u8>::new(req.sqe.off), req.sqe.file_index as u16 as usize);
     if req.sqe.file_index >> 16 != 0 {
         return Err(Errno::EINVAL);
+    }
+    if is_bundle(req) {
+        return message::copy_destination(req, to, to_len);
     }
     if is_message(req) {
         if send_zc::is_fixed(req) {
@@ -103,18 +103,20 @@ pub fn sends(req: Req) -> bool {
     matches!(req.sqe.opcode, op::SEND | op::SENDMSG | op::SEND_ZC | op::SENDMSG_ZC)
 }
 
-/// Whether it has a vector, and so goes as a message. A buffer of a group takes its place in SEND.
+/// Whether it has a vector, and so goes as a message. In SEND a buffer of a group takes its place,
+/// or many buffers are one.
 fn is_message(req: Req) -> bool {
     match req.sqe.opcode {
         op::SENDMSG | op::SENDMSG_ZC | op::RECVMSG => true,
-        op::SEND | op::SEND_ZC => {
-            req.sqe.ioprio & recvsend::SEND_VECTORIZED != 0 && !req.has(flag::BUFFER_SELECT)
-        }
+        op::SEND | op::SEND_ZC => match req.has(flag::BUFFER_SELECT) {
+            true => is_bundle(req),
+            false => req.sqe.ioprio & recvsend::SEND_VECTORIZED != 0,
+        },
         _ => false,
     }
 }
 
-fn is_bundle(req: Req) -> bool {
+pub fn is_bundle(req: Req) -> bool {
     req.sqe.ioprio & recvsend::BUNDLE != 0 && req.has(flag::BUFFER_SELECT)
 }
 
@@ -122,7 +124,7 @@ fn is_bundle(req: Req) -> bool {
 const LIMIT: usize = 1;
 
 /// Bytes the SQE asks for; of a request that selects buffers, at most that many (0: no limit).
-fn asked(req: Req) -> usize {
+pub fn asked(req: Req) -> usize {
     let asked = if is_message(req) { req.scratch[0] as usize } else { req.sqe.len as usize };
     match req.scratch[LIMIT] as usize {
         left if left != 0 && (asked == 0 || left < asked) => left,
@@ -142,10 +144,13 @@ fn count_shot(mut req: Req) {
 
 /// Bytes to be moved in all.
 fn wanted(req: Req) -> usize {
-    if req.has(flag::BUFFER_TAKEN) { req.buffer.len as usize } else { asked(req) }
+    match req.has(flag::BUFFER_TAKEN) && !(is_bundle(req) && sends(req)) {
+        true => req.buffer.len as usize,
+        false => asked(req),
+    }
 }
 
-fn readiness(req: Req) -> u32 {
+pub fn readiness(req: Req) -> u32 {
     if sends(req) {
         WRITABLE
     } else if req.sqe.op_flags & MSG_ERRQUEUE != 0 {
@@ -170,11 +175,16 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         }
         return Issued::Wait(readiness(req));
     }
-    // A receive that caps its shots wants to share: one at a time.
-    let capped = req.has(flag::MULTISHOT) && req.sqe.opcode == op::RECV && req.sqe.len != 0;
-    for _ in 0..if capped { 1 } else { SHOTS } {
-        let last = match is_bundle(req) {
-            true => bundle(ring, req),
+    let shots = match req.sqe.opcode {
+        // It goes on while it succeeds at once, and the buffers are enough.
+        op::SEND => u32::MAX,
+        // A receive that caps its shots wants to share: one at a time.
+        op::RECV if req.has(flag::MULTISHOT) && req.sqe.len != 0 => 1,
+        _ => SHOTS,
+    };
+    for _ in 0..shots {
+        let last = match is_bundle(req) && !sends(req) {
+            true => bundle::receive(ring, req),
             false => single(ring, req),
         };
         let issued = match last {
@@ -182,12 +192,18 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             Err(e) => finish_with(ring, &mut req, Err(e), 0),
         };
         count_shot(req);
-        let goes_on = req.has(flag::MULTISHOT) || is_bundle(req) && sends(req);
+        // A bundle that was hard to send is the last: the next is the application's to ask for.
+        let goes_on =
+            req.has(flag::MULTISHOT) || is_bundle(req) && sends(req) && !req.has(flag::POLLED);
         let shot = issued == Issued::Set && req.res > 0 && !req.has(flag::FAIL | flag::LAST_SHOT);
         if !goes_on || !shot || !ring.post_more(req.sqe.user_data, req.res, req.cflags) {
             return issued;
         }
         req.done = 0;
+        if sends(req) {
+            // What it asked for was asked of the first bundle.
+            req.sqe.len = 0;
+        }
     }
     // There is more, and it is somebody else's turn: readiness brings this one back.
     Issued::Wait(readiness(req))
@@ -198,16 +214,8 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     if req.has(flag::BUFFER_SELECT) && kind(req.file.fd) == 0 {
         return Err(super::first_error(req, Errno::ENOTSOCK));
     }
-    let fresh = !req.has(flag::BUFFER_TAKEN);
-    ring.take_buffer(req, asked(req)).map_err(|e| match e {
-        Errno::ENOENT if !sends(req) => Errno::ENOBUFS,
-        e => e,
-    })?;
-    if fresh && req.has(flag::BUFFER_TAKEN) && is_message(req) {
-        match req.has(flag::MULTISHOT) {
-            true => message::lay_out(req)?,
-            false => message::aim_at_buffer(req),
-        }
+    if req.has(flag::BUFFER_SELECT) && !req.has(flag::BUFFER_TAKEN) {
+        select(ring, req)?;
     }
     loop {
         let wanted = wanted(req) - req.done as usize;
@@ -233,61 +241,24 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     }
 }
 
-/// Moves as much as all buffers of the group hold.
-fn bundle(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
-    let mut vector = [Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; BUNDLE];
-    // A receive takes no more buffers than it has use for: what the socket holds, or one.
-    let (limit, most) = match asked(req) {
-        0 if !sends(req) => match waiting(req.file.fd) {
-            0 | 1 => (0, 1),
-            bytes => (bytes, BUNDLE),
-        },
-        asked => (asked, BUNDLE),
-    };
-    let Bundle { count, total, all } = ring.take_bundle(req, limit, &mut vector[..most])?;
-    let to = req.copied.start().map_or(core::ptr::null_mut(), |start| start.as_ptr());
-    let to_len = if to.is_null() { 0 } else { i32::from(req.sqe.file_index as u16) };
-    let mut header = Msghdr {
-        msg_name: to,
-        msg_namelen: to_len,
-        msg_iov: vector.as_mut_ptr(),
-        msg_iovlen: count,
-        ..Msghdr::EMPTY
-    };
-    let at = User::of(&raw mut header);
-    let flags = req.sqe.op_flags & !(MSG_CMSG_COMPAT | MSG_WAITALL) | MSG_DONTWAIT;
-    let answer = match sends(req) {
-        true => call::sendmsg(req.file.fd, at, flags | MSG_NOSIGNAL),
-        false => call::recvmsg(req.file.fd, at, flags),
-    };
-    let n = match answer {
-        Err(Errno::EAGAIN) if !req.has(flag::NOWAIT) => {
-            ring.give_back(req);
-            return Ok(Issued::Wait(readiness(req)));
-        }
-        Ok(n) if n > 0 => n,
-        other => return Ok(finish_with(ring, &mut req, other, total)),
-    };
-    // How many of them it went into.
-    let (mut used, mut left) = (0, n);
-    while left > 0 {
-        left = left.saturating_sub(vector[used].iov_len as usize);
-        used += 1;
-    }
-    req.res = n as i32;
-    req.cflags = ring.used_buffers(req, n, used as u16);
+/// Takes what is to be moved from the request's group of buffers.
+fn select(ring: &mut Locked<'_>, req: Req) -> Result<()> {
     if sends(req) {
-        if n < total {
-            ring.fail(req);
+        if is_bundle(req) {
+            return bundle::take_to_send(ring, req);
         }
-    } else if n == total && more_waits(req.file.fd, n) {
-        req.cflags |= cqe_flags::SOCK_NONEMPTY;
+        ring.take_buffer(req, asked(req))?;
+        ring.commit_buffers(req, wanted(req), 1);
+        return Ok(());
     }
-    // The group is empty, or this was hard to get: the next bundle is the application's to ask for.
-    if all || sends(req) && req.has(flag::POLLED) {
-        req.set(flag::LAST_SHOT);
+    ring.take_buffer(req, asked(req))
+        .map_err(|e| if e == Errno::ENOENT { Errno::ENOBUFS } else { e })?;
+    match req.sqe.opcode {
+        op::RECVMSG if req.has(flag::MULTISHOT) => message::lay_out(req)?,
+        op::RECVMSG => message::aim_at_buffer(req),
+        _ => {}
     }
-    Ok(Issued::Set)
+    Ok(())
 }
 
 /// One transfer of what is left.
@@ -333,10 +304,10 @@ fn retries(req: Req) -> bool {
 /// what has come: they belong to that.
 fn wants_all(req: Req) -> bool {
     let alone = req.sqe.opcode != op::RECVMSG || !message::has_control(req);
-    req.sqe.op_flags & MSG_WAITALL != 0 && alone
+    req.sqe.op_flags & MSG_WAITALL != 0 && alone || is_bundle(req) && sends(req)
 }
 
-fn finish_with(
+pub fn finish_with(
     ring: &mut Locked<'_>,
     req: &mut Req,
     answer: Result<usize>,
@@ -350,8 +321,9 @@ fn finish_with(
             req.res = if req.done != 0 { req.done as i32 } else { e.to_res() };
         }
     }
-    if req.res > 0 {
-        req.cflags |= ring.used_buffer(*req, req.res as usize);
+    // What was to be sent is the application's again, whatever came of it.
+    if req.res > 0 || sends(*req) {
+        req.cflags |= ring.used_buffer(*req, req.res.max(0) as usize);
     } else {
         ring.give_back(*req);
     }
@@ -380,34 +352,6 @@ fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
     if !sends(*req) && left && more_waits(req.file.fd, n) {
         req.cflags = cqe_flags::SOCK_NONEMPTY;
     }
-}
-
-/// Whether a stream has more to tell than the `n` bytes just read; at its end TCP always has.
-fn more_waits(fd: Fd, n: usize) -> bool {
-    let bytes = waiting(fd);
-    kind(fd) == STREAM && (bytes > 0 || n == 0 && peer_has_ended(fd))
-}
-
-/// Bytes that a socket holds; 0 where it cannot be asked.
-fn waiting(fd: Fd) -> usize {
-    const FIONREAD: u32 = 0x541b;
-    let mut bytes = 0i32;
-    let asked = call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast());
-    if asked.is_ok() { bytes.max(0) as usize } else { 0 }
-}
-
-/// Whether this is TCP, and a FIN has come.
-fn peer_has_ended(fd: Fd) -> bool {
-    const SOL_TCP: i32 = 6;
-    const TCP_INFO: i32 = 11;
-    /// TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING.
-    const AFTER_FIN: [u8; 5] = [6, 7, 8, 9, 11];
-    // Of what it tells, the first byte is the state.
-    let mut state = 0u8;
-    let mut len = 1u32;
-    let (value, size) = (User::of(&raw mut state), User::of(&raw mut len));
-    let answer = call::getsockopt(fd, SOL_TCP, TCP_INFO, value, size);
-    answer.is_ok() && AFTER_FIN.contains(&state)
 }
 
 /// On a worker: only where readiness could not be had.

@@ -246,3 +246,33 @@ pub fn prepare_listen(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn issue_listen(_: &mut Locked<'_>, req: Req) -> Issued {
     Issued::of(call::listen(req.file.fd, req.sqe.len as i32))
 }
+
+/// Whether a stream has more to tell than the `n` bytes just read; at its end TCP always has.
+#[must_use]
+pub fn more_waits(fd: Fd, n: usize) -> bool {
+    let bytes = waiting(fd);
+    kind(fd) == STREAM && (bytes > 0 || n == 0 && peer_has_ended(fd))
+}
+
+/// Bytes that a socket holds; 0 where it cannot be asked.
+#[must_use]
+pub fn waiting(fd: Fd) -> usize {
+    const FIONREAD: u32 = 0x541b;
+    let mut bytes = 0i32;
+    let asked = call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast());
+    if asked.is_ok() { bytes.max(0) as usize } else { 0 }
+}
+
+/// Whether this is TCP, and a FIN has come.
+fn peer_has_ended(fd: Fd) -> bool {
+    const SOL_TCP: i32 = 6;
+    const TCP_INFO: i32 = 11;
+    /// TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING.
+    const AFTER_FIN: [u8; 5] = [6, 7, 8, 9, 11];
+    // Of what it tells, the first byte is the state.
+    let mut state = 0u8;
+    let mut len = 1u32;
+    let (value, size) = (User::of(&raw mut state), User::of(&raw mut len));
+    let answer = call::getsockopt(fd, SOL_TCP, TCP_INFO, value, size);
+    answer.is_ok() && AFTER_FIN.contains(&state)
+}
