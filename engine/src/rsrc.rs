@@ -129,6 +129,11 @@ impl BufferTable {
     /// `EFAULT`, also for an empty segment; `EOVERFLOW`; `EINVAL` for more than one call moves.
     pub fn check_vector(&self, index: u16, vector: &[Iovec]) -> Result<()> {
         self.get(index)?;
+        // The kernel counts pages before it looks at ranges.
+        let pages = |entry: &Iovec| (entry.iov_len as u64 >> PAGE.ilog2()) + 2;
+        if vector.iter().map(pages).sum::<u64>() > i32::MAX as u64 {
+            return Err(Errno::EOVERFLOW);
+        }
         let mut total = 0usize;
         for entry in vector {
             let (at, len) = (entry.iov_base as usize as u64, entry.iov_len as usize);

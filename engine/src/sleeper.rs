@@ -39,6 +39,22 @@ const RECALLED: u32 = 3;
 /// The call is over.
 const OVER: u32 = 4;
 
+/// A word to sleep on, with its node as a futex for NUMA machines has it.
+#[repr(C, align(8))]
+pub struct Word {
+    pub value: AtomicU32,
+    node: AtomicU32,
+}
+
+/// `FUTEX_NO_NODE`.
+const NO_NODE: u32 = u32::MAX;
+
+impl Word {
+    const fn new() -> Word {
+        Word { value: AtomicU32::new(0), node: AtomicU32::new(NO_NODE) }
+    }
+}
+
 /// One such thread.
 pub struct Sleeper {
     state: AtomicU32,
@@ -47,7 +63,7 @@ pub struct Sleeper {
     /// The request: written in [`IDLE`] by who gives it, read by the sleeper in [`ARMING`] and after.
     req: UnsafeCell<Option<Req>>,
     /// For the operation: words of its own to sleep on.
-    pub words: [AtomicU32; WORDS],
+    pub words: [Word; WORDS],
     /// Next in the list of idle ones; guarded by its lock.
     next: UnsafeCell<*const Sleeper>,
 }
@@ -118,7 +134,8 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
         None => make()?,
     };
     for word in &sleeper.words {
-        word.store(0, Relaxed);
+        word.value.store(0, Relaxed);
+        word.node.store(NO_NODE, Relaxed);
     }
     req.scratch[0] = ptr::from_ref(sleeper) as usize as u64;
     // SAFETY: the sleeper is idle, and off the list: nobody looks there.
@@ -146,7 +163,7 @@ fn make() -> Result<&'static Sleeper> {
             tid: AtomicI32::new(0),
             answer: AtomicI32::new(0),
             req: UnsafeCell::new(None),
-            words: [const { AtomicU32::new(0) }; WORDS],
+            words: [const { Word::new() }; WORDS],
             next: UnsafeCell::new(ptr::null()),
         });
         Ok(place.as_ref())

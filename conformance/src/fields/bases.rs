@@ -99,6 +99,8 @@ pub fn all() -> Vec<Base> {
         SEND_ZC ("a registered buffer") waits true: fd TCP, addr BUFFER, len 8, ioprio recvsend::FIXED_BUF;
         SENDMSG_ZC waits true: fd TCP, addr MESSAGE, len 1;
         SENDMSG_ZC ("a registered buffer") waits true: fd TCP, addr MESSAGE, len 1, ioprio recvsend::FIXED_BUF;
+        WAITID: fd 1, off RESULT, len 1, file_index 4;
+        WAITID ("any child, at once"): off RESULT, file_index 5;
         FUTEX_WAIT waits true: fd FUTEX, addr RESULT, addr3 MATCH_ANY;
         FUTEX_WAIT ("of numbers that differ"): fd FUTEX, addr RESULT, addr3 MATCH_ANY, off 5;
         FUTEX_WAIT ("a private one") waits true: fd FUTEX | PRIVATE, addr RESULT, addr3 MATCH_ANY;

@@ -160,7 +160,7 @@ fn wait_for_one(futex: &FutexWaitv, mask: u64, until: Option<&Timespec>) -> Resu
 /// `EAGAIN`: they hold something else by now. What the kernel has against an address.
 fn attach(sleeper: &Sleeper, futexes: &[FutexWaitv]) -> Result<()> {
     for (futex, own) in futexes.iter().zip(&sleeper.words) {
-        let own_word = User::of(own.as_ptr());
+        let own_word = User::of(own.value.as_ptr());
         let mut looks = 0;
         while move_one(own_word, 0, futex)? == 0 {
             if sleeper.is_over() {
@@ -169,7 +169,7 @@ fn attach(sleeper: &Sleeper, futexes: &[FutexWaitv]) -> Result<()> {
             give_way(&mut looks);
         }
         // A sleep that is interrupted by a stop of the process begins anew: not here, from now on.
-        own.store(1, Relaxed);
+        own.value.store(1, Relaxed);
         // Or it has begun before that.
         move_one(own_word, 1, futex)?;
     }
@@ -195,8 +195,7 @@ fn move_one(own: User<u32>, holds: u32, futex: &FutexWaitv) -> Result<usize> {
 
 /// What a sleeper sleeps on until it is moved to `futex`.
 fn own_futex(own: User<u32>, holds: u32, futex: &FutexWaitv) -> FutexWaitv {
-    let flags = futex.flags & !NEWER;
-    FutexWaitv { val: u64::from(holds), uaddr: own.address(), flags, __reserved: 0 }
+    FutexWaitv { val: u64::from(holds), uaddr: own.address(), ..*futex }
 }
 
 /// Looks that are taken in quick succession at a sleeper that is about to fall asleep.
@@ -220,7 +219,7 @@ pub fn work(req: Req) -> i32 {
     let futexes = if req.sqe.opcode == op::FUTEX_WAIT { &one } else { vector(&req) };
     let mut own = [own_futex(User::NULL, 0, &one[0]); WORDS];
     for ((own, word), futex) in own.iter_mut().zip(&sleeper.words).zip(futexes) {
-        *own = own_futex(User::of(word.as_ptr()), 0, futex);
+        *own = own_futex(User::of(word.value.as_ptr()), 0, futex);
     }
     let mut answer = wait(req, &own[..futexes.len()], None);
     // Interrupted, and not by us: the place in the queue is lost, and has to be taken anew.

@@ -5,7 +5,7 @@ use sysring_sys::abi::io_uring::op;
 
 use super::{
     cancel, epoll, fs, futex, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket,
-    splice, sync, timeout, xattr,
+    splice, sync, timeout, waitid, xattr,
 };
 use crate::issue::Issued;
 use crate::request::Req;
@@ -62,7 +62,7 @@ impl Row {
     }
 }
 
-use row_flag::{BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED};
+use row_flag::{BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST};
 
 const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLED;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
@@ -158,6 +158,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
         note "as `SEND_ZC`";
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
+    WAITID since "6.7" flags WAITID_LIST, waitid::prepare, waitid::issue, work waitid::work, finish waitid::finish,
+        cancelled waitid::cancelled, note "with `__WNOTHREAD` for one child's end only";
     FUTEX_WAIT since "6.7" flags FUTEX_LIST, futex::prepare, futex::issue_wait, work futex::work;
     FUTEX_WAKE since "6.7" flags 0, futex::prepare, futex::issue_wake;
     FUTEX_WAITV since "6.7" flags FUTEX_LIST, futex::prepare_vector, futex::issue_wait_vector, work futex::work,
