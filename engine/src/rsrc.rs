@@ -130,7 +130,7 @@ impl BufferTable {
     pub fn check_vector(&self, index: u16, vector: &[Iovec]) -> Result<()> {
         self.get(index)?;
         // The kernel counts pages before it looks at ranges.
-        let pages = |entry: &Iovec| (entry.iov_len as u64 >> PAGE.ilog2()) + 2;
+        let pages = |entry: &Iovec| (entry.iov_len >> PAGE.ilog2()) + 2;
         if vector.iter().map(pages).sum::<u64>() > i32::MAX as u64 {
             return Err(Errno::EOVERFLOW);
         }
