@@ -1,4 +1,6 @@
 //! Children, on the engine called directly.
+// They are waited for, through a ring.
+#![allow(clippy::zombie_processes)]
 
 mod client;
 
