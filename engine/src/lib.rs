@@ -7,7 +7,7 @@
 //!
 //! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, a file
 //! for each family of operations in [`op`], and one table, [`op::table`]. The road of a request:
-//! [`submit`], [`issue`] (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
+//! [`submit`], `issue` (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
 //! [`wq`] or a [`sleeper`]), [`complete`].
 
 #![cfg_attr(not(test), no_std)]

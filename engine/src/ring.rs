@@ -294,7 +294,7 @@ impl Ring {
     /// Gives an unused ring its shape and memory.
     ///
     /// # Errors
-    /// `ENOMEM`; of memory that the application lends, as [`Region::lent`].
+    /// `ENOMEM`; of memory that the application lends, as [`Region::lent`](crate::region::Region::lent).
     pub fn renew(&mut self, shape: Shape, given: &Params) -> Result<()> {
         let queues = Queues::new(shape, given)?;
         let regions = Regions {
