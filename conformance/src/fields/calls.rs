@@ -21,6 +21,7 @@ pub fn all(backend: &dyn Backend, only: &str, say: Say<'_>) {
     }
     if "register".contains(only) {
         registers(backend, say);
+        super::registers::all(backend, say);
     }
 }
 

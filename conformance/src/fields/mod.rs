@@ -6,6 +6,7 @@
 
 mod bases;
 mod calls;
+mod registers;
 mod world;
 
 use std::io::{BufWriter, Write};

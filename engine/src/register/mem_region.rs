@@ -11,8 +11,10 @@ use crate::region::Region;
 use crate::ring::Locked;
 use crate::user;
 
-/// More than this the kernel would not find in memory either.
+/// More than this the kernel would not find in memory either, and of more lent memory not even the
+/// list of its pages.
 const LARGEST: u64 = 1 << 32;
+const LARGEST_LENT: u64 = 1 << 40;
 
 /// The region of a ring.
 #[derive(Debug)]
@@ -92,7 +94,8 @@ fn check(desc: &RegionDesc) -> Result<bool> {
         return Err(Errno::EINVAL);
     }
     desc.user_addr.checked_add(desc.size).ok_or(Errno::EOVERFLOW)?;
-    if desc.size > LARGEST { Err(Errno::ENOMEM) } else { Ok(lent) }
+    let largest = if lent { LARGEST_LENT } else { LARGEST };
+    if desc.size >= largest { Err(Errno::ENOMEM) } else { Ok(lent) }
 }
 
 impl Locked<'_> {

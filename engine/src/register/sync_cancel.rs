@@ -1,7 +1,7 @@
 //! `REGISTER_SYNC_CANCEL`.
 
 use sysring_sys::abi::NSEC_PER_SEC;
-use sysring_sys::abi::io_uring::{SyncCancelReg, cancel};
+use sysring_sys::abi::io_uring::SyncCancelReg;
 use sysring_sys::{Errno, Result, User, call};
 
 use crate::cancel::Match;
@@ -19,9 +19,6 @@ pub fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let what = Match::parse(given.flags, given.addr, given.fd, u32::from(given.opcode))?;
-    if given.flags & cancel::FD_FIXED != 0 && given.flags & cancel::FD == 0 {
-        return Err(Errno::EINVAL);
-    }
     let never = given.timeout_sec == -1 && given.timeout_nsec == -1;
     let deadline = (!never).then(|| {
         let time = given.timeout_sec.saturating_mul(NSEC_PER_SEC);
