@@ -118,7 +118,7 @@ impl Locked<'_> {
                 if let Err(e) = self.stabilise(req) {
                     return self.complete(req, e.to_res(), 0);
                 }
-                match self.arm(req, events) {
+                match self.arm_once(req, events) {
                     Armed::Yes => {}
                     Armed::AlwaysReady => {
                         req.set(flag::UNPOLLABLE);

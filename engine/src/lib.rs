@@ -48,6 +48,7 @@ pub mod tag;
 pub mod timeout;
 pub mod user;
 pub mod wait;
+mod watch;
 pub mod wq;
 
 pub use enter::{FLAGS as ENTER_FLAGS, enter};

@@ -13,6 +13,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::descriptors;
 use crate::request::{Req, Stage, flag};
 use crate::ring::{Locked, Ring};
+use crate::watch::Watches;
 
 /// What epoll carries for the things that are not requests.
 pub const BELL: u64 = u64::MAX;
@@ -41,6 +42,8 @@ pub struct Readiness {
     parents_bell: Fd,
     /// The eventfd is in the engine's own instance as well: other processes complete, too.
     hears_shown: bool,
+    /// What is registered under the application's numbers.
+    watches: Watches,
     /// Something was registered that may be ready already: to be asked for before the lock goes.
     pub armed_edge: bool,
 }
@@ -61,6 +64,7 @@ impl Readiness {
             inherited: false,
             parents_bell: Fd::NONE,
             hears_shown: false,
+            watches: Watches::new(),
             armed_edge: false,
         }
     }
@@ -189,16 +193,16 @@ impl Locked<'_> {
     pub fn arm(&mut self, mut req: Req, events: u32) -> Armed {
         let Ok(set) = self.set() else { return Armed::Refused };
         self.hold_file(req);
-        let fd = req.file.fd;
-        let op = if req.has(flag::ARMED) { call::EpollOp::Mod } else { call::EpollOp::Add };
-        match call::epoll_ctl(set, op, fd, events, req.ticket()) {
+        let op = if req.has(flag::ARMED) {
+            call::EpollOp::Mod
+        } else {
+            req.watch = req.file.fd;
+            req.watch_stays = false;
+            call::EpollOp::Add
+        };
+        match call::epoll_ctl(set, op, req.watch, events, req.ticket()) {
             Ok(()) => {
-                if !req.has(flag::ARMED) {
-                    req.set(flag::ARMED);
-                    self.readiness.parked += 1;
-                }
-                req.events = events;
-                self.file(req, Stage::Parked);
+                self.is_armed(req, events);
                 Armed::Yes
             }
             Err(Errno::EPERM) => Armed::AlwaysReady,
@@ -207,14 +211,63 @@ impl Locked<'_> {
         }
     }
 
+    /// As `arm`, once (`EPOLLONESHOT`), for what waits on the same descriptor again and again.
+    pub fn arm_once(&mut self, mut req: Req, events: u32) -> Armed {
+        let number = req.file.fd;
+        if req.has(flag::ARMED) || req.file.owned || !number.is_valid() {
+            return self.arm(req, events);
+        }
+        let Ok(set) = self.set() else { return Armed::Refused };
+        let Some(before) = self.readiness.watches.claim(number) else {
+            return self.arm(req, events);
+        };
+        self.hold_file(req);
+        use call::EpollOp::{Add, Mod};
+        // What is believed may be old: the number may have got another file.
+        let (first, then) = if before { (Mod, Add) } else { (Add, Mod) };
+        let ticket = req.ticket();
+        let armed = match call::epoll_ctl(set, first, number, events, ticket) {
+            Err(Errno::ENOENT | Errno::EEXIST) => {
+                call::epoll_ctl(set, then, number, events, ticket)
+            }
+            answer => answer,
+        };
+        if armed.is_err() {
+            self.readiness.watches.leave(number, false);
+            return self.arm(req, events);
+        }
+        req.watch = number;
+        req.watch_stays = true;
+        self.is_armed(req, events);
+        Armed::Yes
+    }
+
+    fn is_armed(&mut self, mut req: Req, events: u32) {
+        if !req.has(flag::ARMED) {
+            req.set(flag::ARMED);
+            self.readiness.parked += 1;
+        }
+        req.events = events;
+        req.revents = 0;
+        self.file(req, Stage::Parked);
+    }
+
     /// Takes the request off the epoll instance.
     pub fn disarm(&mut self, mut req: Req) {
-        if req.has(flag::ARMED) {
-            req.clear(flag::ARMED);
-            self.readiness.parked -= 1;
+        if !req.has(flag::ARMED) {
+            return;
+        }
+        req.clear(flag::ARMED);
+        self.readiness.parked -= 1;
+        // What has told its one shot tells nothing more.
+        let stays = req.watch_stays && req.revents != 0;
+        if !stays {
             // The open file outlives our duplicate of its descriptor, and so would the watch.
             let set = self.readiness.set_if_any();
-            let _ = call::epoll_ctl(set, call::EpollOp::Del, req.file.fd, 0, 0);
+            let _ = call::epoll_ctl(set, call::EpollOp::Del, req.watch, 0, 0);
+        }
+        if req.watch_stays {
+            self.readiness.watches.leave(req.watch, stays);
         }
     }
 

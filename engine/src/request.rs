@@ -179,6 +179,10 @@ pub struct Request {
     pub events: u32,
     /// What came, as `epoll` told it.
     pub revents: u32,
+    /// The descriptor that is registered for it.
+    pub watch: Fd,
+    /// It is the application's own number, and stays registered.
+    pub watch_stays: bool,
     /// The request behind it in its link.
     pub link: Option<Req>,
     /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
@@ -466,6 +470,8 @@ impl Request {
             done: 0,
             events: 0,
             revents: 0,
+            watch: Fd::NONE,
+            watch_stays: false,
             link: None,
             partner: None,
             notice: None,
