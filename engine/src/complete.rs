@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, sq_flags};
+use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
 use crate::request::{Req, Stage, flag};
@@ -46,7 +46,7 @@ impl Locked<'_> {
     /// Posts one of several CQEs of a request, if there is room for it. If not, the request ends
     /// with what it has: an endless one must not fill the overflow list.
     pub fn post_more(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
-        let room = self.overflow_is_empty() && self.cq_has_room();
+        let room = self.overflow_is_empty() && self.cq_make_room(flags);
         room && self.post(user_data, res, flags | cqe_flags::MORE)
     }
 
@@ -57,7 +57,7 @@ impl Locked<'_> {
         }
         let cqe = Cqe { user_data, res, flags };
         self.posted += 1;
-        if self.overflow_is_empty() && self.cq_has_room() {
+        if self.overflow_is_empty() && self.cq_make_room(flags) {
             self.cq_put(cqe, extra);
             return true;
         }
@@ -75,7 +75,9 @@ impl Locked<'_> {
         if self.overflow_is_empty() {
             return;
         }
-        while self.cq_has_room() {
+        while let Some(flags) = self.overflow_first()
+            && self.cq_make_room(flags)
+        {
             let Some((cqe, extra)) = self.overflow_pop() else { break };
             self.cq_put(cqe, extra);
             self.posted += 1;
@@ -112,7 +114,11 @@ impl Locked<'_> {
             req.cflags |= cqe_flags::MORE;
         }
         if !req.has(flag::CQE_SKIP) {
-            let extra = if req.has(flag::MULTISHOT) { [0; 2] } else { req.scratch_cqe32() };
+            let wide = req.has(flag::WIDE_CQE);
+            if wide && self.ring.shape.has(setup::CQE_MIXED) {
+                req.cflags |= cqe_flags::CQE32;
+            }
+            let extra = if wide { req.scratch } else { [0; 2] };
             self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
         }
         // Whoever ends a timer, it is no longer due.
@@ -300,12 +306,5 @@ impl Locked<'_> {
             let _ = call::eventfd_take(self.readiness.shown());
         }
         self.control().signalled = ready;
-    }
-}
-
-impl Req {
-    /// The second half of a 32-byte CQE: only NOP and commands fill it, through `scratch`.
-    fn scratch_cqe32(&self) -> [u64; 2] {
-        if self.cflags & cqe_flags::CQE32 != 0 { self.scratch } else { [0; 2] }
     }
 }

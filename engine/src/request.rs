@@ -82,6 +82,8 @@ pub mod flag {
     pub const LISTED: u32 = 1 << 18;
     /// Takes its buffer from a group.
     pub const BUFFER_SELECT: u32 = 1 << 19;
+    /// The second half of its CQE, of 32 bytes, is in `scratch`.
+    pub const WIDE_CQE: u32 = 1 << 30;
     /// What came was longer than there was room for, and was to be whole.
     pub const TRUNCATED: u32 = 1 << 23;
     /// Begins a link that its batch leaves open: the kernel has a worker run it as if it could

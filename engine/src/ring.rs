@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, fence};
 
-use sysring_sys::abi::io_uring::{CqOffsets, Cqe, Params, SqOffsets, Sqe, setup};
+use sysring_sys::abi::io_uring::{CqOffsets, Cqe, Params, SqOffsets, Sqe, cqe_flags, setup};
 use sysring_sys::{Fd, Result, call};
 
 use crate::aio::Aio;
@@ -72,6 +72,17 @@ impl Shape {
     #[must_use]
     pub fn cqe_stride(&self) -> usize {
         if self.has(setup::CQE32) { 32 } else { 16 }
+    }
+
+    /// Whether a CQE with these flags takes two places.
+    #[must_use]
+    fn takes_two(&self, flags: u32) -> bool {
+        flags & cqe_flags::CQE32 != 0 && self.has(setup::CQE_MIXED)
+    }
+
+    /// Bytes from one CQE to the next on the overflow list, which has room for any.
+    fn overflow_stride(&self) -> usize {
+        if self.has(setup::CQE32 | setup::CQE_MIXED) { 32 } else { 16 }
     }
 
     /// Where the SQ array lies: on a line of its own.
@@ -299,7 +310,7 @@ impl Ring {
         let queues = Queues::new(shape, given)?;
         let regions = Regions {
             control: Mapping::shared(size_of::<Control>())?,
-            overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.cqe_stride())?,
+            overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.overflow_stride())?,
         };
         self.shape = shape;
         self.regions = Some(regions);
@@ -587,13 +598,18 @@ impl Locked<'_> {
 
     /// SQEs that the application has published and we have not taken.
     pub fn sq_available(&mut self) -> u32 {
+        if self.ring.shape.has(setup::SQ_REWIND) {
+            // Who submits says how many.
+            return self.ring.layout().sq_entries;
+        }
         // Acquire pairs with the application's release of its tail: the SQEs are written.
         let tail = self.ring.word(at::SQ_TAIL).load(Acquire);
         tail.wrapping_sub(self.control().sq_head).min(self.ring.layout().sq_entries)
     }
 
-    /// Takes the next SQE. `None`: its index in the SQ array is out of range, it is dropped.
-    pub fn sq_take(&mut self) -> Option<Sqe> {
+    /// Takes the next SQE; also, how many places there are behind it. `None`: its index in the SQ
+    /// array is out of range, it is dropped.
+    pub fn sq_take(&mut self) -> Option<(Sqe, u32)> {
         let shape = self.ring.layout();
         let position = self.control().sq_head & (shape.sq_entries - 1);
         self.control().sq_head = self.control().sq_head.wrapping_add(1);
@@ -608,14 +624,25 @@ impl Locked<'_> {
         }
         // SAFETY: the index was checked against our own copy of the size. The application may
         // write the entry at any time: volatile, and whatever was read is only numbers.
-        Some(unsafe {
+        let sqe = unsafe {
             let at = self.ring.sqes_at.load(Relaxed).add(index as usize * shape.sqe_stride());
             at.cast::<Sqe>().read_volatile()
-        })
+        };
+        Some((sqe, shape.sq_entries - 1 - index))
+    }
+
+    /// Takes the second half of an SQE that is twice as long as others.
+    pub fn sq_take_half(&mut self) {
+        self.control().sq_head = self.control().sq_head.wrapping_add(1);
     }
 
     /// Tells the application which SQEs are free to be filled again.
     pub fn sq_publish(&mut self) {
+        if self.ring.shape.has(setup::SQ_REWIND) {
+            // The next batch begins at the first place, and nobody looks at the head.
+            self.control().sq_head = 0;
+            return;
+        }
         // Release: we have read the entries before they are handed back.
         let head = self.control().sq_head;
         self.ring.word(at::SQ_HEAD).store(head, Release);
@@ -633,25 +660,35 @@ impl Locked<'_> {
         self.ring.word(at::CQ_HEAD).load(Acquire)
     }
 
-    /// Room for another CQE in the ring.
-    pub fn cq_has_room(&mut self) -> bool {
-        self.cq_ready() < self.ring.layout().cq_entries
+    /// Whether there is room in the ring for a CQE with these flags. One of two places is never
+    /// torn: where only the last place is left before the ring begins anew, that is filled up.
+    pub fn cq_make_room(&mut self, flags: u32) -> bool {
+        let entries = self.ring.layout().cq_entries;
+        if !self.ring.shape.takes_two(flags) {
+            return self.cq_ready() < entries;
+        }
+        let last_place = self.control().cq_tail & (entries - 1) == entries - 1;
+        if last_place && self.cq_ready() < entries {
+            self.cq_put(Cqe { flags: cqe_flags::SKIP, ..Cqe::default() }, [0; 2]);
+        }
+        self.cq_ready().saturating_add(2) <= entries
     }
 
     /// Writes a CQE at the tail; there is room.
     pub fn cq_put(&mut self, cqe: Cqe, extra: [u64; 2]) {
         let shape = self.ring.layout();
+        let two = shape.takes_two(cqe.flags);
         let index = (self.control().cq_tail & (shape.cq_entries - 1)) as usize;
         // SAFETY: the index is masked with our own copy of the size; volatile, as the application
         // may look at any time.
         unsafe {
             let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
             at.cast::<Cqe>().write_volatile(cqe);
-            if shape.has(setup::CQE32) {
+            if shape.has(setup::CQE32) || two {
                 at.add(16).cast::<[u64; 2]>().write_volatile(extra);
             }
         }
-        let tail = self.control().cq_tail.wrapping_add(1);
+        let tail = self.control().cq_tail.wrapping_add(if two { 2 } else { 1 });
         self.control().cq_tail = tail;
         // Release pairs with the application's acquire of the tail: the entry is written.
         self.ring.word(at::CQ_TAIL).store(tail, Release);
@@ -672,12 +709,24 @@ impl Locked<'_> {
         // SAFETY: the slot is inside the list, as large as a CQE of this ring, and free.
         unsafe {
             at.cast::<Cqe>().write(cqe);
-            if self.ring.shape.has(setup::CQE32) {
+            if self.ring.shape.overflow_stride() == 32 {
                 at.add(16).cast::<[u64; 2]>().write(extra);
             }
         }
         self.control().overflow_tail = tail.wrapping_add(1);
         true
+    }
+
+    /// The flags of the oldest CQE of the overflow list.
+    #[must_use]
+    pub fn overflow_first(&mut self) -> Option<u32> {
+        if self.overflow_is_empty() {
+            return None;
+        }
+        let head = self.control().overflow_head;
+        let at = self.overflow_slot(head);
+        // SAFETY: the slot was filled by `overflow_push`.
+        Some(unsafe { at.cast::<Cqe>().read() }.flags)
     }
 
     /// Takes the oldest CQE of the overflow list.
@@ -689,7 +738,7 @@ impl Locked<'_> {
         let at = self.overflow_slot(head);
         // SAFETY: the slot was filled by `overflow_push`.
         let (cqe, extra) = unsafe {
-            let wide = self.ring.shape.has(setup::CQE32);
+            let wide = self.ring.shape.overflow_stride() == 32;
             let extra = if wide { at.add(16).cast::<[u64; 2]>().read() } else { [0; 2] };
             (at.cast::<Cqe>().read(), extra)
         };
@@ -706,7 +755,9 @@ impl Locked<'_> {
     fn overflow_slot(&self, index: u32) -> *mut u8 {
         let index = (index & (OVERFLOW_ENTRIES - 1)) as usize;
         // SAFETY: masked with the size of the list the mapping was made for.
-        unsafe { self.ring.regions().overflow.start().add(index * self.ring.shape.cqe_stride()) }
+        unsafe {
+            self.ring.regions().overflow.start().add(index * self.ring.shape.overflow_stride())
+        }
     }
 
     /// Lets go of the lock for a moment, with work in hand, so that nobody waits for us while we

@@ -27,7 +27,10 @@ pub const FLAGS: u32 = setup::IOPOLL
     | setup::NO_MMAP
     | setup::REGISTERED_FD_ONLY
     | setup::NO_SQARRAY
-    | setup::HYBRID_IOPOLL;
+    | setup::HYBRID_IOPOLL
+    | setup::CQE_MIXED
+    | setup::SQE_MIXED
+    | setup::SQ_REWIND;
 
 /// The features that are honoured, and no others.
 pub const FEATURES: u32 = feat::SINGLE_MMAP
@@ -89,6 +92,9 @@ fn check_flags(flags: u32) -> Result<()> {
         || has(setup::DEFER_TASKRUN) && !has(setup::SINGLE_ISSUER)
         || has(setup::SQ_AFF) && !has(setup::SQPOLL)
         || has(setup::REGISTERED_FD_ONLY) && !has(setup::NO_MMAP)
+        || has(setup::CQE32) && has(setup::CQE_MIXED)
+        || has(setup::SQE128) && has(setup::SQE_MIXED)
+        || has(setup::SQ_REWIND) && (has(setup::SQPOLL) || !has(setup::NO_SQARRAY))
         || has(setup::HYBRID_IOPOLL) && !has(setup::IOPOLL);
     if wrong { Err(Errno::EINVAL) } else { Ok(()) }
 }
@@ -113,6 +119,11 @@ pub fn shape(entries: u32, given: &Params) -> Result<Shape> {
     } else {
         2 * sq_entries
     };
+    if flags & setup::CQE_MIXED != 0 && cq_entries < 2
+        || flags & setup::SQE_MIXED != 0 && sq_entries < 2
+    {
+        return Err(Errno::EOVERFLOW);
+    }
     Ok(Shape { flags, sq_entries, cq_entries })
 }
 

@@ -15,6 +15,14 @@ struct Link {
     last: Option<Req>,
 }
 
+/// What is left of a batch.
+struct Batch {
+    /// Entries to be taken, with the one in hand.
+    left: u32,
+    /// Places behind the one in hand.
+    behind: u32,
+}
+
 /// Flags that change nothing about how a request is taken.
 const COMMON: u8 =
     sqe_flags::FIXED_FILE | sqe_flags::IO_LINK | sqe_flags::IO_HARDLINK | sqe_flags::ASYNC;
@@ -27,20 +35,22 @@ impl Locked<'_> {
     pub fn submit(&mut self, want: u32) -> Result<u32> {
         let count = want.min(self.sq_available());
         let mut link = Link::default();
-        let mut taken = 0;
-        while taken < count {
+        let mut batch = Batch { left: count, behind: 0 };
+        while batch.left != 0 {
             let ring = self.ring;
             let Ok(req) = self.slab.take(ring) else { break };
-            let Some(sqe) = self.sq_take() else {
+            let Some((sqe, behind)) = self.sq_take() else {
                 self.slab.put(req);
                 break;
             };
-            taken += 1;
-            let accepted = self.accept(req, &sqe, &mut link);
+            batch.behind = behind;
+            let accepted = self.accept(req, &sqe, &mut link, &mut batch);
+            batch.left -= 1;
             if accepted.is_err() && !self.ring.shape.has(setup::SUBMIT_ALL) {
                 break;
             }
         }
+        let taken = count - batch.left;
         if let Some(mut head) = link.head.take() {
             head.set(flag::LEFT_OPEN);
             self.start_link(head);
@@ -57,10 +67,16 @@ impl Locked<'_> {
 
     /// One SQE: prepared, put into its link, and started if it is the last of it. An error is
     /// already on its way to the CQ; it only says that the batch ends here.
-    fn accept(&mut self, mut req: Req, sqe: &Sqe, link: &mut Link) -> Result<()> {
+    fn accept(
+        &mut self,
+        mut req: Req,
+        sqe: &Sqe,
+        link: &mut Link,
+        batch: &mut Batch,
+    ) -> Result<()> {
         self.outstanding += 1;
         req.begin(sqe);
-        if let Err(e) = self.prepare(req, link) {
+        if let Err(e) = self.prepare(req, link, batch) {
             return self.refuse(req, e, link);
         }
         let links_on = req.has(flag::LINK | flag::HARDLINK);
@@ -107,7 +123,7 @@ impl Locked<'_> {
     }
 
     /// Checks what is common to all operations, then what is the operation's own.
-    fn prepare(&mut self, mut req: Req, link: &mut Link) -> Result<()> {
+    fn prepare(&mut self, mut req: Req, link: &mut Link, batch: &mut Batch) -> Result<()> {
         let given = req.sqe.flags;
         // Links are kept together even when a member is refused, and a silent one's are silent.
         if given & sqe_flags::CQE_SKIP_SUCCESS != 0 {
@@ -123,6 +139,9 @@ impl Locked<'_> {
             req.sqe.opcode = op::NOP;
             return Err(Errno::EINVAL);
         };
+        if row.has(row_flag::WIDE_SQE) {
+            self.take_second_half(batch)?;
+        }
         if given & !sqe_flags::ALL != 0 {
             return Err(Errno::EINVAL);
         }
@@ -169,6 +188,20 @@ impl Locked<'_> {
             return Ok(());
         }
         (row.prepare)(self, req)
+    }
+
+    /// An operation whose SQE has 128 bytes: as all of this ring's have, or it takes two places.
+    fn take_second_half(&mut self, batch: &mut Batch) -> Result<()> {
+        let shape = self.ring.shape;
+        if shape.has(setup::SQE128) {
+            return Ok(());
+        }
+        if !shape.has(setup::SQE_MIXED) || batch.left < 2 || batch.behind == 0 {
+            return Err(Errno::EINVAL);
+        }
+        self.sq_take_half();
+        batch.left -= 1;
+        Ok(())
     }
 
     fn prepare_uncommon(&mut self, mut req: Req, row: &Row, link: &mut Link) -> Result<()> {

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use client::{Client, sqe};
 use sysring_engine::iopoll;
-use sysring_sys::abi::io_uring::{enter, op, setup};
+use sysring_sys::abi::io_uring::{Sqe, cqe_flags, enter, op, setup};
 use sysring_sys::{Errno, Fd, call};
 
 const BLOCK: usize = 4096;
@@ -151,4 +151,94 @@ fn memory_that_cannot_be_lent_is_refused() {
     // SAFETY: the test's own memory.
     unsafe { call::mprotect(memory as usize, BLOCK, 1) }.expect("mprotect");
     assert_eq!(refused(memory, second), Some(Errno::EFAULT));
+}
+
+/// What the engine put into the queue, place by place.
+fn places(ring: &mut Client) -> Vec<(u64, u32)> {
+    ring.reap().iter().map(|cqe| (cqe.user_data, cqe.flags)).collect()
+}
+
+const WIDE: u32 = cqe_flags::CQE32;
+
+fn wide_nop(user_data: u64) -> Sqe {
+    const NOP_CQE32: u32 = 1 << 5;
+    let mut nop = sqe(op::NOP, -1, user_data);
+    (nop.op_flags, nop.off, nop.addr) = (NOP_CQE32, user_data + 100, user_data + 200);
+    nop
+}
+
+#[test]
+fn completions_of_both_sizes_share_a_queue() {
+    let mut ring = Client::sized(4, setup::CQE_MIXED | setup::CQSIZE, 4);
+    ring.push(sqe(op::NOP, -1, 1));
+    ring.push(wide_nop(2));
+    assert_eq!(ring.enter(2, 0), Ok(2));
+    // The second half is two words, the first of which stands where a user_data would.
+    assert_eq!(places(&mut ring)[..2], [(1, 0), (2, WIDE)]);
+    // One place is left before the queue begins anew: it is filled up.
+    ring.push(wide_nop(3));
+    ring.push(wide_nop(4));
+    assert_eq!(ring.enter(2, 0), Ok(2));
+    assert_eq!(places(&mut ring)[..2], [(0, cqe_flags::SKIP), (3, WIDE)]);
+    // The other did not fit, and comes from the overflow list.
+    assert_eq!(ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
+    let late = places(&mut ring);
+    assert_eq!((late[0], late[1].0), ((4, WIDE), 104));
+}
+
+#[test]
+fn the_flag_of_wide_completions_is_for_mixed_queues() {
+    let mut ring = Client::new(4, 0);
+    ring.push(wide_nop(1));
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    assert_eq!(ring.reap()[0].res, -22);
+    assert_eq!(Client::refused(4, setup::CQE_MIXED | setup::CQE32), Some(Errno::EINVAL));
+}
+
+#[test]
+fn a_wide_entry_takes_two_places() {
+    let mut ring = Client::new(4, setup::SQE_MIXED);
+    for round in 0..4 {
+        ring.push(sqe(op::NOP128, -1, round));
+        ring.push(sqe(op::NOP, -1, 99));
+        assert_eq!(ring.enter(2, 1), Ok(2), "both places count");
+        let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+        assert_eq!(seen, [(round, 0)]);
+    }
+    // Its second half would lie beyond the end, or beyond what is submitted.
+    for _ in 0..3 {
+        ring.push(sqe(op::NOP, -1, 0));
+    }
+    ring.push(sqe(op::NOP128, -1, 1));
+    assert_eq!(ring.enter(4, 4), Ok(4));
+    assert_eq!(ring.reap()[3].res, -22);
+    ring.push(sqe(op::NOP128, -1, 2));
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    assert_eq!(ring.reap()[0].res, -22);
+    assert_eq!(Client::refused(4, setup::SQE_MIXED | setup::SQE128), Some(Errno::EINVAL));
+    assert_eq!(Client::refused(1, setup::SQE_MIXED), Some(Errno::EOVERFLOW));
+}
+
+#[test]
+fn a_wide_operation_needs_wide_entries() {
+    let mut ring = Client::new(4, 0);
+    ring.push(sqe(op::NOP128, -1, 1));
+    ring.push(sqe(op::NOP, -1, 2));
+    assert_eq!(ring.enter(2, 0), Ok(1));
+    assert_eq!(ring.reap()[0].res, -22);
+}
+
+#[test]
+fn a_rewound_queue_begins_at_its_first_place() {
+    let flags = setup::SQ_REWIND | setup::NO_SQARRAY;
+    let mut ring = Client::new(4, flags);
+    for round in 0..3 {
+        ring.place(0, sqe(op::NOP, -1, round));
+        ring.place(1, sqe(op::NOP, -1, round + 100));
+        assert_eq!(ring.enter(2, 2), Ok(2));
+        let seen: Vec<_> = ring.reap().iter().map(|c| c.user_data).collect();
+        assert_eq!(seen, [round, round + 100]);
+    }
+    assert_eq!(Client::refused(4, setup::SQ_REWIND), Some(Errno::EINVAL));
+    assert_eq!(Client::refused(4, flags | setup::SQPOLL), Some(Errno::EINVAL));
 }

@@ -1,10 +1,10 @@
 //! NOP: nothing, asynchronously.
 
-use sysring_sys::abi::io_uring::{cqe_flags, setup};
+use sysring_sys::abi::io_uring::setup;
 use sysring_sys::{Errno, Result};
 
 use crate::issue::Issued;
-use crate::request::Req;
+use crate::request::{Req, flag};
 use crate::ring::Locked;
 
 const INJECT_RESULT: u32 = 1 << 0;
@@ -25,6 +25,7 @@ pub fn prepare(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
             return Err(Errno::EINVAL);
         }
         req.scratch = [req.sqe.off, req.sqe.addr];
+        req.set(flag::WIDE_CQE);
     }
     Ok(())
 }
@@ -54,6 +55,6 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         ring.fail(req);
     }
     req.res = res;
-    req.cflags = if flags & CQE32 != 0 { cqe_flags::CQE32 } else { 0 };
+    req.cflags = 0;
     Issued::Set
 }

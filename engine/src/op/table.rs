@@ -28,6 +28,8 @@ pub mod row_flag {
     pub const FUTEX_LIST: u8 = 1 << 5;
     pub const WAITID_LIST: u8 = 1 << 6;
     pub const LISTS: u8 = FUTEX_LIST | WAITID_LIST;
+    /// Its SQE has 128 bytes.
+    pub const WIDE_SQE: u8 = 1 << 7;
 }
 
 /// What the road knows of an operation.
@@ -62,7 +64,9 @@ impl Row {
     }
 }
 
-use row_flag::{BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST};
+use row_flag::{
+    BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST, WIDE_SQE,
+};
 
 const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLED;
 const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
@@ -172,6 +176,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
     READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue, work rw::work, finish rw::finish;
     WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue, work rw::work, finish rw::finish;
+    NOP128 since "6.19" flags POLLED | WIDE_SQE, nop::prepare, nop::issue;
     PIPE since "6.16" flags 0, open::prepare_pipe, open::issue_pipe;
 };
 

@@ -70,6 +70,9 @@ impl Client {
     }
 
     fn fill_array(&self) {
+        if self.params.flags & setup::NO_SQARRAY != 0 {
+            return;
+        }
         for i in 0..self.params.sq_entries {
             self.word(self.params.sq_off.array + 4 * i).store(i, Ordering::Relaxed);
         }
@@ -88,12 +91,17 @@ impl Client {
         tail.store(at.wrapping_add(1), Ordering::Release);
     }
 
+    /// Puts an entry into a place and tells nobody.
+    pub fn place(&self, index: u32, sqe: Sqe) {
+        // SAFETY: tests give places that exist.
+        unsafe { self.sqes.add(index as usize).write(sqe) };
+    }
+
     /// Puts an entry into a place of the caller's choosing, through the SQ array.
     pub fn push_at(&mut self, sqe: Sqe, index: u32) {
         let tail = self.word(self.params.sq_off.tail);
         let at = tail.load(Ordering::Relaxed);
-        // SAFETY: tests give places that exist.
-        unsafe { self.sqes.add(index as usize).write(sqe) };
+        self.place(index, sqe);
         let slot = self.params.sq_off.array + 4 * (at & (self.params.sq_entries - 1));
         self.word(slot).store(index, Ordering::Relaxed);
         tail.store(at.wrapping_add(1), Ordering::Release);
