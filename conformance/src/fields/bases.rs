@@ -43,6 +43,10 @@ macro_rules! bases {
     };
 }
 
+/// Options of sockets in general, as a command names them: the level, and above it the number.
+const SO_REUSEADDR: u64 = 1 | (libc::SO_REUSEADDR as u64) << 32;
+const SO_TYPE: u64 = 1 | (libc::SO_TYPE as u64) << 32;
+
 /// All operations that the engine has.
 pub fn all() -> Vec<Base> {
     let mut all = bases! {
@@ -93,6 +97,11 @@ pub fn all() -> Vec<Base> {
         FGETXATTR: fd FILE, addr ATTRIBUTE, off BUFFER, len 64;
         GETXATTR: addr ATTRIBUTE, off BUFFER, len 64, addr3 NAME;
         SOCKET: fd 1, off 1;
+        URING_CMD: fd TCP;
+        URING_CMD ("for what is unsent"): fd TCP, off 1;
+        URING_CMD ("for an option"): fd TCP, off 2, addr SO_TYPE, addr3 RESULT, file_index 4;
+        URING_CMD ("to set an option"): fd TCP, off 3, addr SO_REUSEADDR, addr3 BUFFER, file_index 4;
+        URING_CMD ("to the null device"): fd NULL, off 7;
         SEND_ZC waits true: fd TCP, addr BUFFER, len 8;
         SEND_ZC ("that reports") waits true: fd TCP, addr BUFFER, len 8, ioprio recvsend::SEND_ZC_REPORT_USAGE;
         SEND_ZC ("a vector") waits true: fd TCP, addr VECTOR, len 2, ioprio recvsend::SEND_VECTORIZED;

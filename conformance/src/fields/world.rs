@@ -26,6 +26,7 @@ pub const OTHER_WRITE: i32 = 312;
 pub const EVENT: i32 = 313;
 pub const TCP: i32 = 314;
 const TCP_PEER: i32 = 315;
+pub const NULL: i32 = 316;
 pub const CLOSED: i32 = 399;
 /// What a program opens gets numbers from here on down to 3; everything above is ours.
 const MINE: i32 = 300;
@@ -117,6 +118,7 @@ impl World {
         place(c"file", libc::O_RDWR, FILE);
         place(c"file", libc::O_RDONLY, READ_ONLY);
         place(c"file", libc::O_PATH, PATH_ONLY);
+        place(c"/dev/null", libc::O_RDWR, NULL);
         place(c".", libc::O_RDONLY | libc::O_DIRECTORY, FOLDER);
         pipe(PIPE_READ, PIPE_WRITE);
         pipe(OTHER_READ, OTHER_WRITE);

@@ -5,7 +5,7 @@ use sysring_sys::abi::io_uring::op;
 
 use super::{
     cancel, epoll, fs, futex, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket,
-    splice, sync, timeout, waitid, xattr,
+    splice, sync, timeout, uring_cmd, waitid, xattr,
 };
 use crate::issue::Issued;
 use crate::request::Req;
@@ -157,6 +157,9 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket;
+    URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
+        work uring_cmd::work,
+        note "to sockets, block devices and the null device; other drivers take commands from the kernel only";
     SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
         note "the data is copied, as the kernel does where it must: the notification says so and follows at once";
     SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,

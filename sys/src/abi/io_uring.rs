@@ -594,6 +594,22 @@ pub mod recvsend {
     pub const SEND_VECTORIZED: u16 = 1 << 5;
 }
 
+/// `IORING_URING_CMD_*`.
+pub mod uring_cmd {
+    pub const FIXED: u32 = 1 << 0;
+    pub const MULTISHOT: u32 = 1 << 1;
+}
+
+/// `SOCKET_URING_OP_*`: commands to sockets.
+pub mod socket_op {
+    pub const SIOCINQ: u32 = 0;
+    pub const SIOCOUTQ: u32 = 1;
+    pub const GETSOCKOPT: u32 = 2;
+    pub const SETSOCKOPT: u32 = 3;
+    pub const TX_TIMESTAMP: u32 = 4;
+    pub const GETSOCKNAME: u32 = 5;
+}
+
 /// What a notification says of data that was copied after all (`IORING_NOTIF_USAGE_ZC_COPIED`).
 pub const NOTIF_USAGE_ZC_COPIED: u32 = 1 << 31;
 

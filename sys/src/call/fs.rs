@@ -104,15 +104,19 @@ pub fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<
     unsafe { sys!(__NR_fgetxattr, fd.arg(), name.arg(), value.arg(), len) }
 }
 
-/// The part of `struct statx` that holds the file's type.
+/// The parts of `struct statx` that hold the file's type and the device that it is.
 #[repr(C)]
 struct Statx {
     _mask_to_gid: [u32; 7],
     mode: u16,
-    _rest: [u16; 113],
+    _spare_to_mtime: [u16; 49],
+    major: u32,
+    minor: u32,
+    _rest: [u64; 15],
 }
 
 const _: () = assert!(size_of::<Statx>() == 256);
+const _: () = assert!(core::mem::offset_of!(Statx, major) == 128);
 
 /// Whether an open file is a regular file or a block device: what has an end and a cache, and is
 /// never waited for with poll.
@@ -124,12 +128,29 @@ pub fn is_file_or_disk(fd: Fd) -> bool {
 
 /// What an open file is (`S_IFMT`).
 pub fn file_type(fd: Fd) -> Result<u32> {
+    Ok(u32::from(status(fd)?.mode) & linux_raw_sys::general::S_IFMT)
+}
+
+/// The numbers of the device that an open file is.
+pub fn device(fd: Fd) -> Result<(u32, u32)> {
+    let status = status(fd)?;
+    Ok((status.major, status.minor))
+}
+
+fn status(fd: Fd) -> Result<Statx> {
     use linux_raw_sys::general as g;
-    let mut stat = Statx { _mask_to_gid: [0; 7], mode: 0, _rest: [0; 113] };
+    let mut stat = Statx {
+        _mask_to_gid: [0; 7],
+        mode: 0,
+        _spare_to_mtime: [0; 49],
+        major: 0,
+        minor: 0,
+        _rest: [0; 15],
+    };
     let out = User::of(&raw mut stat).cast();
     let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
     statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE, out)?;
-    Ok(u32::from(stat.mode) & g::S_IFMT)
+    Ok(stat)
 }
 
 /// The kind of file system an open file lies on (`f_type` of `fstatfs(2)`).

@@ -92,6 +92,18 @@ pub fn setsockopt(fd: Fd, level: i32, name: i32, value: User<u8>, len: usize) ->
         .map(drop)
 }
 
+/// `getsockname(2)`.
+pub fn getsockname(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_getsockname, fd.arg(), address.arg(), len.arg()) }.map(drop)
+}
+
+/// `getpeername(2)`.
+pub fn getpeername(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
+    // SAFETY: the kernel checks the addresses.
+    unsafe { sys!(__NR_getpeername, fd.arg(), address.arg(), len.arg()) }.map(drop)
+}
+
 /// `socketpair(2)`.
 pub fn socketpair(domain: i32, kind: u32, protocol: i32, fds: User<[i32; 2]>) -> Result<()> {
     // SAFETY: the kernel checks the address.
