@@ -22,7 +22,7 @@ use crate::ring::Locked;
 use crate::{descriptors, stats, user};
 
 /// Requests given to the kernel in one call.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 /// The largest context: the kernel counts them against a system-wide limit.
 const MAX_EVENTS: u32 = 512;
 
@@ -155,9 +155,12 @@ impl Locked<'_> {
             return;
         }
         let Context::Ready { context, .. } = self.aio.context else { return };
-        let queue = self.aio.queue;
         let count = core::mem::take(&mut self.aio.queued);
+        let queue = &self.aio.queue;
         let pointers: [*const Iocb; BATCH] = core::array::from_fn(|i| &raw const queue[i]);
+        // Tickets alone, for later: the queue may be filled again while workers are found.
+        let mut left_over = [0; BATCH];
+        let mut left = 0;
         let mut at = 0;
         while at < count {
             let taken = call::io_submit(context, &pointers[at..count]);
@@ -171,12 +174,16 @@ impl Locked<'_> {
                 Ok(_) | Err(Errno::EAGAIN) => count - at,
                 Err(_) => 1,
             };
-            for request in &queue[at..at + refused] {
-                if let Some(req) = self.slab.find(request.data) {
-                    self.punt(req);
-                }
+            for request in &self.aio.queue[at..at + refused] {
+                left_over[left] = request.data;
+                left += 1;
             }
             at += refused;
+        }
+        for ticket in &left_over[..left] {
+            if let Some(req) = self.slab.find(*ticket) {
+                self.punt(req);
+            }
         }
     }
 
@@ -211,6 +218,8 @@ impl Locked<'_> {
         }
     }
 
+    /// Out of line, for its stack: hardly any kernel needs it.
+    #[inline(never)]
     fn aio_reap_by_call(&mut self, context: AioContext) {
         let mut events = [IoEvent::default(); BATCH];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -315,7 +315,10 @@ impl Ring {
         self.shape = shape;
         self.regions = Some(regions);
         self.lay_out(shape, &queues);
-        *self.state.get_mut() = State { queues: Some(queues), ..State::NEW };
+        // In two steps: the first is a copy of a constant, and needs no stack.
+        let state = self.state.get_mut();
+        *state = State::NEW;
+        state.queues = Some(queues);
         self.remote = AtomicPtr::new(ptr::null_mut());
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
@@ -495,6 +498,7 @@ impl Ring {
     ///
     /// # Safety
     /// The calling thread is the only one of this process that uses the engine.
+    #[inline(never)]
     pub unsafe fn after_fork(&self) {
         // SAFETY: the promise above.
         let state = unsafe { &mut *self.state.get() };

@@ -9,7 +9,7 @@ use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::aio::Alone;
+use crate::aio::{self, Alone};
 use crate::poll::{BATCH, NO_EVENT};
 use crate::ring::{Asleep, Locked, Ring};
 use crate::{Caller, user};
@@ -138,7 +138,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     (locked, result)
 }
 
-/// Sleeps on the ring's epoll instance and acts on what it brought.
+/// Sleeps on the ring's epoll instance and acts on what it brought. (Out of line, as the next: the
+/// stack of one way to sleep is enough.)
+#[inline(never)]
 fn sleep_for_anything<'r>(
     locked: &mut Option<Locked<'r>>,
     ring: &'r Ring,
@@ -182,6 +184,7 @@ fn nap<'r>(
 }
 
 /// Lets the kernel count AIO completions.
+#[inline(never)]
 fn sleep_for_aio<'r>(
     locked: &mut Option<Locked<'r>>,
     ring: &'r Ring,
@@ -189,7 +192,8 @@ fn sleep_for_aio<'r>(
     until: Option<i64>,
     mask: Option<SigSet>,
 ) -> Result<()> {
-    let mut events = [IoEvent::default(); BATCH];
+    const NONE: IoEvent = IoEvent { data: 0, obj: 0, res: 0, res2: 0 };
+    let mut events = [NONE; aio::BATCH];
     let n = alone.sleep(&mut events, until, mask)?;
     locked.insert(ring.lock()).aio_take(&events[..n]);
     Ok(())

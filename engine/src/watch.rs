@@ -10,12 +10,12 @@ use sysring_sys::Fd;
 /// Numbers remembered; they share places by their low bits.
 const PLACES: usize = 256;
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    fd: i32,
-    /// A request waits with it: another on the same number needs a registration of its own.
-    busy: bool,
-}
+/// A descriptor's number and one; and whether a request waits with it: another on the same number
+/// needs a registration of its own. Zero: none, so that a table is made and emptied in place,
+/// without a copy on the caller's stack.
+type Place = u32;
+
+const BUSY: Place = 1 << 31;
 
 /// The application's descriptors that are, or were, registered under their own numbers.
 #[derive(Debug)]
@@ -30,25 +30,29 @@ impl Default for Watches {
 impl Watches {
     #[must_use]
     pub const fn new() -> Watches {
-        Watches([Place { fd: -1, busy: false }; PLACES])
+        Watches([0; PLACES])
     }
 
     /// A place for `fd`, if there is one; whether it was registered there before.
     pub fn claim(&mut self, fd: Fd) -> Option<bool> {
-        let place = &mut self.0[fd.raw() as usize % PLACES];
-        if place.busy {
+        let (place, number) = self.place(fd);
+        if *place & BUSY != 0 {
             return None;
         }
-        let before = place.fd == fd.raw();
-        *place = Place { fd: fd.raw(), busy: true };
+        let before = *place == number;
+        *place = number | BUSY;
         Some(before)
     }
 
     /// Gives the place of `fd` back; whether what is registered stays for the next.
     pub fn leave(&mut self, fd: Fd, stays: bool) {
-        let place = &mut self.0[fd.raw() as usize % PLACES];
-        debug_assert!(place.busy && place.fd == fd.raw());
-        *place = Place { fd: if stays { fd.raw() } else { -1 }, busy: false };
+        let (place, number) = self.place(fd);
+        debug_assert!(*place == number | BUSY);
+        *place = if stays { number } else { 0 };
+    }
+
+    fn place(&mut self, fd: Fd) -> (&mut Place, Place) {
+        (&mut self.0[fd.raw() as usize % PLACES], fd.raw() as u32 + 1)
     }
 }
 
