@@ -8,9 +8,11 @@ use core::ffi::c_char;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU8, AtomicU16};
 
-use sysring_sys::Errno;
+use sysring_sys::abi::io_uring::{Params, Probe, register};
+use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::environment;
+use crate::kernel;
 use crate::ring::{IoUring, own};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +50,7 @@ fn decide() -> Engine {
         _ if cfg!(not(feature = "engine")) => KERNEL_ALONE,
         Some(b"kernel\0\0") => KERNEL_ASKED,
         Some(b"user\0\0\0\0") => USER_ASKED,
-        _ => match kernel::attempt() {
+        _ => match try_kernel() {
             Ok(()) => KERNEL_WORKS,
             Err(e @ (Errno::ENOSYS | Errno::EPERM | Errno::EACCES)) => {
                 REFUSAL.store(e.raw() as u16, Relaxed);
@@ -64,30 +66,22 @@ fn decide() -> Engine {
     engine()
 }
 
-/// Trying the kernel's three calls.
-mod kernel {
-    use sysring_sys::abi::io_uring::{Params, Probe, register};
-    use sysring_sys::{Errno, Fd, Result, User, call};
+/// Tries the kernel's three calls.
+fn try_kernel() -> Result<()> {
+    let mut params = Params::default();
+    let fd = kernel::setup(1, User::of(&raw mut params))? as i32;
+    let result = try_ring(fd);
+    let _ = call::close(Fd::new(fd));
+    result
+}
 
-    use crate::door;
-
-    pub fn attempt() -> Result<()> {
-        let mut params = Params::default();
-        let fd = door::kernel_setup(1, User::of(&raw mut params))?;
-        let result = attempt_with(fd);
-        let _ = call::close(Fd::new(fd as i32));
-        result
-    }
-
-    fn attempt_with(fd: usize) -> Result<()> {
-        door::kernel_enter(fd, 0, 0, 0, User::NULL, 0)?;
-        let mut probe = Probe::default();
-        let probe = User::of(&raw mut probe).cast();
-        match door::kernel_register(fd, register::PROBE, probe, 0) {
-            // Linux 5.1 to 5.5 have no probe.
-            Err(Errno::EINVAL) => Ok(()),
-            result => result.map(drop),
-        }
+fn try_ring(fd: i32) -> Result<()> {
+    kernel::enter(fd, 0, 0, 0, User::NULL, 0)?;
+    let mut probe = Probe::default();
+    match kernel::register(fd, register::PROBE, User::of(&raw mut probe).cast(), 0) {
+        // Linux 5.1 to 5.5 have no probe.
+        Err(Errno::EINVAL) => Ok(()),
+        result => result.map(drop),
     }
 }
 

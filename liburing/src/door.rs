@@ -3,9 +3,10 @@
 
 use sysring_sys::abi::io_uring::Params;
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User, arch, call};
+use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::choice::Engine;
+use crate::kernel;
 
 /// A negated errno, or the value: what C programs see.
 #[inline(always)]
@@ -19,33 +20,6 @@ pub fn fold_unit(result: Result<()>) -> i32 {
     fold(result.map(|()| 0))
 }
 
-pub fn kernel_setup(entries: u32, params: User<Params>) -> Result<usize> {
-    let args = [entries as usize, params.address() as usize, 0, 0, 0, 0];
-    // SAFETY: the kernel checks the address.
-    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_setup as usize, args) })
-}
-
-#[inline(always)]
-pub fn kernel_enter(
-    fd: usize,
-    submit: u32,
-    min: u32,
-    flags: u32,
-    arg: User<u8>,
-    size: usize,
-) -> Result<usize> {
-    let args = [fd, submit as usize, min as usize, flags as usize, arg.address() as usize, size];
-    // SAFETY: the kernel checks the address; what the entries name is the application's to give.
-    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_enter as usize, args) })
-}
-
-#[inline(always)]
-pub fn kernel_register(fd: usize, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
-    let args = [fd, opcode as usize, arg.address() as usize, count as usize, 0, 0];
-    // SAFETY: as for `kernel_enter`.
-    Errno::from_ret(unsafe { arch::syscall(g::__NR_io_uring_register as usize, args) })
-}
-
 /// What the calls without an engine in this library come to: they are never made.
 #[cfg(not(feature = "engine"))]
 mod user {
@@ -55,8 +29,8 @@ mod user {
         Err(Errno::ENOSYS)
     }
 
-    pub fn enter(_: i32, _: u32, _: u32, _: u32, _: User<u8>, _: usize) -> Result<usize> {
-        Err(Errno::ENOSYS)
+    pub fn enter(_: i32, _: u32, _: u32, _: u32, _: User<u8>, _: usize) -> isize {
+        Errno::to_ret(Err(Errno::ENOSYS))
     }
 
     pub fn register(_: i32, _: u32, _: User<u8>, _: u32) -> Result<usize> {
@@ -82,16 +56,19 @@ mod user {
         sysring_engine::setup(entries, params)
     }
 
-    pub fn enter(
+    /// Out of line, and with the answer in one register: the way to the kernel needs no stack.
+    #[inline(never)]
+    pub extern "C" fn enter(
         fd: i32,
         submit: u32,
         min: u32,
         flags: u32,
         arg: User<u8>,
         size: usize,
-    ) -> Result<usize> {
+    ) -> isize {
         let caller = sysring_engine::Caller::default();
-        sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller)
+        let entered = sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller);
+        Errno::to_ret(entered)
     }
 
     pub fn register(fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
@@ -112,7 +89,7 @@ const FLAGS: u32 = g::MAP_SHARED | g::MAP_POPULATE;
 
 pub fn setup(engine: Engine, entries: u32, params: User<Params>) -> Result<usize> {
     match engine {
-        Engine::Kernel => kernel_setup(entries, params),
+        Engine::Kernel => kernel::setup(entries, params),
         Engine::User => user::setup(entries, params),
     }
 }
@@ -127,16 +104,30 @@ pub fn enter(
     arg: User<u8>,
     size: usize,
 ) -> Result<usize> {
+    Errno::from_ret(enter_c(engine, fd, submit, min, flags, arg, size) as isize)
+}
+
+/// The same, with the answer as C programs see it.
+#[inline(always)]
+pub fn enter_c(
+    engine: Engine,
+    fd: i32,
+    submit: u32,
+    min: u32,
+    flags: u32,
+    arg: User<u8>,
+    size: usize,
+) -> i32 {
     match engine {
-        Engine::Kernel => kernel_enter(fd as usize, submit, min, flags, arg, size),
-        Engine::User => user::enter(fd, submit, min, flags, arg, size),
+        Engine::Kernel => kernel::enter_c(fd, submit, min, flags, arg, size) as i32,
+        Engine::User => user::enter(fd, submit, min, flags, arg, size) as i32,
     }
 }
 
 #[inline(always)]
 pub fn register(engine: Engine, fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
     match engine {
-        Engine::Kernel => kernel_register(fd as usize, opcode, arg, count),
+        Engine::Kernel => kernel::register(fd, opcode, arg, count),
         Engine::User => user::register(fd, opcode, arg, count),
     }
 }

@@ -21,6 +21,7 @@ mod environment;
 mod ffi;
 #[cfg(feature = "object")]
 mod freestanding;
+mod kernel;
 mod probe;
 mod queue;
 mod register;

@@ -238,8 +238,15 @@ pub fn cqe_size(flags: u32) -> usize {
 }
 
 impl IoUring {
+    #[inline(always)]
     pub fn engine(&self) -> Engine {
-        if self.is(own::USER) { Engine::User } else { Engine::Kernel }
+        IoUring::engine_of(self.own.get())
+    }
+
+    /// Which engine serves a ring with these flags of the library's.
+    #[inline(always)]
+    pub fn engine_of(own: u8) -> Engine {
+        if own & own::USER != 0 { Engine::User } else { Engine::Kernel }
     }
 
     /// Notes whose ring this is, and how it is named.

@@ -86,20 +86,26 @@ pub struct IoUring {
     pub pad2: u32,
 }
 
-/// The library's own flags of a ring.
+/// The library's own flags of a ring. Those that `enter` is called with have its values.
 pub mod own {
-    /// `enter` names the ring by its registered index.
-    pub const REGISTERED: u8 = 1 << 0;
-    /// `register` does, too.
-    pub const REGISTERED_REGISTER: u8 = 1 << 1;
+    use sysring_sys::abi::io_uring::enter;
+
+    /// `register` names the ring by its registered index.
+    pub const REGISTERED_REGISTER: u8 = 1 << 0;
     /// The memory is the application's.
-    pub const APP_MEMORY: u8 = 1 << 2;
+    pub const APP_MEMORY: u8 = 1 << 1;
     /// Completions appear only in `enter`.
-    pub const POLLED: u8 = 1 << 3;
-    /// Waiting is not to be counted as waiting for I/O.
-    pub const NO_IOWAIT: u8 = 1 << 4;
+    pub const POLLED: u8 = 1 << 2;
     /// The engine in this process serves the ring.
-    pub const USER: u8 = 1 << 7;
+    pub const USER: u8 = 1 << 3;
+    /// `enter` names the ring by its registered index.
+    pub const REGISTERED: u8 = enter::REGISTERED_RING as u8;
+    /// Waiting is not to be counted as waiting for I/O.
+    pub const NO_IOWAIT: u8 = enter::NO_IOWAIT as u8;
+
+    /// What `enter` is always told.
+    pub const ENTER: u8 = REGISTERED | NO_IOWAIT;
+    const _: () = assert!(enter::REGISTERED_RING | enter::NO_IOWAIT == ENTER as u32);
 }
 
 #[cfg(target_pointer_width = "64")]

@@ -1,7 +1,7 @@
 //! Handing submissions over.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering::{Release, SeqCst};
+use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 use core::sync::atomic::fence;
 
 use sysring_sys::abi::io_uring::{Sqe, enter, setup, sq_flags};
@@ -57,21 +57,22 @@ pub extern "C" fn io_uring_get_sqe(ring: &IoUring) -> *mut Sqe {
 }
 
 impl IoUring {
-    /// Shows the other side what was prepared.
-    pub fn publish(&self) {
+    /// Shows the other side what was prepared; the queue's tail.
+    #[inline(always)]
+    pub fn publish(&self) -> u32 {
         let tail = self.sq.sqe_tail.get();
         if self.sq.sqe_head.get() != tail {
             self.sq.sqe_head.set(tail);
             // Release pairs with the polling thread's Acquire: the entries are filled.
             self.sq.tail.get().store(tail, Release);
         }
+        tail
     }
 
     /// The same; how many entries the other side has yet to take.
     #[inline(always)]
     pub fn flush(&self) -> u32 {
-        self.publish();
-        self.sq.sqe_tail.get().wrapping_sub(self.sq_head())
+        self.publish().wrapping_sub(self.sq_head())
     }
 
     /// Whether `enter` must be called for `submitted` entries, and the flag to call it with.
@@ -95,14 +96,32 @@ impl IoUring {
 
     #[inline(always)]
     fn submit(&self, wait_nr: u32, get_events: bool) -> c_int {
+        if self.has(setup::SQPOLL) {
+            return self.submit_to_thread(wait_nr, get_events);
+        }
+        let submitted = self.publish().wrapping_sub(self.sq.head.get().load(Relaxed));
+        let own = self.own.get();
+        let mut flags = u32::from(own & own::ENTER);
+        if get_events || wait_nr != 0 || own & own::POLLED != 0 || self.cq_is_held_back() {
+            flags |= enter::GETEVENTS;
+        } else if submitted == 0 {
+            return 0;
+        }
+        let (engine, fd) = (IoUring::engine_of(own), self.enter_ring_fd.get());
+        door::enter_c(engine, fd, submitted, wait_nr, flags, User::NULL, SIGSET_SIZE)
+    }
+
+    /// The same where a thread of the other side submits: it must be woken, if anything.
+    #[inline(never)]
+    fn submit_to_thread(&self, wait_nr: u32, get_events: bool) -> c_int {
         let submitted = self.flush();
         let mut flags = 0;
         let completions = get_events || wait_nr != 0 || self.cq_needs_enter();
-        if !self.sq_needs_enter(submitted, &mut flags) && !completions {
-            return submitted as c_int;
-        }
         if completions {
             flags |= enter::GETEVENTS;
+        }
+        if !self.sq_needs_enter(submitted, &mut flags) && !completions {
+            return submitted as c_int;
         }
         fold(self.enter(submitted, wait_nr, flags))
     }
@@ -118,16 +137,11 @@ impl IoUring {
         &self,
         submit: u32,
         wait_nr: u32,
-        mut flags: u32,
+        flags: u32,
         arg: User<u8>,
         size: usize,
     ) -> Result<usize> {
-        if self.is(own::REGISTERED) {
-            flags |= enter::REGISTERED_RING;
-        }
-        if self.is(own::NO_IOWAIT) {
-            flags |= enter::NO_IOWAIT;
-        }
+        let flags = flags | u32::from(self.own.get() & own::ENTER);
         door::enter(self.engine(), self.enter_ring_fd.get(), submit, wait_nr, flags, arg, size)
     }
 }

@@ -42,6 +42,8 @@ pub fn library(name: &str) -> PathBuf {
 pub enum Linked {
     Shared,
     Static,
+    /// Not at all: the program loads what it uses.
+    Later,
     /// With no other library at all.
     Alone,
 }
@@ -63,6 +65,7 @@ pub fn program(name: &str, linked: Linked) -> Option<PathBuf> {
     command.arg("-Wl,-z,now").arg(sources.join(format!("{name}.c")));
     match linked {
         Linked::Shared => command.arg(library("liburing.so")),
+        Linked::Later => command.arg("-ldl"),
         Linked::Static => command.arg("-static").arg(library("liburing.a")),
         Linked::Alone => command
             .args([
@@ -111,9 +114,9 @@ impl Place {
     }
 
     /// A command that runs there; one that hangs ends.
-    pub fn command(self, program: &Path) -> Command {
+    pub fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=1", "60"]).arg(program).env_remove("SYSRING_ENGINE");
+        command.args(["--kill-after=1", "60"]).arg(program.as_ref()).env_remove("SYSRING_ENGINE");
         command.env("LD_LIBRARY_PATH", prefix().join("lib")).stdin(Stdio::null());
         match self {
             Place::Kernel => command.env("SYSRING_ENGINE", "kernel"),
@@ -122,6 +125,16 @@ impl Place {
         };
         command
     }
+}
+
+/// Whether a program is installed; says so if not.
+pub fn has(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).any(|folder| folder.join(program).exists());
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
 }
 
 fn kernel_works() -> bool {
