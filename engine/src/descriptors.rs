@@ -297,9 +297,9 @@ fn descriptor(eventfd: Fd) -> Result<Fd> {
 
 /// The ring can be held from here on.
 fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
+    register::begin(ring)?;
     ring.handles.store(1, Relaxed);
     ring.refs.store(1, Release);
-    register::begin(ring);
     wq::expect_ring(ring.shape.sq_entries);
     if shape_has_sqpoll(ring) {
         ring.sqpoll.prepare(params);

@@ -16,11 +16,13 @@
 
 pub mod aio;
 pub mod cancel;
+mod cbpf;
 pub mod complete;
 pub mod descriptors;
 pub mod driver;
 mod enter;
 pub mod filetable;
+pub mod filter;
 pub mod iopoll;
 mod issue;
 pub mod kbuf;

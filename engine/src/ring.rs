@@ -12,6 +12,7 @@ use sysring_sys::{Fd, Result, call};
 use crate::aio::Aio;
 use crate::complete::Eventfd;
 use crate::filetable::FileTable;
+use crate::filter::Filters;
 use crate::kbuf::Groups;
 use crate::memory::{self, Mapping};
 use crate::personality::{self, Personality};
@@ -199,6 +200,7 @@ pub struct State {
     pub buffers: BufferTable,
     pub groups: Groups,
     pub personalities: personality::Table,
+    pub filters: Filters,
     pub napi: napi::Settings,
     pub queues: Option<Queues>,
     /// Memory for the arguments of waits.
@@ -508,6 +510,7 @@ impl Ring {
         core::mem::swap(&mut fresh.groups, &mut state.groups);
         fresh.queues = state.queues.take();
         fresh.params = state.params.take();
+        core::mem::swap(&mut fresh.filters, &mut state.filters);
         fresh.restrictions = state.restrictions;
         fresh.restrictions_to_be = state.restrictions_to_be;
         fresh.eventfd = state.eventfd.take();
@@ -541,6 +544,7 @@ impl State {
         buffers: BufferTable::new(),
         groups: Groups::new(),
         personalities: personality::Table::new(),
+        filters: Filters::NONE,
         napi: napi::Settings::NEW,
         queues: None,
         params: None,

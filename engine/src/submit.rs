@@ -76,7 +76,7 @@ impl Locked<'_> {
     ) -> Result<()> {
         self.outstanding += 1;
         req.begin(sqe);
-        if let Err(e) = self.prepare(req, link, batch) {
+        if let Err(e) = self.prepare(req, link, batch).and_then(|()| self.filters.check(req)) {
             return self.refuse(req, e, link);
         }
         let links_on = req.has(flag::LINK | flag::HARDLINK);

@@ -43,6 +43,8 @@ plain!(
     sysring_sys::abi::io_uring::Restriction,
     sysring_sys::abi::io_uring::TaskRestriction,
     sysring_sys::abi::io_uring::RegWait,
+    sysring_sys::abi::io_uring::Bpf,
+    sysring_sys::abi::io_uring::BpfInstruction,
     sysring_sys::abi::io_uring::RegionDesc,
     sysring_sys::abi::io_uring::MemRegionReg,
     sysring_sys::abi::io_uring::ClockRegister,

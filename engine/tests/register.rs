@@ -7,9 +7,9 @@ use std::os::fd::AsRawFd;
 
 use client::{Client, sqe};
 use sysring_sys::abi::io_uring::{
-    CloneBuffers, FilesUpdate, MEM_REGION_REG_WAIT_ARG, MEM_REGION_TYPE_USER, MemRegionReg, Params,
-    REG_WAIT_TS, RegWait, RegionDesc, Restriction, RsrcRegister, Sqe, TaskRestriction,
-    clone_buffers, enter, op, register, restriction, setup, sqe_flags,
+    Bpf, BpfInstruction, CloneBuffers, FilesUpdate, MEM_REGION_REG_WAIT_ARG, MEM_REGION_TYPE_USER,
+    MemRegionReg, Params, REG_WAIT_TS, RegWait, RegionDesc, Restriction, RsrcRegister, Sqe,
+    TaskRestriction, bpf, clone_buffers, enter, op, register, restriction, setup, sqe_flags,
 };
 use sysring_sys::{Errno, User};
 
@@ -272,4 +272,56 @@ fn waits_are_told_through_registered_memory() {
     }
     drop(ring);
     assert_eq!(memory.len(), 3 * 512);
+}
+
+#[test]
+fn filters_are_asked_and_only_ever_added() {
+    // Loads the socket's family, and allows the one given.
+    let only = |family: i32| {
+        let (code, k) = ([0x20u16, 0x15, 0x06, 0x06], [16, family as u32, 1, 0]);
+        let jumps = [(0, 0), (0, 1), (0, 0), (0, 0)];
+        [0, 1, 2, 3].map(|i| BpfInstruction {
+            code: code[i],
+            jt: jumps[i].0,
+            jf: jumps[i].1,
+            k: k[i],
+        })
+    };
+    let add = |ring: &Client, opcode: u8, program: &[BpfInstruction], flags: u32, pdu_size: u8| {
+        let given = Bpf {
+            cmd_type: bpf::CMD_FILTER,
+            opcode: opcode.into(),
+            flags,
+            filter_len: program.len() as u32,
+            pdu_size,
+            filter_ptr: program.as_ptr() as u64,
+            ..Bpf::default()
+        };
+        call(ring, register::BPF_FILTER, &given, 1)
+    };
+    let socket = |family: i32| {
+        let mut socket = sqe(op::SOCKET, family, 1);
+        socket.off = libc::SOCK_STREAM as u64;
+        socket
+    };
+    let mut ring = Client::new(8, 0);
+    let denied = Errno::EACCES.to_res();
+    assert_eq!(add(&ring, op::SOCKET, &only(libc::AF_UNIX), 0, 24), Err(Errno::EMSGSIZE));
+    assert_eq!(
+        add(&ring, op::SOCKET, &only(libc::AF_UNIX), bpf::SZ_STRICT, 8),
+        Err(Errno::EMSGSIZE)
+    );
+    assert_eq!(add(&ring, op::SOCKET, &[], 0, 12), Err(Errno::EINVAL));
+    assert_eq!(add(&ring, op::SOCKET, &only(libc::AF_UNIX), bpf::DENY_REST, 12), Ok(0));
+    assert!(one(&mut ring, socket(libc::AF_UNIX)) >= 0);
+    assert_eq!(one(&mut ring, socket(libc::AF_INET)), denied);
+    assert_eq!(one(&mut ring, sqe(op::NOP, -1, 1)), denied);
+    // What was refused stays refused, whatever another program would allow.
+    let all = [BpfInstruction { code: 0x06, k: 1, ..BpfInstruction::default() }];
+    assert_eq!(add(&ring, op::NOP, &all, 0, 0), Ok(0));
+    assert_eq!(one(&mut ring, sqe(op::NOP, -1, 1)), denied);
+    assert_eq!(add(&ring, op::SOCKET, &only(libc::AF_INET), 0, 12), Ok(0));
+    assert_eq!(one(&mut ring, socket(libc::AF_UNIX)), denied);
+    // Other rings know nothing of it.
+    assert_eq!(one(&mut Client::new(8, 0), sqe(op::NOP, -1, 1)), 0);
 }

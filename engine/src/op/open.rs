@@ -6,6 +6,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use super::{must_be_zero, plain_file_only};
+use crate::filter::Teller;
 use crate::issue::Issued;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -67,6 +68,28 @@ fn how(req: Req) -> OpenHow {
     let mode = req.scratch[1];
     OpenHow { flags: req.scratch[0], mode, resolve: req.sqe.addr3 }
 }
+
+/// Filters see flags, mode and how the path is resolved, 64 bits each.
+pub static TELLER: Teller = Teller {
+    size: 24,
+    tell: |req, told| {
+        let mut how = how(req);
+        if !is_openat2(req) {
+            how = forgiving(how);
+        }
+        if how.flags & u64::from(g::O_PATH) == 0 {
+            how.flags |= LARGE;
+        }
+        for (pair, word) in told.chunks_exact_mut(2).zip([how.flags, how.mode, how.resolve]) {
+            let bytes = word.to_ne_bytes();
+            pair[0] = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            pair[1] = u32::from_ne_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        }
+    },
+};
+
+/// What the kernel adds for programs of 64 bits.
+const LARGE: u64 = 0o100000;
 
 fn is_openat2(req: Req) -> bool {
     req.sqe.opcode == sysring_sys::abi::io_uring::op::OPENAT2

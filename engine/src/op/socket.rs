@@ -9,6 +9,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use super::{must_be_zero, open};
+use crate::filter::Teller;
 use crate::issue::Issued;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -147,6 +148,38 @@ pub fn prepare_connect(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     copy_address(req, User::new(req.sqe.addr), len as usize)
 }
 
+/// Filters see the family, and of the internet's families port and address, as they travel.
+pub static CONNECT_TELLER: Teller = Teller {
+    size: 24,
+    tell: |req, told| {
+        const INET: u16 = 2;
+        const INET6: u16 = 10;
+        let mut address = [0u8; 24];
+        let len = (req.sqe.off as u32 as usize).min(address.len());
+        if let Some(start) = req.copied.start() {
+            // SAFETY: the copy has room for the longest address, and this many bytes were read.
+            unsafe { start.as_ptr().copy_to_nonoverlapping(address.as_mut_ptr(), len) };
+        }
+        if len < 2 {
+            return;
+        }
+        let word = |at: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|i| address[at + i]));
+        let family = u16::from_ne_bytes([address[0], address[1]]);
+        told[0] = family.into();
+        let port = u32::from_ne_bytes([address[2], address[3], 0, 0]);
+        match family {
+            INET if len >= 8 => (told[1], told[2]) = (port, word(4)),
+            INET6 if len >= 24 => {
+                told[1] = port;
+                for (i, part) in told[2..].iter_mut().enumerate() {
+                    *part = word(8 + 4 * i);
+                }
+            }
+            _ => {}
+        }
+    },
+};
+
 /// `scratch` of a CONNECT: how far it has come.
 mod progress {
     pub const NONE: u64 = 0;
@@ -200,6 +233,14 @@ pub fn prepare_socket(_: &mut Locked<'_>, req: Req) -> Result<()> {
     }
     Ok(())
 }
+
+/// Filters see family, kind and protocol.
+pub static SOCKET_TELLER: Teller = Teller {
+    size: 12,
+    tell: |req, told| {
+        told[..3].copy_from_slice(&[req.sqe.fd as u32, req.sqe.off as u32, req.sqe.len]);
+    },
+};
 
 pub fn issue_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
     let answer = call::socket(req.sqe.fd, req.sqe.off as u32, req.sqe.len as i32);

@@ -7,6 +7,7 @@ use super::{
     cancel, epoll, fs, futex, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket,
     splice, sync, timeout, uring_cmd, waitid, xattr,
 };
+use crate::filter::{SILENT, Teller};
 use crate::issue::Issued;
 use crate::request::Req;
 use crate::ring::Locked;
@@ -50,6 +51,8 @@ pub struct Row {
     pub work: Option<fn(Req) -> i32>,
     /// Back under the lock, with the worker's or the kernel's result in `res`.
     pub finish: Option<fn(&mut Locked<'_>, Req) -> Issued>,
+    /// What filters are told of a request.
+    pub teller: &'static Teller,
     /// What is to be done when it is cancelled where it waits.
     pub cancelled: Option<fn(Req)>,
     /// Where it is less than the kernel's, and why.
@@ -76,7 +79,7 @@ const SELECTS: u8 = BUFFER_SELECT;
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
         $(, stabilise $stabilise:path)? $(, work $work:path)? $(, finish $finish:path)? $(, cancelled $cancelled:path)?
-        $(, note $note:literal)?;)*) => {{
+        $(, tells $teller:path)? $(, note $note:literal)?;)*) => {{
         let mut rows = [const { None }; op::COUNT];
         $(
             #[allow(unused_mut, unused_assignments)]
@@ -91,12 +94,14 @@ macro_rules! rows {
                     work: None,
                     finish: None,
                     cancelled: None,
+                    teller: &SILENT,
                     note: "",
                 };
                 $(row.stabilise = Some($stabilise);)?
                 $(row.work = Some($work);)?
                 $(row.finish = Some($finish);)?
                 $(row.cancelled = Some($cancelled);)?
+                $(row.teller = &$teller;)?
                 $(row.note = $note;)?
                 rows[op::$code as usize] = Some(row);
             }
@@ -125,10 +130,10 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     ACCEPT since "5.5" flags SOCKET_IO, socket::prepare_accept, socket::issue_accept;
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
-    CONNECT since "5.5" flags NEEDS_FILE, socket::prepare_connect, socket::issue_connect;
+    CONNECT since "5.5" flags NEEDS_FILE, socket::prepare_connect, socket::issue_connect, tells socket::CONNECT_TELLER;
     FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
-    OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish;
+    OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish, tells open::TELLER;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags POLLED, rsrc::prepare, rsrc::issue;
     STATX since "5.6" flags KEEPS_LINK, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
@@ -138,7 +143,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     MADVISE since "5.6" flags KEEPS_LINK, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
     SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
-    OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish;
+    OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish, tells open::TELLER;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     PROVIDE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_provide, kbuf::issue_provide;
@@ -156,7 +161,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
     FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
     GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
-    SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket;
+    SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket, tells socket::SOCKET_TELLER;
     URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work,
         note "to sockets, block devices and the null device; other drivers take commands from the kernel only";

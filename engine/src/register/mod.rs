@@ -1,5 +1,6 @@
 //! `io_uring_register(2)`.
 
+mod bpf_filter;
 mod clone_buffers;
 mod control;
 mod eventfd;

@@ -3,6 +3,8 @@
 use sysring_sys::abi::io_uring::{TaskRestriction, setup};
 use sysring_sys::{Errno, Result, User, call};
 
+use super::bpf_filter;
+use crate::filter::Filters;
 use crate::restrict::Restrictions;
 use crate::ring::{Locked, Ring};
 use crate::sync::Mutex;
@@ -10,7 +12,18 @@ use crate::user;
 
 /// Those that rings made from now on begin with. The kernel keeps them with a task, and what it
 /// starts; here they are the process's.
-static TASK: Mutex<Option<Restrictions>> = Mutex::new(None);
+static TASK: Mutex<Option<Task>> = Mutex::new(None);
+
+/// What is set for a task.
+struct Task {
+    restrictions: Restrictions,
+    filters: Filters,
+}
+
+/// As for a filter of system calls: nobody can be made to fail with privileges that he gains.
+fn may_restrict_task() -> Result<()> {
+    if call::has_no_new_privs() || call::is_admin() { Ok(()) } else { Err(Errno::EACCES) }
+}
 
 /// Remembered until the ring is enabled.
 pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
@@ -30,9 +43,7 @@ pub fn of_task(arg: User<u8>, nr_args: u32) -> Result<usize> {
     if task.is_some() {
         return Err(Errno::EPERM);
     }
-    if !call::has_no_new_privs() && !call::is_admin() {
-        return Err(Errno::EACCES);
-    }
+    may_restrict_task()?;
     if nr_args != 1 {
         return Err(Errno::EINVAL);
     }
@@ -41,15 +52,37 @@ pub fn of_task(arg: User<u8>, nr_args: u32) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let list = arg.add(size_of::<TaskRestriction>()).cast();
-    *task = Some(Restrictions::read(list, head.nr_res.into())?);
+    let restrictions = Restrictions::read(list, head.nr_res.into())?;
+    *task = Some(Task { restrictions, filters: Filters::NONE });
+    Ok(0)
+}
+
+/// A filter for the rings that the task makes from here on, in front of those there are.
+pub fn filter_of_task(arg: User<u8>, nr_args: u32) -> Result<usize> {
+    may_restrict_task()?;
+    if nr_args != 1 {
+        return Err(Errno::EINVAL);
+    }
+    let mut task = TASK.lock();
+    let mut fresh = Filters::NONE;
+    bpf_filter::add(task.as_mut().map_or(&mut fresh, |task| &mut task.filters), arg.cast())?;
+    if task.is_none() {
+        *task = Some(Task { restrictions: Restrictions::default(), filters: fresh });
+    }
     Ok(0)
 }
 
 /// Restricts a ring that is being made, as far as its task is.
-pub fn begin(ring: &Ring) {
-    if let Some(restrictions) = *TASK.lock() {
-        ring.lock().restrict(restrictions);
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn begin(ring: &Ring) -> Result<()> {
+    if let Some(task) = &*TASK.lock() {
+        let mut locked = ring.lock();
+        locked.filters = task.filters.share()?;
+        locked.restrict(task.restrictions);
     }
+    Ok(())
 }
 
 /// In a child of `fork`, which inherits the restrictions.

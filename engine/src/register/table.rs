@@ -4,8 +4,8 @@ use sysring_sys::abi::io_uring::register as nr;
 use sysring_sys::{Result, User};
 
 use super::{
-    clone_buffers, control, eventfd, mem_region, msg_ring, napi, pbuf_ring, personality, probe,
-    query, resize, resources, restrictions, ring_fds, sync_cancel, workers,
+    bpf_filter, clone_buffers, control, eventfd, mem_region, msg_ring, napi, pbuf_ring,
+    personality, probe, query, resize, resources, restrictions, ring_fds, sync_cancel, workers,
 };
 use crate::ring::{Locked, Ring};
 
@@ -102,6 +102,8 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
         note "seen by the process that asks; a child that shares the ring goes on with the old ones";
     MEM_REGION since "6.13", Locked mem_region::register;
     QUERY since "6.18", Process query::query, alone query::query;
+    BPF_FILTER since "7.0", Locked bpf_filter::register, alone restrictions::filter_of_task,
+        note "those of a task are the process's, and end when it executes another program";
 };
 
 /// The row of a number an application gave.

@@ -258,6 +258,32 @@ pub struct MemRegionReg {
     pub resv: [u64; 2],
 }
 
+/// An instruction of classic BPF (`struct sock_filter`).
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct BpfInstruction {
+    pub code: u16,
+    pub jt: u8,
+    pub jf: u8,
+    pub k: u32,
+}
+
+/// What `BPF_FILTER` is given: a command, of which the rest is the only one there is.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C)]
+pub struct Bpf {
+    pub cmd_type: u16,
+    pub cmd_flags: u16,
+    pub resv: u32,
+    pub opcode: u32,
+    pub flags: u32,
+    pub filter_len: u32,
+    pub pdu_size: u8,
+    pub filter_resv: [u8; 3],
+    pub filter_ptr: u64,
+    pub resv2: [u64; 5],
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct ClockRegister {
@@ -329,6 +355,8 @@ const _: () = assert!(size_of::<BufStatus>() == 40);
 const _: () = assert!(size_of::<RecvmsgOut>() == 16);
 const _: () = assert!(size_of::<Restriction>() == 16);
 const _: () = assert!(size_of::<RegWait>() == 64);
+const _: () = assert!(size_of::<BpfInstruction>() == 8);
+const _: () = assert!(size_of::<Bpf>() == 72);
 const _: () = assert!(size_of::<RegionDesc>() == 64);
 const _: () = assert!(size_of::<MemRegionReg>() == 32);
 const _: () = assert!(size_of::<ClockRegister>() == 16);
@@ -640,6 +668,13 @@ pub mod napi {
     pub const TRACKING_DYNAMIC: u32 = 0;
     pub const TRACKING_STATIC: u32 = 1;
     pub const TRACKING_INACTIVE: u32 = 255;
+}
+
+/// `IO_URING_BPF_*`.
+pub mod bpf {
+    pub const CMD_FILTER: u16 = 1;
+    pub const DENY_REST: u32 = 1 << 0;
+    pub const SZ_STRICT: u32 = 1 << 1;
 }
 
 /// `IORING_RESTRICTION_*`.
