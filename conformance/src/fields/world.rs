@@ -115,6 +115,12 @@ impl World {
             let _ = fs::remove_dir(name);
         }
         fs::write("file", [7; 8192]).expect("a scratch file");
+        // Numbers that wrong values name, too: free, they would be those of whatever either side
+        // opens for a moment.
+        for _ in [3, 4] {
+            // SAFETY: the name is a C string.
+            unsafe { libc::open(c"file".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        }
         place(c"file", libc::O_RDWR, FILE);
         place(c"file", libc::O_RDONLY, READ_ONLY);
         place(c"file", libc::O_PATH, PATH_ONLY);
