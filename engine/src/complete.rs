@@ -272,7 +272,7 @@ impl Locked<'_> {
                 || self.timers.next_deadline().is_some_and(|due| due < self.asleep.until))
     }
 
-    fn signal_eventfd(&mut self) {
+    pub fn signal_eventfd(&mut self) {
         let Some(eventfd) = self.eventfd else { return };
         if eventfd.only_async && !self.posted_remotely {
             return;
@@ -285,7 +285,7 @@ impl Locked<'_> {
 
     /// Makes the ring descriptor readable if there are completions, and not if there are none.
     pub fn tell_pollers(&mut self) {
-        let ready = self.cq_ready() != 0 || !self.overflow_is_empty();
+        let ready = self.cq_ready() != 0 || !self.overflow_is_empty() || self.announced;
         if ready == self.control().signalled {
             // An edge-triggered poller takes the completions without an `enter`, and hears of the
             // next ones only if each batch is told anew. So do sleepers of other processes.

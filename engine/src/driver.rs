@@ -7,6 +7,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64};
 
+use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, call};
 
@@ -47,7 +48,6 @@ pub fn after_fork() {
 impl Locked<'_> {
     /// At the end of `enter`: sees that what is under way goes on without us.
     pub fn leave(&mut self, waited: bool) {
-        use sysring_sys::abi::io_uring::{setup, sq_flags};
         self.waits |= waited;
         self.tell_pollers();
         if self.ring.shape.has(setup::SQPOLL) {
@@ -75,6 +75,18 @@ impl Locked<'_> {
             self.be_looked_after();
         }
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+    }
+
+    /// A ring whose completions are posted where the application asks for them, and nowhere else
+    /// (`DEFER_TASKRUN`): it is told once that there is something to ask for.
+    fn announce(&mut self) {
+        if self.announced {
+            return;
+        }
+        self.announced = true;
+        self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+        self.signal_eventfd();
+        self.tell_pollers();
     }
 
     /// Whether anything is under way that no worker will finish by itself.
@@ -185,11 +197,15 @@ extern "C" fn run(_: usize) -> ! {
 /// Does what can be done for a ring that nobody waits for in `enter`.
 fn tend(ring: &Ring) {
     let mut locked = ring.lock();
-    if ring.sleepers.load(Relaxed) == 0 {
-        locked.progress();
-        locked.reap();
-        locked.tell_pollers();
+    if ring.sleepers.load(Relaxed) != 0 {
+        return;
     }
+    if ring.shape.has(setup::DEFER_TASKRUN) {
+        return locked.announce();
+    }
+    locked.progress();
+    locked.reap();
+    locked.tell_pollers();
 }
 
 /// Timers that are due, and descriptors that look readable for no reason any more. When to look
@@ -201,16 +217,24 @@ fn tend_all() -> Option<i64> {
         if !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0 {
             return;
         }
-        locked.progress();
-        if locked.unattended {
-            locked.reap();
+        let now = call::now(call::CLOCK_MONOTONIC);
+        let deferred = ring.shape.has(setup::DEFER_TASKRUN);
+        let due = locked.timers.next_deadline();
+        if !deferred {
+            locked.progress();
+            if locked.unattended {
+                locked.reap();
+            }
+        } else if due.is_some_and(|due| due <= now) {
+            locked.announce();
         }
         locked.tell_pollers();
-        let now = call::now(call::CLOCK_MONOTONIC);
         let again =
             (locked.unattended && locked.may_become_ready()).then(|| now + locked.look_in_after());
         let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
-        next = [next, again, tick, locked.timers.next_deadline()].into_iter().flatten().min();
+        // What has been announced waits for the application.
+        let timer = locked.timers.next_deadline().filter(|_| !locked.announced);
+        next = [next, again, tick, timer].into_iter().flatten().min();
     });
     next
 }

@@ -105,6 +105,7 @@ pub fn enter(
 impl Locked<'_> {
     /// The application has come, as the flag asked it to.
     fn forget_taskrun(&mut self) {
+        self.announced = false;
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;
         if self.ring.sq_flags().load(Relaxed) & TASKRUN != 0 {
             self.ring.sq_flags().fetch_and(!TASKRUN, Relaxed);

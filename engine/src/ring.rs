@@ -230,6 +230,8 @@ pub struct State {
     pub waits: bool,
     /// The driver hears at once of what becomes ready while nobody is in `enter`.
     pub driven: bool,
+    /// The application knows that there is something to ask for.
+    pub announced: bool,
     /// The application has gone with work under way: the driver looks in now and then.
     pub unattended: bool,
     /// The ring is being torn down: nothing is posted or started any more.
@@ -563,6 +565,7 @@ impl State {
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,
         driven: false,
+        announced: false,
         unattended: false,
         closing: false,
         hints: crate::op::rw::Hints::new(),
