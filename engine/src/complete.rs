@@ -46,8 +46,12 @@ impl Locked<'_> {
     /// Posts one of several CQEs of a request, if there is room for it. If not, the request ends
     /// with what it has: an endless one must not fill the overflow list.
     pub fn post_more(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
-        let room = self.overflow_is_empty() && self.cq_make_room(flags);
-        room && self.post(user_data, res, flags | cqe_flags::MORE)
+        self.has_room(flags) && self.post(user_data, res, flags | cqe_flags::MORE)
+    }
+
+    /// Whether a CQE with these flags would go into the ring.
+    pub fn has_room(&mut self, flags: u32) -> bool {
+        self.overflow_is_empty() && self.cq_make_room(flags)
     }
 
     /// As `post`, with the second half of a 32-byte CQE. Whether it went into the ring.
@@ -57,7 +61,7 @@ impl Locked<'_> {
         }
         let cqe = Cqe { user_data, res, flags };
         self.posted += 1;
-        if self.overflow_is_empty() && self.cq_make_room(flags) {
+        if self.has_room(flags) {
             self.cq_put(cqe, extra);
             return true;
         }

@@ -3,12 +3,12 @@
 mod client;
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use client::{Client, sqe};
-use sysring_sys::Errno;
-use sysring_sys::abi::io_uring::{Sqe, op, socket_op};
+use sysring_sys::abi::io_uring::{Sqe, cqe_flags, op, setup, socket_op};
+use sysring_sys::{Errno, Fd, User, call};
 
 fn command(fd: i32, number: u32) -> Sqe {
     Sqe { off: u64::from(number), ..sqe(op::URING_CMD, fd, 1) }
@@ -39,6 +39,41 @@ fn a_socket_tells_what_waits_in_it_and_who_it_is() {
     assert_eq!((len, u16::from_be_bytes([address[2], address[3]])), (16, port));
     name.file_index = 2;
     assert_eq!(answer(&mut ring, name), Errno::EINVAL.to_res());
+}
+
+#[test]
+fn each_time_that_something_left_is_told_until_the_command_is_cancelled() {
+    const SO_TIMESTAMPING: i32 = 37;
+    /// When it is given to the card, as software sees it, with a number and without the data.
+    const TIMES: u32 = 1 << 1 | 1 << 4 | 1 << 7 | 1 << 10 | 1 << 11;
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let times = TIMES;
+    let value = User::new((&raw const times) as u64);
+    let fd = socket.as_raw_fd();
+    call::setsockopt(Fd::new(fd), 1, SO_TIMESTAMPING, value, 4).unwrap();
+    let send = || socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    send();
+    let mut ring = Client::new(8, setup::CQE_MIXED);
+    ring.push(command(fd, socket_op::TX_TIMESTAMP));
+    for key in 0..3 {
+        assert_eq!(ring.enter(u32::from(key == 0), 2), Ok(usize::from(key == 0)));
+        let seen = ring.reap();
+        let [told, time] = seen[..] else { panic!("{seen:?}") };
+        let flags = cqe_flags::MORE | cqe_flags::CQE32;
+        assert_eq!((told.user_data, told.res, told.flags), (1, key, flags));
+        assert!((now..now + 60).contains(&time.user_data), "{time:?}");
+        send();
+    }
+    // The fourth is on its way, or there, when the command ends.
+    let mut cancel = sqe(op::ASYNC_CANCEL, -1, 2);
+    cancel.addr = 1;
+    ring.push(cancel);
+    assert_eq!(ring.enter(1, 2), Ok(1));
+    let seen = ring.reap();
+    let last: Vec<_> = seen.iter().filter(|c| c.flags == 0 && c.user_data <= 2).collect();
+    let canceled = Errno::ECANCELED.to_res();
+    assert!(last.iter().any(|c| (c.user_data, c.res) == (1, canceled)), "{seen:?}");
 }
 
 #[test]

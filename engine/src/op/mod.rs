@@ -20,6 +20,7 @@ pub mod splice;
 pub mod sync;
 pub mod table;
 pub mod timeout;
+pub mod timestamp;
 pub mod uring_cmd;
 pub mod waitid;
 pub mod xattr;

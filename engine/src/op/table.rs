@@ -164,7 +164,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket, tells socket::SOCKET_TELLER;
     URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work,
-        note "to sockets, block devices and the null device; other drivers take commands from the kernel only";
+        note "to sockets, block devices and the null device; other drivers take commands from the kernel only. TX_TIMESTAMP takes all that waits in a socket's error queue";
     SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
         note "the data is copied, as the kernel does where it must: the notification says so and follows at once";
     SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,

@@ -5,7 +5,7 @@ use sysring_sys::abi::io_uring::{setup, socket_op, uring_cmd};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use super::{must_be_zero, socket};
+use super::{must_be_zero, socket, timestamp};
 use crate::issue::Issued;
 use crate::request::{Req, flag};
 use crate::ring::Locked;
@@ -41,7 +41,7 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
         return Issued::Done(Errno::EOPNOTSUPP.to_res());
     }
     match kind {
-        g::S_IFSOCK => to_socket(req),
+        g::S_IFSOCK => to_socket(ring, req),
         g::S_IFBLK => to_disk(req),
         g::S_IFCHR if is_null(fd) => Issued::of(opened(fd)),
         _ => Issued::of(opened(fd).and(Err::<(), _>(Errno::EOPNOTSUPP))),
@@ -76,7 +76,7 @@ pub fn work(req: Req) -> i32 {
     }
 }
 
-fn to_socket(req: Req) -> Issued {
+fn to_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
     let fd = req.file.fd;
     let (level, name) = (req.sqe.addr as i32, (req.sqe.addr >> 32) as i32);
     let (value, len) = (User::<u8>::new(req.sqe.addr3), req.sqe.file_index);
@@ -87,6 +87,7 @@ fn to_socket(req: Req) -> Issued {
         socket_op::SETSOCKOPT => {
             Issued::of(call::setsockopt(fd, level, name, value, len as i32 as usize))
         }
+        socket_op::TX_TIMESTAMP => timestamp::issue(ring, req),
         socket_op::GETSOCKNAME => Issued::of(socket_name(req)),
         _ => Issued::Done(Errno::EOPNOTSUPP.to_res()),
     }
