@@ -47,12 +47,17 @@ mod user {
 }
 
 /// The engine, called as a function.
+///
+/// Signals wait meanwhile, but where the engine sleeps: a handler that came to this library, or left
+/// by `siglongjmp`, would find the ring's lock taken.
 #[cfg(feature = "engine")]
 mod user {
     use super::*;
-    use sysring_engine::descriptors;
+    use crate::quiet::Quiet;
+    use sysring_engine::{Caller, descriptors};
 
     pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
+        let _quiet = Quiet::new();
         sysring_engine::setup(entries, params)
     }
 
@@ -66,22 +71,38 @@ mod user {
         arg: User<u8>,
         size: usize,
     ) -> isize {
-        let caller = sysring_engine::Caller::default();
+        let quiet = Quiet::new();
+        let caller = Caller { sigmask: quiet.mask() };
         let entered = sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller);
         Errno::to_ret(entered)
     }
 
     pub fn register(fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
+        let _quiet = Quiet::new();
         sysring_engine::register(fd as u32, opcode, arg, count)
     }
 
     pub fn mmap(fd: Fd, len: usize, offset: u64) -> Option<Result<usize>> {
+        let _quiet = Quiet::new();
         descriptors::mmap(fd, 0, len, PROTECTION, FLAGS, offset)
     }
 
     pub fn close(fd: Fd) -> Option<Result<()>> {
+        let _quiet = Quiet::new();
         descriptors::close(fd)
     }
+
+    /// The process ends: rings that it shares with others hear of it.
+    #[cfg(feature = "object")]
+    extern "C" fn leave() {
+        let _quiet = Quiet::new();
+        sysring_engine::process::leave();
+    }
+
+    #[cfg(feature = "object")]
+    #[used]
+    #[unsafe(link_section = ".fini_array")]
+    static LEAVE: extern "C" fn() = leave;
 }
 
 const PROTECTION: u32 = g::PROT_READ | g::PROT_WRITE;

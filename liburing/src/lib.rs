@@ -24,6 +24,8 @@ mod freestanding;
 mod kernel;
 mod probe;
 mod queue;
+#[cfg(feature = "engine")]
+mod quiet;
 mod register;
 mod resources;
 pub mod ring;

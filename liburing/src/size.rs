@@ -58,8 +58,9 @@ pub fn page_size() -> usize {
 #[cfg(target_arch = "aarch64")]
 pub fn page_size() -> usize {
     use sysring_sys::call::{self, Buffer};
-    use sysring_sys::raw::general::{AT_PAGESZ, O_CLOEXEC, O_RDONLY};
+    use sysring_sys::raw::general::{O_CLOEXEC, O_RDONLY};
     use sysring_sys::{Fd, User};
+    const AT_PAGESZ: usize = 6;
     let path = User::of(c"/proc/self/auxv".as_ptr().cast());
     let mut pairs = [[0usize; 2]; 32];
     if let Ok(file) = call::openat(Fd::CWD, path, O_RDONLY | O_CLOEXEC, 0) {
@@ -67,7 +68,7 @@ pub fn page_size() -> usize {
         let _ = call::read(file, Buffer { address, len: size_of_val(&pairs) });
         let _ = call::close(file);
     }
-    let told = pairs.iter().find(|pair| pair[0] == AT_PAGESZ as usize);
+    let told = pairs.iter().find(|pair| pair[0] == AT_PAGESZ);
     told.map_or(4096, |pair| pair[1])
 }
 

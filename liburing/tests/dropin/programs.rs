@@ -35,6 +35,14 @@ fn a_thread_without_libc_has_rings() {
 }
 
 #[test]
+fn signal_handlers_may_use_rings() {
+    let Some(program) = program("signals", Linked::Shared) else { return };
+    for place in Place::all() {
+        stdout(&mut place.command(&program));
+    }
+}
+
+#[test]
 #[cfg(target_arch = "x86_64")]
 fn a_program_without_libc_has_rings() {
     let Some(program) = program("no_libc", Linked::Alone) else { return };
