@@ -28,6 +28,9 @@ const IDLE_FOR: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// A signal may come a moment before the call it is to end: it is sent again.
 const KICK_AGAIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
+/// Signals in a row that could not be sent: none can.
+const REFUSALS: u32 = 10;
+
 /// Nobody's.
 const IDLE: u32 = 0;
 /// Has a request, and who gave it is not done with giving.
@@ -189,30 +192,38 @@ impl Sleeper {
         self.state.load(Acquire) == RECALLED
     }
 
-    /// Who has given the request gives up; the call's answer.
-    pub fn abort(&'static self) -> i32 {
-        if self.state.compare_exchange(ARMING, RECALLED, AcqRel, Acquire).is_ok() {
-            self.kick();
-        }
-        self.dismiss()
+    /// Who has given the request gives up: the call's answer. `None`: it cannot be called back, and
+    /// is to be left there.
+    pub fn abort(&'static self) -> Option<i32> {
+        let begun = self.state.compare_exchange(ARMING, RECALLED, AcqRel, Acquire);
+        if begun.is_ok() && !self.kick(ARMING) { None } else { Some(self.dismiss()) }
     }
 
-    /// Calls it back from a request it was left with; whether that was in time.
-    fn recall(&self) -> bool {
-        let recalled = self.state.compare_exchange(ARMED, RECALLED, AcqRel, Acquire).is_ok();
-        if recalled {
-            self.kick();
+    /// Calls it back from a request it was left with.
+    ///
+    /// # Errors
+    /// `ENOENT`: the call was over. `EALREADY`: no signal can be sent here.
+    fn recall(&self) -> Result<()> {
+        match self.state.compare_exchange(ARMED, RECALLED, AcqRel, Acquire) {
+            Err(_) => Err(Errno::ENOENT),
+            Ok(_) if self.kick(ARMED) => Ok(()),
+            Ok(_) => Err(Errno::EALREADY),
         }
-        recalled
     }
 
     /// Until it is back. Only then is it given another request, which no signal of ours must hit.
-    fn kick(&self) {
+    /// Where a sandbox lets us send none, its state is again what it was: false.
+    fn kick(&self, before: u32) -> bool {
+        let mut refused = 0;
         // Acquire pairs with the AcqRel of the sleeper that is back: its answer is there.
         while self.state.load(Acquire) != OVER {
-            wq::kick(self.tid.load(Relaxed));
+            refused = if wq::kick(self.tid.load(Relaxed)).is_ok() { 0 } else { refused + 1 };
+            if refused == REFUSALS {
+                return self.state.compare_exchange(RECALLED, before, AcqRel, Acquire).is_err();
+            }
             let _ = call::futex_wait(&self.state, RECALLED, Some(&KICK_AGAIN));
         }
+        true
     }
 
     /// Its call is over: the answer. It may have another request.
@@ -293,12 +304,12 @@ impl Locked<'_> {
     /// Ends a request that a sleeper has.
     ///
     /// # Errors
-    /// `ENOENT`: what it waited for has come.
+    /// `ENOENT`: what it waited for has come. `EALREADY`: it cannot be told.
     pub fn wake_up(&mut self, mut req: Req) -> Result<()> {
         let sleeper = of(req);
-        if !sleeper.recall() {
+        if let Err(e) = sleeper.recall() {
             req.set(flag::CANCELED);
-            return Err(Errno::ENOENT);
+            return Err(e);
         }
         self.ring.refs.fetch_sub(1, Release);
         if sleeper.answer.load(Relaxed) == Errno::EINTR.to_res() {

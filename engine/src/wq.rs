@@ -246,7 +246,7 @@ pub fn interrupt(mut req: Req) {
     let _pool = crew_of(req).pool.lock();
     req.set(flag::CANCELED);
     if req.stage == Stage::Running && KICKABLE.load(Relaxed) {
-        kick(req.worker);
+        let _ = kick(req.worker);
     }
 }
 
@@ -438,11 +438,12 @@ pub fn can_kick() -> bool {
     KICKABLE.load(Relaxed)
 }
 
-/// Ends the call a thread of ours makes, if a signal can.
-pub fn kick(tid: i32) {
-    if tid != 0 {
-        let _ = call::tgkill(process::id(), tid, SIGSYS);
-    }
+/// Ends the call a thread of ours makes, if a signal can. 0: it has not come that far.
+///
+/// # Errors
+/// `EPERM` and others: a sandbox's word.
+pub fn kick(tid: i32) -> Result<()> {
+    if tid == 0 { Ok(()) } else { call::tgkill(process::id(), tid, SIGSYS) }
 }
 
 extern "C" fn worker(generation: usize) -> ! {

@@ -120,11 +120,11 @@ fn issue(ring: &mut Locked<'_>, req: Req, futexes: &[FutexWaitv]) -> Issued {
         Err(e) => return Issued::Done(e.to_res()),
     };
     if let Err(e) = attach(sleeper, futexes) {
-        let interrupted = Errno::EINTR.to_res();
-        return Issued::Done(match sleeper.abort() {
-            answer if answer == interrupted => e.to_res(),
-            answer => answer,
-        });
+        match sleeper.abort() {
+            Some(answer) if answer == Errno::EINTR.to_res() => return Issued::Done(e.to_res()),
+            Some(answer) => return Issued::Done(answer),
+            None => {}
+        }
     }
     ring.leave_to_sleeper(req)
 }
