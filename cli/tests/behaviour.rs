@@ -40,6 +40,6 @@ macro_rules! cases {
 }
 
 cases! {
-    one_thread descriptor close_lets_go interrupted forked notified many_rings few_descriptors
+    one_thread descriptor polled close_lets_go interrupted forked notified many_rings few_descriptors
     overwritten
 }

@@ -234,6 +234,12 @@ impl Name {
     }
 }
 
+/// Whether `fd` still names this ring.
+#[must_use]
+pub fn leads_to(fd: Fd, ring: &Ring) -> bool {
+    entry(fd).is_some_and(|entry| ptr::eq(entry.load(Relaxed), ring))
+}
+
 /// Makes a ring and its name.
 pub fn create(shape: Shape, params: &Params) -> Result<Name> {
     make_table()?;

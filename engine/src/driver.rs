@@ -57,9 +57,11 @@ impl Locked<'_> {
         // A descriptor that looks readable must stop to once the completions are consumed, of
         // which nobody tells us.
         let stale = watched && self.control().signalled;
-        let pending = self.is_pending();
+        let mut pending = self.is_pending();
         if stale {
             self.be_driven();
+            // Without a driver the application must come for this, too.
+            pending |= !RUNS.load(Relaxed);
         }
         if !pending || self.ring.shape.polls_in_enter() {
             return;
@@ -73,6 +75,9 @@ impl Locked<'_> {
             // Who has waited will do so again, and needs no thread for it; but where there is one,
             // timers are kept meanwhile.
             self.be_looked_after();
+        } else if promised && !waited {
+            // It may learn from the descriptor when to come.
+            self.show_readiness();
         }
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
     }
@@ -101,10 +106,12 @@ impl Locked<'_> {
     /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
     /// or it may spin on the queue.
     pub fn be_looked_after(&mut self) {
-        if driver().is_ok() {
-            self.unattended = true;
-            ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
+        if driver().is_err() {
+            // No thread to be had.
+            return self.show_readiness();
         }
+        self.unattended = true;
+        ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
     }
 
     fn look_in_after(&self) -> i64 {

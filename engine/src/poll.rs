@@ -12,7 +12,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::descriptors;
 use crate::request::{Req, Stage, flag};
-use crate::ring::{Locked, Ring};
+use crate::ring::{Locked, Ring, fd_of};
 use crate::watch::Watches;
 
 /// What epoll carries for the things that are not requests.
@@ -46,6 +46,11 @@ pub struct Readiness {
     watches: Watches,
     /// Something was registered that may be ready already: to be asked for before the lock goes.
     pub armed_edge: bool,
+    /// The engine's epoll instance is in the application's.
+    nested: bool,
+    /// A timerfd in the engine's, and when it goes off.
+    timer: Fd,
+    timer_at: Option<i64>,
 }
 
 impl Default for Readiness {
@@ -66,6 +71,9 @@ impl Readiness {
             hears_shown: false,
             watches: Watches::new(),
             armed_edge: false,
+            nested: false,
+            timer: Fd::NONE,
+            timer_at: None,
         }
     }
 
@@ -75,8 +83,10 @@ impl Readiness {
         self.shown = parents.shown;
         self.inherited = true;
         self.parents_bell = parents.bell;
-        if parents.set.is_valid() {
-            let _ = call::close(parents.set);
+        for fd in [parents.set, parents.timer] {
+            if fd.is_valid() {
+                let _ = call::close(fd);
+            }
         }
     }
 
@@ -151,9 +161,30 @@ impl Readiness {
         Ok(())
     }
 
+    /// Has the ring descriptor tell what there is to do, and when the first timer is due.
+    fn nest(&mut self, ring: Fd, due: Option<i64>) -> Result<()> {
+        let set = self.set()?;
+        if !self.nested {
+            call::epoll_ctl(ring, call::EpollOp::Add, set, g::EPOLLIN, 0)?;
+            self.nested = true;
+        }
+        if due == self.timer_at {
+            return Ok(());
+        }
+        if !self.timer.is_valid() {
+            let timer = descriptors::keep(call::timerfd_create(call::CLOCK_MONOTONIC)?)?;
+            call::epoll_ctl(set, call::EpollOp::Add, timer, g::EPOLLIN | g::EPOLLET, BELL)
+                .inspect_err(|_| descriptors::let_go(timer))?;
+            self.timer = timer;
+        }
+        call::timerfd_set(self.timer, due)?;
+        self.timer_at = due;
+        Ok(())
+    }
+
     /// Closes all of it.
     pub fn close(&mut self) {
-        for fd in [self.set, self.bell, self.shown, self.parents_bell] {
+        for fd in [self.set, self.bell, self.shown, self.parents_bell, self.timer] {
             if fd.is_valid() {
                 descriptors::let_go(fd);
             }
@@ -275,7 +306,7 @@ impl Locked<'_> {
     pub fn reap(&mut self) {
         self.readiness.armed_edge = false;
         let set = self.readiness.set_if_any();
-        if !set.is_valid() || self.readiness.parked == 0 {
+        if !set.is_valid() || self.readiness.parked == 0 && !self.readiness.nested {
             return;
         }
         loop {
@@ -285,6 +316,17 @@ impl Locked<'_> {
             if n < BATCH {
                 return;
             }
+        }
+    }
+
+    /// Nobody completes anything until the application enters: its ring descriptor becomes readable
+    /// when it should. (Where even this fails, the application finds out when it comes.)
+    pub fn show_readiness(&mut self) {
+        let fd = fd_of(self.ring);
+        let due = self.timers.next_deadline();
+        if descriptors::leads_to(fd, self.ring) {
+            let _ = self.readiness.nest(fd, due);
+            self.ring.bell.store(self.readiness.bell().raw(), Relaxed);
         }
     }
 

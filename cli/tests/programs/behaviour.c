@@ -93,6 +93,14 @@ static void descriptor(void)
 	CHECK(syscall(__NR_io_uring_enter, copy, 0, 0, 0, 0, 8) == -1 && errno == EBADF);
 }
 
+/* The descriptor tells, also of rings whose completions wait for the application to come. */
+static void polled(void)
+{
+	descriptor_tells(0);
+	descriptor_tells(IORING_SETUP_COOP_TASKRUN);
+	descriptor_tells(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+}
+
 /* A parked request holds its socket; closing the ring lets go of it. */
 static void close_lets_go(void)
 {
@@ -254,7 +262,7 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "one_thread", one_thread }, { "descriptor", descriptor },
+		{ "one_thread", one_thread }, { "descriptor", descriptor }, { "polled", polled },
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
 		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },

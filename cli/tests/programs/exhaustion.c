@@ -95,6 +95,8 @@ static void no_threads_left(void)
 		skip("RLIMIT_NPROC is not kept here");
 	CHECK(errno == EAGAIN);
 	open_ring(&r, MANY);
+	descriptor_tells(0);
+	descriptor_tells(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
 	mix(&r, 0, 0);
 	mix(&r, IOSQE_ASYNC, 0);
 	int file = open("file", O_RDWR | O_CREAT, 0600);

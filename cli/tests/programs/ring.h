@@ -2,11 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/io_uring.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -110,4 +112,41 @@ static inline int count(const char *folder)
 		n++;
 	closedir(dir);
 	return n - 2;
+}
+
+/* The descriptor of a ring made with these flags tells by `poll` when to come for a completion,
+ * and that there is none. */
+static inline void descriptor_tells(unsigned flags)
+{
+	struct ring r = { .p.flags = flags };
+	struct __kernel_timespec soon = { 0, 20000000 };
+	struct io_uring_cqe cqe;
+	char byte;
+	int pair[2];
+	CHECK(!try_ring(&r, 8) && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	struct pollfd p = { .fd = r.fd, .events = POLLIN };
+	for (int i = 0; i < 6; i++) {
+		struct io_uring_sqe *sqe;
+		if (i % 2) {
+			sqe = push(&r, IORING_OP_RECV, pair[0], i);
+			sqe->addr = (unsigned long)&byte;
+		} else {
+			sqe = push(&r, IORING_OP_TIMEOUT, -1, i);
+			sqe->addr = (unsigned long)&soon;
+		}
+		sqe->len = 1;
+		CHECK(enter(&r, 1, 0) == 1);
+		CHECK(poll(&p, 1, 0) == 0);
+		CHECK(i % 2 == 0 || write(pair[1], "x", 1) == 1);
+		CHECK(poll(&p, 1, 2000) == 1 && p.revents == POLLIN);
+		CHECK(syscall(__NR_io_uring_enter, r.fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8) == 0);
+		CHECK(next(&r, &cqe) && cqe.user_data == (unsigned)i);
+		CHECK(cqe.res == (i % 2 ? 1 : -ETIME));
+		/* That it was taken the engine may learn only now. */
+		CHECK(syscall(__NR_io_uring_enter, r.fd, 0, 0, IORING_ENTER_GETEVENTS, 0, 8) == 0);
+		CHECK(poll(&p, 1, 0) == 0);
+	}
+	close(pair[0]);
+	close(pair[1]);
+	close_ring(&r);
 }
