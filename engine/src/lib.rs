@@ -15,6 +15,7 @@
 #![allow(missing_docs)]
 
 pub mod aio;
+mod backing;
 pub mod cancel;
 mod cbpf;
 pub mod complete;

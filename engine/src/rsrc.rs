@@ -10,6 +10,7 @@ use sysring_sys::abi::Iovec;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call};
 
+use crate::backing::Known;
 use crate::memory::{self, PAGE};
 use crate::op::{MAX_RW_COUNT, check_range};
 use crate::ring::Locked;
@@ -167,7 +168,8 @@ pub fn register(
     len: u32,
 ) -> Result<usize> {
     ring.buffers.create(len)?;
-    let filled = (0..len).try_for_each(|i| fill(ring, i, buffers, tags, i));
+    let mut known = Known::default();
+    let filled = (0..len).try_for_each(|i| fill(ring, i, buffers, tags, i, &mut known));
     if let Err(e) = filled {
         ring.buffers.clear();
         return Err(e);
@@ -189,8 +191,9 @@ pub fn update(
     if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.buffers.slots_count() {
         return Err(Errno::EINVAL);
     }
+    let mut known = Known::default();
     for i in 0..count {
-        if let Err(e) = fill(ring, offset + i, buffers, tags, i) {
+        if let Err(e) = fill(ring, offset + i, buffers, tags, i, &mut known) {
             return if i == 0 { Err(e) } else { Ok(i as usize) };
         }
     }
@@ -203,10 +206,13 @@ fn fill(
     buffers: User<Iovec>,
     tags: User<u64>,
     i: u32,
+    known: &mut Known,
 ) -> Result<()> {
     let tag = if tags.is_null() { 0 } else { user::read(tags.add(i as usize))? };
-    let buffer =
-        if buffers.is_null() { EMPTY } else { check(user::read(buffers.add(i as usize))?)? };
+    let buffer = match buffers.is_null() {
+        true => EMPTY,
+        false => check(user::read(buffers.add(i as usize))?, known)?,
+    };
     if buffer.len == 0 && tag != 0 {
         return Err(Errno::EINVAL);
     }
@@ -217,7 +223,7 @@ fn fill(
 }
 
 /// What pinning would have found: a null buffer is an empty slot, anything else must be memory.
-fn check(iovec: Iovec) -> Result<Buffer> {
+fn check(iovec: Iovec, known: &mut Known) -> Result<Buffer> {
     let (address, len) = (iovec.iov_base as usize as u64, iovec.iov_len as usize);
     if address == 0 {
         return if len == 0 { Ok(EMPTY) } else { Err(Errno::EFAULT) };
@@ -227,7 +233,11 @@ fn check(iovec: Iovec) -> Result<Buffer> {
     }
     check_range(User::new(address), len).map_err(|_| Errno::EOVERFLOW)?;
     let first = address as usize & !(PAGE - 1);
-    populate(first, memory::pages(address as usize + len - first))?;
+    let pages = memory::pages(address as usize + len - first);
+    populate(first, pages)?;
+    if known.is_tracked_file(first..first + pages) {
+        return Err(Errno::EFAULT);
+    }
     Ok(Buffer { address, len, tag: Tag::NONE })
 }
 
