@@ -276,10 +276,11 @@ fn target(claims: &mut Claims, sqe: &Sqe, reads: bool, writes: bool) {
             }
         }
         Kind::Socket { reads: from, writes: to } => {
-            if reads {
+            // What is sent to a peer that has gone comes back as an error to read.
+            if reads || fd == PEER_GONE {
                 claims.claim(Resource::Out(from), true);
             }
-            if writes {
+            if writes || fd == PEER_GONE {
                 claims.claim(Resource::In(to), true);
             }
         }

@@ -137,6 +137,9 @@ pub const EPOLL: i32 = 265;
 /// Streams nothing is ever written to: what waits there waits until it is cancelled.
 pub const QUIET: [i32; 5] = [214, 240, 241, 252, 260];
 
+/// A TCP socket whose peer has closed.
+pub const PEER_GONE: i32 = 238;
+
 /// Files that were opened with `O_NONBLOCK`.
 pub const NON_BLOCKING: [i32; 3] = [216, 217, 257];
 
