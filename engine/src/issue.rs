@@ -1,6 +1,8 @@
 //! The one road: inline, then readiness, then kernel AIO, then a worker.
 
-use sysring_sys::abi::io_uring::setup;
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -208,7 +210,11 @@ impl Locked<'_> {
     #[inline(always)]
     fn has_credentials_of(&self, req: Req) -> bool {
         match (req.creds, self.acting) {
-            (None, None) => true,
+            (None, None) => {
+                self.submitter
+                    || !table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER)
+                    || self.submitted_as.is_none_or(|ids| ids == call::identity())
+            }
             (Some(wanted), None) => self.submitter && wanted.is_present(),
             (wanted, acting) => wanted.map(core::ptr::from_ref) == acting.map(core::ptr::from_ref),
         }
@@ -218,7 +224,8 @@ impl Locked<'_> {
     #[cold]
     fn entrust(&mut self, mut req: Req) {
         if req.creds.is_none() {
-            // For the next thread of the application's or the engine's that comes along.
+            // For the next thread of the application's, or of the engine's that comes along and is
+            // like it.
             return self.handed_back.push(req);
         }
         if table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE)
@@ -247,8 +254,14 @@ impl Locked<'_> {
 
     /// Sees that somebody comes along for what was handed back; whether the sleepers are to.
     pub fn hand_back(&mut self) -> bool {
-        if self.handed_back.is_empty() || self.acting.is_none() {
+        if self.handed_back.is_empty() {
             return false;
+        }
+        // Who looks at the queue comes in for this.
+        self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+        if self.acting.is_none() {
+            // Not for the engine's other threads either, which need not look again.
+            return true;
         }
         if self.ring.shape.has(setup::SQPOLL) {
             crate::sqpoll::wake(self.ring);

@@ -222,6 +222,8 @@ pub struct State {
     pub entrusted_count: u32,
     /// Requests that the workers of a personality came upon and are not to run.
     pub handed_back: Queue,
+    /// Who submitted links in which it matters who goes on with them, latest.
+    pub submitted_as: Option<[u32; 6]>,
     /// The CQ tail at which the first sleeper in `enter` is to be woken.
     pub wanted: Option<u32>,
     /// What the latest sleeper knew of the timers.
@@ -561,6 +563,7 @@ impl State {
         entrusted: Queue::new(),
         entrusted_count: 0,
         handed_back: Queue::new(),
+        submitted_as: None,
         wanted: None,
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,

@@ -1,7 +1,7 @@
 //! Submission: from SQEs in shared memory to accepted requests, links and drains.
 
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
-use sysring_sys::{Errno, Result};
+use sysring_sys::{Errno, Result, call};
 
 use crate::op::table::{self, Row, row_flag};
 use crate::request::{Req, flag};
@@ -13,6 +13,8 @@ use crate::stats;
 struct Link {
     head: Option<Req>,
     last: Option<Req>,
+    /// Who submits it has been noted.
+    signed: bool,
 }
 
 /// What is left of a batch.
@@ -81,16 +83,19 @@ impl Locked<'_> {
         }
         let links_on = req.has(flag::LINK | flag::HARDLINK);
         if let Some(mut last) = link.last {
+            if !link.signed && table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER) {
+                link.signed = true;
+                self.submitted_as = self.submitter.then(call::identity);
+            }
             last.link = Some(req);
             link.last = Some(req);
             if !links_on {
-                link.last = None;
-                if let Some(head) = link.head.take() {
+                if let Some(head) = core::mem::take(link).head {
                     self.start_link(head);
                 }
             }
         } else if links_on {
-            *link = Link { head: Some(req), last: Some(req) };
+            *link = Link { head: Some(req), last: Some(req), signed: false };
         } else {
             self.start(req);
         }

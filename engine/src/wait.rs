@@ -107,6 +107,8 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             (None, Err(_)) => nap(&mut locked_after, ring, until, mask),
         };
         locked = locked_after.unwrap_or_else(|| ring.lock());
+        // The thread is the application's, as before.
+        locked.submitter = true;
         if alone.is_some() {
             locked.aio.counted = false;
         }

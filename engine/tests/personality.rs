@@ -3,10 +3,12 @@
 mod client;
 
 use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use client::{Client, sqe};
-use sysring_sys::abi::io_uring::{op, register, sqe_flags};
+use sysring_sys::abi::io_uring::{op, register, setup, sqe_flags};
 use sysring_sys::{Errno, User};
 
 fn call(ring: &Client, number: u32, count: u32) -> Result<usize, Errno> {
@@ -95,4 +97,84 @@ fn one(ring: &mut Client, personality: u16, mut sqe: sysring_sys::abi::io_uring:
     ring.push(sqe);
     assert_eq!(ring.enter(1, 1), Ok(1));
     ring.reap()[0].res
+}
+
+/// Many at once, in links and by themselves, some blocking: each with its own, and none lost.
+#[test]
+fn many_requests_are_run_by_those_who_may() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which has nothing to lose");
+        return;
+    }
+    for flags in [0, setup::SQPOLL, setup::SINGLE_ISSUER | setup::DEFER_TASKRUN] {
+        let name = format!("sysring-personalities-{}-{flags:x}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, "secret").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        std::thread::spawn(move || mix(&name, flags)).join().unwrap();
+        fs::remove_file(path).unwrap();
+    }
+}
+
+fn mix(name: &std::ffi::CStr, flags: u32) {
+    const COUNT: u64 = 64;
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let mut buffers = [[0u8; 1]; COUNT as usize];
+    let mut ring = Client::new(256, flags);
+    let root = call(&ring, register::PERSONALITY, 0).unwrap() as u16;
+    // SAFETY: takes numbers; the thread ends with the test.
+    unsafe { libc::syscall(libc::SYS_setresuid, 1000, 1000, 1000) };
+    let nobody = call(&ring, register::PERSONALITY, 0).unwrap() as u16;
+    for i in 0..COUNT {
+        let mut read = sqe(op::READ, reader.as_raw_fd(), 1000 + i);
+        (read.addr, read.len) = (buffers[i as usize].as_mut_ptr() as u64, 1);
+        (read.off, read.personality) = (u64::MAX, root);
+        ring.push(read);
+        let mut open = sqe(op::OPENAT, libc::AT_FDCWD, i);
+        open.addr = name.as_ptr() as u64;
+        open.personality = if i % 3 == 0 { root } else { nobody };
+        open.flags = if i % 2 == 0 { sqe_flags::IO_HARDLINK } else { sqe_flags::ASYNC };
+        ring.push(open);
+        if i % 2 == 0 {
+            // As the thread is: the link goes on, whoever ran what was before.
+            let mut open = sqe(op::OPENAT, libc::AT_FDCWD, 2000 + i);
+            open.addr = name.as_ptr() as u64;
+            ring.push(open);
+        }
+    }
+    let all = COUNT as usize * 5 / 2;
+    if flags & setup::SQPOLL != 0 {
+        ring.publish();
+    } else {
+        assert_eq!(ring.enter(all as u32, 0), Ok(all));
+    }
+    let polled = flags & setup::SQPOLL != 0;
+    if !polled {
+        // What was accepted has it.
+        assert_eq!(call(&ring, register::UNREGISTER_PERSONALITY, root.into()), Ok(0));
+    }
+    writer.write_all(&[7; COUNT as usize]).unwrap();
+    let mut results = std::collections::HashMap::new();
+    while results.len() < all {
+        ring.enter(0, 1).unwrap();
+        for cqe in ring.reap() {
+            assert_eq!(results.insert(cqe.user_data, cqe.res), None);
+        }
+    }
+    for (user_data, res) in results {
+        match user_data {
+            1000..2000 => assert_eq!(res, 1, "read {user_data}"),
+            0..1000 if user_data % 3 == 0 => {
+                assert!(res >= 0, "open {user_data}, flags {flags:#x}: {res}");
+                // SAFETY: just opened.
+                unsafe { libc::close(res) };
+            }
+            // The thread of such a ring is what its maker was, and not always the one to go on.
+            2000.. if polled => {}
+            _ => assert_eq!(res, Errno::EACCES.to_res(), "open {user_data}, flags {flags:#x}"),
+        }
+    }
+    drop(ring);
 }

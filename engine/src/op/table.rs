@@ -15,22 +15,25 @@ use crate::ring::Locked;
 /// Properties of an operation.
 pub mod row_flag {
     /// Works on the file in `fd`.
-    pub const NEEDS_FILE: u8 = 1 << 0;
+    pub const NEEDS_FILE: u16 = 1 << 0;
     /// `ioprio` may be set.
-    pub const IOPRIO: u8 = 1 << 1;
+    pub const IOPRIO: u16 = 1 << 1;
     /// May take its buffer from a group.
-    pub const BUFFER_SELECT: u8 = 1 << 2;
+    pub const BUFFER_SELECT: u16 = 1 << 2;
     /// What its system call answers is told, and never breaks a link: so it is in the kernel, which
     /// does not look at the results of these.
-    pub const KEEPS_LINK: u8 = 1 << 3;
+    pub const KEEPS_LINK: u16 = 1 << 3;
     /// May be sent to a ring with IOPOLL.
-    pub const POLLED: u8 = 1 << 4;
+    pub const POLLED: u16 = 1 << 4;
     /// The kernel keeps those under way in a list, and counts differently when it cancels there.
-    pub const FUTEX_LIST: u8 = 1 << 5;
-    pub const WAITID_LIST: u8 = 1 << 6;
-    pub const LISTS: u8 = FUTEX_LIST | WAITID_LIST;
+    pub const FUTEX_LIST: u16 = 1 << 5;
+    pub const WAITID_LIST: u16 = 1 << 6;
+    pub const LISTS: u16 = FUTEX_LIST | WAITID_LIST;
     /// Its SQE has 128 bytes.
-    pub const WIDE_SQE: u8 = 1 << 7;
+    pub const WIDE_SQE: u16 = 1 << 7;
+    /// What it may do depends on who asks: in a link, too, it is for a thread with the credentials
+    /// of the submitter.
+    pub const AS_SUBMITTER: u16 = 1 << 8;
 }
 
 /// What the road knows of an operation.
@@ -40,7 +43,7 @@ pub struct Row {
     pub name: &'static str,
     /// The kernel that had it first.
     pub since: &'static str,
-    pub flags: u8,
+    pub flags: u16,
     /// Validates, and copies what must not be read twice. Under the ring's lock.
     pub prepare: fn(&mut Locked<'_>, Req) -> Result<()>,
     /// An attempt that does not block. Under the ring's lock.
@@ -62,19 +65,20 @@ pub struct Row {
 impl Row {
     #[inline(always)]
     #[must_use]
-    pub fn has(&self, flags: u8) -> bool {
+    pub fn has(&self, flags: u16) -> bool {
         self.flags & flags != 0
     }
 }
 
 use row_flag::{
-    BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST, WIDE_SQE,
+    AS_SUBMITTER, BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST,
+    WIDE_SQE,
 };
 
-const FILE_IO: u8 = NEEDS_FILE | IOPRIO | POLLED;
-const SOCKET_IO: u8 = NEEDS_FILE | IOPRIO;
+const FILE_IO: u16 = NEEDS_FILE | IOPRIO | POLLED;
+const SOCKET_IO: u16 = NEEDS_FILE | IOPRIO;
 /// Reads may take their buffer from a group, and a plain send.
-const SELECTS: u8 = BUFFER_SELECT;
+const SELECTS: u16 = BUFFER_SELECT;
 
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
@@ -130,38 +134,38 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     ACCEPT since "5.5" flags SOCKET_IO, socket::prepare_accept, socket::issue_accept;
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
-    CONNECT since "5.5" flags NEEDS_FILE, socket::prepare_connect, socket::issue_connect, tells socket::CONNECT_TELLER;
+    CONNECT since "5.5" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_connect, socket::issue_connect, tells socket::CONNECT_TELLER;
     FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
-    OPENAT since "5.6" flags 0, open::prepare_openat, open::issue, work open::work, finish open::finish, tells open::TELLER;
+    OPENAT since "5.6" flags AS_SUBMITTER, open::prepare_openat, open::issue, work open::work, finish open::finish, tells open::TELLER;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags POLLED, rsrc::prepare, rsrc::issue;
-    STATX since "5.6" flags KEEPS_LINK, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
+    STATX since "5.6" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
     READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     FADVISE since "5.6" flags NEEDS_FILE, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
     MADVISE since "5.6" flags KEEPS_LINK, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
     SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
-    OPENAT2 since "5.6" flags 0, open::prepare_openat2, open::issue, work open::work, finish open::finish, tells open::TELLER;
+    OPENAT2 since "5.6" flags AS_SUBMITTER, open::prepare_openat2, open::issue, work open::work, finish open::finish, tells open::TELLER;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     PROVIDE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_provide, kbuf::issue_provide;
     REMOVE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_remove, kbuf::issue_remove;
     TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, socket::prepare_shutdown, socket::issue_shutdown;
-    RENAMEAT since "5.11" flags KEEPS_LINK, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
-    UNLINKAT since "5.11" flags KEEPS_LINK, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
-    MKDIRAT since "5.15" flags KEEPS_LINK, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
-    SYMLINKAT since "5.15" flags KEEPS_LINK, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
-    LINKAT since "5.15" flags KEEPS_LINK, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
+    RENAMEAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
+    UNLINKAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
+    MKDIRAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
+    SYMLINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
+    LINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
     MSG_RING since "5.18" flags NEEDS_FILE | POLLED, msg_ring::prepare, msg_ring::issue,
         note "to rings of the same process";
-    FSETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
-    SETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
-    FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK, xattr::prepare, xattr::issue;
-    GETXATTR since "5.19" flags KEEPS_LINK, xattr::prepare, xattr::issue;
-    SOCKET since "5.19" flags KEEPS_LINK, socket::prepare_socket, socket::issue_socket, tells socket::SOCKET_TELLER;
+    FSETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK | AS_SUBMITTER, xattr::prepare, xattr::issue;
+    SETXATTR since "5.19" flags KEEPS_LINK | AS_SUBMITTER, xattr::prepare, xattr::issue;
+    FGETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK | AS_SUBMITTER, xattr::prepare, xattr::issue;
+    GETXATTR since "5.19" flags KEEPS_LINK | AS_SUBMITTER, xattr::prepare, xattr::issue;
+    SOCKET since "5.19" flags KEEPS_LINK | AS_SUBMITTER, socket::prepare_socket, socket::issue_socket, tells socket::SOCKET_TELLER;
     URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work,
         note "to sockets, block devices and the null device; other drivers take commands from the kernel only. TX_TIMESTAMP takes all that waits in a socket's error queue";
@@ -179,7 +183,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
-    BIND since "6.11" flags NEEDS_FILE, socket::prepare_bind, socket::issue_bind;
+    BIND since "6.11" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_bind, socket::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
     READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue, work rw::work, finish rw::finish;
