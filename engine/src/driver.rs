@@ -5,7 +5,7 @@
 //! process sleeps on their epoll instances and their timers.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32};
 
 use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
@@ -24,6 +24,8 @@ static BELL: AtomicI32 = AtomicI32::new(-1);
 static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
 static STARTING: Mutex<()> = Mutex::new(());
 static RUNS: AtomicBool = AtomicBool::new(false);
+/// Counts drivers: of two, the older one is about to end.
+static TERM: AtomicU32 = AtomicU32::new(0);
 
 /// How long a readable ring descriptor may outlast the completions it stood for.
 const TICK: i64 = 2_000_000;
@@ -166,7 +168,7 @@ fn start(set: Fd) -> Result<()> {
     SET.store(set.raw(), Relaxed);
     BELL.store(bell.raw(), Relaxed);
     let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
-        .and_then(|()| wq::start_thread(run, 0));
+        .and_then(|()| wq::start_thread(run, TERM.load(Relaxed) as usize));
     if let Err(e) = started {
         SET.store(-1, Relaxed);
         BELL.store(-1, Relaxed);
@@ -177,10 +179,30 @@ fn start(set: Fd) -> Result<()> {
     Ok(())
 }
 
-extern "C" fn run(_: usize) -> ! {
+/// The calling thread has other ids than the one before it that submitted: so shall the driver,
+/// which goes on with what is submitted from here on. libc's `setuid` knows nothing of it.
+pub fn renew() {
+    let _starting = STARTING.lock();
+    if !RUNS.load(Relaxed) {
+        return;
+    }
+    // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
+    let term = TERM.fetch_add(1, Release).wrapping_add(1);
+    if wq::start_thread(run, term as usize).is_err() {
+        // An old driver is better than none.
+        TERM.fetch_sub(1, Release);
+        return;
+    }
+    let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+}
+
+extern "C" fn run(term: usize) -> ! {
     wq::set_name(*b"iou-drv\0");
     let set = Fd::new(SET.load(Relaxed));
     loop {
+        if TERM.load(Acquire) != term as u32 {
+            wq::end_thread();
+        }
         let due = tend_all();
         // Release pairs with the Acquire in `be_driven`: who finds its timer later than this
         // time rings the bell.

@@ -89,10 +89,8 @@ impl Locked<'_> {
             }
             last.link = Some(req);
             link.last = Some(req);
-            if !links_on {
-                if let Some(head) = core::mem::take(link).head {
-                    self.start_link(head);
-                }
+            if !links_on && let Some(head) = core::mem::take(link).head {
+                self.start_link(head);
             }
         } else if links_on {
             *link = Link { head: Some(req), last: Some(req), signed: false };

@@ -19,7 +19,7 @@ use crate::personality::Personality;
 use crate::request::{Queue, Req, Stage, flag};
 use crate::ring::{Locked, Ring};
 use crate::sync::{Guard, Mutex};
-use crate::{descriptors, process, stats};
+use crate::{descriptors, driver, process, stats};
 
 /// Threads at most, whatever the application allows.
 const MAX_WORKERS: u32 = 64;
@@ -180,20 +180,21 @@ impl Batch {
             return;
         }
         stats::add(&stats::get().worker, u64::from(self.count));
-        let (wake, spawn, generation) = {
+        let (wake, spawn, generation, others) = {
             let mut pool = OWN.pool.lock();
-            if self.submitter {
-                pool.adopt(call::identity());
-            }
+            let others = self.submitter && pool.adopt(call::identity());
             pool.queue.append(&mut self.queue);
             pool.queued += self.count;
             let wake = pool.idle.min(self.count);
             let lacking = pool.queued.saturating_sub(pool.idle);
             let spawn = lacking.min(SPAWN_AT_ONCE).min(most_workers().saturating_sub(pool.total));
             pool.total += spawn;
-            (wake, spawn, pool.generation)
+            (wake, spawn, pool.generation, others)
         };
         OWN.wake(wake);
+        if others {
+            driver::renew();
+        }
         for _ in 0..spawn {
             let started = start_thread(worker, generation as usize).is_ok();
             if !started && !OWN.pool.lock().lack_one(generation) {
@@ -216,9 +217,11 @@ impl Pool {
         !current
     }
 
-    /// Work of another identity wants other workers: libc's `setuid` knows nothing of ours.
-    fn adopt(&mut self, identity: [u32; 6]) {
-        if self.identity != identity {
+    /// Work of another identity wants other workers: libc's `setuid` knows nothing of ours. Whether
+    /// it is another.
+    fn adopt(&mut self, identity: [u32; 6]) -> bool {
+        let others = self.identity != identity;
+        if others {
             self.identity = identity;
             self.generation = self.generation.wrapping_add(1);
             self.total = 0;
@@ -226,6 +229,7 @@ impl Pool {
             // Sleepers of the old generation find on waking that they are not needed.
             OWN.wake(u32::MAX);
         }
+        others
     }
 }
 
