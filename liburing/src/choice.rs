@@ -1,5 +1,6 @@
 //! Which engine serves the rings of this process, and why.
 //!
+//! In a process that `sysring run` serves, it serves the library, too. Elsewhere
 //! `SYSRING_ENGINE=kernel` and `=user` insist on one. Otherwise the kernel's io_uring is tried when
 //! the first ring is made: it serves if its three calls are not refused (`ENOSYS`, `EPERM`,
 //! `EACCES`), and the engine in this process if they are.
@@ -12,8 +13,8 @@ use sysring_sys::abi::io_uring::{Params, Probe, register};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::environment;
-use crate::kernel;
 use crate::ring::{IoUring, own};
+use crate::{kernel, user};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Engine {
@@ -27,8 +28,10 @@ const KERNEL_WORKS: u8 = 2;
 const USER_ASKED: u8 = 3;
 /// The kernel refuses; [`REFUSAL`] says how.
 const USER_REFUSED: u8 = 4;
-/// As above, and there is no engine in this library.
+/// There is no engine in this library.
 const KERNEL_ALONE: u8 = 5;
+/// `sysring run` has placed an engine in this process.
+const USER_PLACED: u8 = 6;
 
 static CHOICE: AtomicU8 = AtomicU8::new(OPEN);
 static REFUSAL: AtomicU16 = AtomicU16::new(0);
@@ -39,7 +42,7 @@ pub fn engine() -> Engine {
     // Acquire pairs with the Release in `decide`: the refusal is there.
     match CHOICE.load(Acquire) {
         OPEN => decide(),
-        USER_ASKED | USER_REFUSED => Engine::User,
+        USER_ASKED | USER_REFUSED | USER_PLACED => Engine::User,
         _ => Engine::Kernel,
     }
 }
@@ -47,6 +50,7 @@ pub fn engine() -> Engine {
 #[cold]
 fn decide() -> Engine {
     let choice = match environment::value::<8>(b"SYSRING_ENGINE").as_ref() {
+        _ if user::is_placed() => USER_PLACED,
         _ if cfg!(not(feature = "engine")) => KERNEL_ALONE,
         Some(b"kernel\0\0") => KERNEL_ASKED,
         Some(b"user\0\0\0\0") => USER_ASKED,
@@ -98,6 +102,7 @@ pub extern "C" fn sysring_ring_engine(ring: Option<&IoUring>) -> *const c_char {
         (KERNEL_ASKED, _) => c"kernel: SYSRING_ENGINE=kernel",
         (KERNEL_WORKS, _) => c"kernel: io_uring works here",
         (USER_ASKED, _) => c"user: SYSRING_ENGINE=user",
+        (USER_PLACED, _) => c"user: sysring run serves this process",
         (USER_REFUSED, 38) => c"user: the kernel has no io_uring (ENOSYS)",
         (USER_REFUSED, 13) => c"user: the kernel refuses io_uring (EACCES)",
         (USER_REFUSED, _) => c"user: the kernel refuses io_uring (EPERM)",

@@ -6,7 +6,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::choice::Engine;
-use crate::kernel;
+use crate::{kernel, user};
 
 /// A negated errno, or the value: what C programs see.
 #[inline(always)]
@@ -20,93 +20,8 @@ pub fn fold_unit(result: Result<()>) -> i32 {
     fold(result.map(|()| 0))
 }
 
-/// What the calls without an engine in this library come to: they are never made.
-#[cfg(not(feature = "engine"))]
-mod user {
-    use super::*;
-
-    pub fn setup(_: u32, _: User<Params>) -> Result<usize> {
-        Err(Errno::ENOSYS)
-    }
-
-    pub fn enter(_: i32, _: u32, _: u32, _: u32, _: User<u8>, _: usize) -> isize {
-        Errno::to_ret(Err(Errno::ENOSYS))
-    }
-
-    pub fn register(_: i32, _: u32, _: User<u8>, _: u32) -> Result<usize> {
-        Err(Errno::ENOSYS)
-    }
-
-    pub fn mmap(_: Fd, _: usize, _: u64) -> Option<Result<usize>> {
-        None
-    }
-
-    pub fn close(_: Fd) -> Option<Result<()>> {
-        None
-    }
-}
-
-/// The engine, called as a function.
-///
-/// Signals wait meanwhile, but where the engine sleeps: a handler that came to this library, or left
-/// by `siglongjmp`, would find the ring's lock taken.
-#[cfg(feature = "engine")]
-mod user {
-    use super::*;
-    use crate::quiet::Quiet;
-    use sysring_engine::{Caller, descriptors};
-
-    pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
-        let _quiet = Quiet::new();
-        sysring_engine::setup(entries, params)
-    }
-
-    /// Out of line, and with the answer in one register: the way to the kernel needs no stack.
-    #[inline(never)]
-    pub extern "C" fn enter(
-        fd: i32,
-        submit: u32,
-        min: u32,
-        flags: u32,
-        arg: User<u8>,
-        size: usize,
-    ) -> isize {
-        let quiet = Quiet::new();
-        let caller = Caller { sigmask: quiet.mask() };
-        let entered = sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller);
-        Errno::to_ret(entered)
-    }
-
-    pub fn register(fd: i32, opcode: u32, arg: User<u8>, count: u32) -> Result<usize> {
-        let _quiet = Quiet::new();
-        sysring_engine::register(fd as u32, opcode, arg, count)
-    }
-
-    pub fn mmap(fd: Fd, len: usize, offset: u64) -> Option<Result<usize>> {
-        let _quiet = Quiet::new();
-        descriptors::mmap(fd, 0, len, PROTECTION, FLAGS, offset)
-    }
-
-    pub fn close(fd: Fd) -> Option<Result<()>> {
-        let _quiet = Quiet::new();
-        descriptors::close(fd)
-    }
-
-    /// The process ends: rings that it shares with others hear of it.
-    #[cfg(feature = "object")]
-    extern "C" fn leave() {
-        let _quiet = Quiet::new();
-        sysring_engine::process::leave();
-    }
-
-    #[cfg(feature = "object")]
-    #[used]
-    #[unsafe(link_section = ".fini_array")]
-    static LEAVE: extern "C" fn() = leave;
-}
-
-const PROTECTION: u32 = g::PROT_READ | g::PROT_WRITE;
-const FLAGS: u32 = g::MAP_SHARED | g::MAP_POPULATE;
+pub const PROTECTION: u32 = g::PROT_READ | g::PROT_WRITE;
+pub const FLAGS: u32 = g::MAP_SHARED | g::MAP_POPULATE;
 
 pub fn setup(engine: Engine, entries: u32, params: User<Params>) -> Result<usize> {
     match engine {

@@ -24,8 +24,6 @@ mod freestanding;
 mod kernel;
 mod probe;
 mod queue;
-#[cfg(feature = "engine")]
-mod quiet;
 mod register;
 mod resources;
 pub mod ring;
@@ -33,5 +31,6 @@ mod ring_fd;
 mod size;
 mod submit;
 mod syscall;
+mod user;
 mod version;
 mod wait;

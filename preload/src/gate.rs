@@ -3,20 +3,13 @@
 //! A filter that is inherited through `exec` can name only an address that is the same in every
 //! program. So the gate is copied to one, far from where kernels place anything by themselves.
 
+use sysring_sys::front::{self, ADDRESS, Front};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User, arch, call};
+use sysring_sys::{Errno, Fd, Result, arch, call};
 
-/// Where the page is. (Processes of aarch64 may have only 39 bits of address.)
-#[cfg(target_arch = "x86_64")]
-const ADDRESS: usize = 0x5359_0000_0000;
-#[cfg(target_arch = "aarch64")]
-const ADDRESS: usize = 0x53_5900_0000;
+use crate::direct;
 
 const PAGE: usize = 4096;
-
-/// Follows the gate's code on the page: who finds it there knows that this process is served.
-const SIGNATURE: &[u8; 16] = b"sysring gate\0\0\0\x01";
-const SIGNATURE_AT: usize = 64;
 
 /// What [`map`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,7 +45,8 @@ pub fn map() -> Result<Gate> {
     unsafe {
         let page = core::slice::from_raw_parts_mut(ADDRESS as *mut u8, PAGE);
         page[..arch::GATE_CODE.len()].copy_from_slice(arch::GATE_CODE);
-        page[SIGNATURE_AT..][..SIGNATURE.len()].copy_from_slice(SIGNATURE);
+        let front = page.as_mut_ptr().add(front::AT).cast::<Front>();
+        front.write(Front::new(Some(direct::enter)));
         call::mprotect(ADDRESS, PAGE, g::PROT_READ | g::PROT_EXEC)?;
         arch::move_gate(ADDRESS);
     }
@@ -61,9 +55,8 @@ pub fn map() -> Result<Gate> {
 
 /// Something is at the address: a gate, or a stranger.
 fn occupied() -> Result<Gate> {
-    let mut found = [0u8; SIGNATURE.len()];
-    let from = User::new((ADDRESS + SIGNATURE_AT) as u64);
-    let read = call::process_vm_read(call::gettid(), found.as_mut_ptr(), from, found.len());
-    call::whole(read, found.len())?;
-    if found == *SIGNATURE { Ok(Gate::Taken) } else { Err(Errno::EEXIST) }
+    match Front::find()? {
+        Some(_) => Ok(Gate::Taken),
+        None => Err(Errno::EEXIST),
+    }
 }

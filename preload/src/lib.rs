@@ -12,6 +12,7 @@
 // An ordinary build holds the parts, and nothing that starts them.
 #![cfg_attr(not(feature = "object"), allow(dead_code))]
 
+mod direct;
 mod environment;
 #[cfg(feature = "object")]
 mod freestanding;

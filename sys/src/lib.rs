@@ -17,6 +17,7 @@
 pub mod abi;
 pub mod arch;
 mod errno;
+pub mod front;
 mod types;
 
 pub mod call;

@@ -1,7 +1,7 @@
 //! Signals.
 
 use super::sys;
-use crate::abi::signal::{SIGSET_SIZE, SigAction, SigSet};
+use crate::abi::signal::{SIG_SETMASK, SIGSET_SIZE, SIGSYS, SigAction, SigSet};
 use crate::{Result, User};
 
 /// `rt_sigaction(2)`.
@@ -26,4 +26,43 @@ pub fn sigprocmask(how: i32, set: Option<SigSet>) -> Result<SigSet> {
 pub fn tgkill(pid: i32, tid: i32, signal: i32) -> Result<()> {
     // SAFETY: numbers.
     unsafe { sys!(__NR_tgkill, pid as usize, tid as usize, signal as usize) }.map(drop)
+}
+
+/// As long as it lives, signals are blocked on this thread: all but SIGSYS, which a filter raises
+/// for a call that is made right here, and which kills where it is blocked.
+///
+/// For who calls the engine as a function: a handler of the application's that interrupted it, and
+/// came back to it or left by `siglongjmp`, would find locks taken.
+#[derive(Debug)]
+pub struct Quiet {
+    before: Option<SigSet>,
+}
+
+impl Quiet {
+    /// Blocks them.
+    #[must_use]
+    pub fn new() -> Quiet {
+        let all = SigSet::ALL.without(SIGSYS);
+        Quiet { before: sigprocmask(SIG_SETMASK, Some(all)).ok() }
+    }
+
+    /// The mask as the application has it.
+    #[must_use]
+    pub fn mask(&self) -> Option<SigSet> {
+        self.before
+    }
+}
+
+impl Default for Quiet {
+    fn default() -> Quiet {
+        Quiet::new()
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            let _ = sigprocmask(SIG_SETMASK, Some(before));
+        }
+    }
 }
