@@ -1,5 +1,6 @@
 //! The libraries as programs meet them: as files, and linked.
 
+mod clients;
 mod common;
 mod files;
 mod programs;

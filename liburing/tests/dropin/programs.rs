@@ -1,11 +1,9 @@
 //! Programs that were compiled against liburing's headers, on each engine.
 
-use std::fs;
 use std::io::Write;
-use std::path::Path;
 use std::process::Stdio;
 
-use crate::common::{Linked, Place, has, library, program, stdout};
+use crate::common::{Linked, Place, library, program, stdout};
 
 #[test]
 fn files_are_written_and_read_back() {
@@ -67,39 +65,4 @@ fn ffi_functions_do_what_inline_ones_do() {
     let said = stdout(Place::User.command(&program).arg(library("liburing-ffi.so.2")));
     let count: u32 = said.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap();
     assert!(count >= 70, "{said}");
-}
-
-/// A program of the distribution's, bound to this library in place of its own.
-#[test]
-fn qemu_writes_and_reads_back() {
-    if !has("qemu-io") {
-        return;
-    }
-    for place in Place::all() {
-        let disk = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("disk-{place:?}"));
-        fs::write(&disk, vec![0; 8 << 20]).unwrap();
-        let mut command = place.command("qemu-io");
-        // The dynamic linker says on standard error which libraries it takes.
-        command.env("LD_DEBUG", "files").args(["-f", "raw", "-n", "-i", "io_uring"]);
-        for action in [
-            "aio_write -P 7 0 1M",
-            "aio_write -P 9 1M 4M",
-            "aio_flush",
-            "read -P 7 0 1M",
-            "read -P 9 1M 4M",
-            "flush",
-        ] {
-            command.args(["-c", action]);
-        }
-        let output = command.arg(&disk).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let loaded = String::from_utf8_lossy(&output.stderr);
-        let ours = library("liburing.so.2");
-        assert!(loaded.contains(&*ours.to_string_lossy()), "{place:?}: not bound to the library");
-        assert!(output.status.success(), "{place:?}: {said}");
-        assert!(!said.contains("failed") && said.contains("read 4194304/4194304"), "{said}");
-        let content = fs::read(&disk).unwrap();
-        assert!(content[..1 << 20].iter().all(|&b| b == 7), "{place:?}");
-        assert!(content[1 << 20..5 << 20].iter().all(|&b| b == 9), "{place:?}");
-    }
 }
