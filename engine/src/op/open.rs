@@ -95,14 +95,21 @@ fn is_openat2(req: Req) -> bool {
     req.sqe.opcode == sysring_sys::abi::io_uring::op::OPENAT2
 }
 
+/// By the call that the operation is named for: that is the one which filters refuse.
 fn open(req: Req, how: OpenHow) -> Result<Fd> {
-    let (dir, path) = (Fd::new(req.sqe.fd), path::first(req));
-    match call::openat2(dir, path, User::of(&raw const how), HOW_SIZE) {
-        Err(Errno::ENOSYS | Errno::EPERM) if how.resolve == 0 => {
-            call::openat(dir, path, how.flags as u32, how.mode as u32)
-        }
+    let plain =
+        || call::openat(Fd::new(req.sqe.fd), path::first(req), how.flags as u32, how.mode as u32);
+    if !is_openat2(req) {
+        return plain();
+    }
+    match extended(req, how) {
+        Err(Errno::ENOSYS | Errno::EPERM) if how.resolve == 0 => plain(),
         answer => answer,
     }
+}
+
+fn extended(req: Req, how: OpenHow) -> Result<Fd> {
+    call::openat2(Fd::new(req.sqe.fd), path::first(req), User::of(&raw const how), HOW_SIZE)
 }
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
@@ -116,8 +123,6 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.has(flag::ASYNC) || how.flags & creates != 0 || how.resolve & RESOLVE_CACHED != 0 {
         return Issued::Work;
     }
-    // Opening a FIFO or a device may wait for its other side, which RESOLVE_CACHED says nothing
-    // of; O_NONBLOCK does, but would stay with the file.
     let cached = OpenHow { resolve: how.resolve | RESOLVE_CACHED, flags: how.flags, ..how };
     let probe = OpenHow {
         flags: u64::from(g::O_PATH)
@@ -125,10 +130,14 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         mode: 0,
         resolve: cached.resolve,
     };
-    if how.flags & u64::from(g::O_NONBLOCK | g::O_PATH | g::O_DIRECTORY) == 0 {
-        match open(req, probe) {
+    // Opening a FIFO or a device may wait for its other side, which RESOLVE_CACHED says nothing
+    // of; O_NONBLOCK does, but would stay with the file.
+    let may_wait = how.flags & u64::from(g::O_NONBLOCK | g::O_PATH | g::O_DIRECTORY) == 0;
+    // openat(2) cannot be told to stay with what is cached: the probe has to.
+    if may_wait || !is_openat2(req) {
+        match extended(req, probe) {
             Ok(fd) => {
-                let plain = call::is_file_or_disk(fd);
+                let plain = !may_wait || call::is_file_or_disk(fd);
                 let _ = call::close(fd);
                 if !plain {
                     return Issued::Work;
@@ -138,7 +147,9 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         }
     }
     match open(req, cached) {
-        Err(Errno::EAGAIN | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => Issued::Work,
+        Err(Errno::EAGAIN | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) if is_openat2(req) => {
+            Issued::Work
+        }
         answer => install(ring, req, answer),
     }
 }

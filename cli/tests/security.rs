@@ -1,0 +1,119 @@
+//! What a sandbox refuses stays refused. The kernel's io_uring carries out operations that a
+//! seccomp filter refuses as system calls; the engine makes system calls, which filters and
+//! tracers see.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use common::{SYSRING, Scratch, build, kernel_has_io_uring, stderr};
+
+const REFUSED: [&str; 3] = [SYSRING, "refuse", "--"];
+const RUN: [&str; 5] = [SYSRING, "run", "--engine", "user", "--"];
+
+/// Runs `programs/confined.c` in a directory of its own.
+fn confined(directory: &Path, before: &[&str], expected: &str, who: &str) -> Output {
+    Command::new("timeout")
+        .args(["--kill-after=2", "60"])
+        .args(before)
+        .arg(build("confined"))
+        .args([expected, who])
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) starts")
+}
+
+#[track_caller]
+fn ends_well(ended: &Output) {
+    assert!(ended.status.success(), "{}: {}", ended.status, stderr(ended));
+}
+
+/// A filter refuses unlinkat, connect and openat: so does the engine, whoever does the work.
+#[track_caller]
+fn stays_refused(who: &str) {
+    let scratch = Scratch::new();
+    ends_well(&confined(scratch.path(), &[&REFUSED[..], &RUN].concat(), "refused", who));
+}
+
+/// The proof that the filter has something to refuse: the kernel's io_uring goes past it.
+#[track_caller]
+fn the_kernel_performs(who: &str) {
+    if !kernel_has_io_uring() {
+        println!("skipped: whether the kernel's io_uring performs it: it does not work here");
+        return;
+    }
+    let scratch = Scratch::new();
+    ends_well(&confined(scratch.path(), &[], "performed", who));
+}
+
+macro_rules! submitters {
+    ($($who:ident)*) => {
+        mod engine {
+            $(#[test] fn $who() { super::stays_refused(stringify!($who)); })*
+        }
+        mod kernel {
+            $(#[test] fn $who() { super::the_kernel_performs(stringify!($who)); })*
+        }
+    };
+}
+
+submitters! { inline async_worker linked sqpoll child }
+
+/// Where `strace` may trace; the test counts as skipped otherwise.
+fn can_trace() -> bool {
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    let reason = match tried {
+        Ok(ended) if ended.status.success() => return true,
+        Ok(ended) => stderr(&ended).lines().last().unwrap_or("no reason given").to_owned(),
+        Err(error) => error.to_string(),
+    };
+    println!("skipped: strace does not work here: {reason}");
+    false
+}
+
+#[test]
+fn strace_shows_every_operation() {
+    if !can_trace() {
+        return;
+    }
+    for who in ["inline", "async_worker", "child"] {
+        let scratch = Scratch::new();
+        let strace = ["strace", "-f", "-o", "trace"];
+        let before = [&REFUSED[..], &strace, &RUN].concat();
+        ends_well(&confined(scratch.path(), &before, "free", who));
+        let trace = fs::read_to_string(scratch.path().join("trace")).expect("a trace");
+        // The program makes none of these calls itself. A connection takes two: one begins it, and
+        // one asks how it went.
+        for (call, times) in [
+            ("unlinkat(AT_FDCWD, \"doomed\", 0", 1..=1),
+            ("connect(", 1..=2),
+            ("openat(AT_FDCWD, \"secret\", O_RDONLY", 1..=1),
+            ("openat(AT_FDCWD, \"made\", O_WRONLY|O_CREAT", 1..=1),
+        ] {
+            let shown = trace.lines().filter(|line| line.contains(call)).count();
+            assert!(times.contains(&shown), "{who}: {shown} times {call} in\n{trace}");
+        }
+    }
+}
+
+/// What the trace is compared with: the kernel's io_uring shows none of it.
+#[test]
+fn strace_shows_no_operation_of_the_kernel() {
+    if !kernel_has_io_uring() {
+        println!("skipped: what strace shows of the kernel's io_uring: it does not work here");
+        return;
+    }
+    if !can_trace() {
+        return;
+    }
+    let scratch = Scratch::new();
+    ends_well(&confined(scratch.path(), &["strace", "-f", "-o", "trace"], "free", "inline"));
+    let trace = fs::read_to_string(scratch.path().join("trace")).expect("a trace");
+    assert!(trace.contains("io_uring_enter("), "{trace}");
+    for call in ["unlinkat(", "connect(", "\"secret\", O_RDONLY", "\"made\", O_WRONLY"] {
+        assert!(!trace.contains(call), "{call} in\n{trace}");
+    }
+}
