@@ -191,7 +191,9 @@ impl IoUring {
                 }
                 needed = true;
             }
-            if needed || wait.count > self.cq_ready() {
+            // Completions may come at any moment: one that was not found does not count.
+            let ready = if cqe.is_null() { 0 } else { self.cq_ready() };
+            if needed || wait.count > ready {
                 flags |= enter::GETEVENTS | wait.flags;
                 needed = true;
             }

@@ -33,6 +33,13 @@ fn a_thread_without_libc_has_rings() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn a_wait_that_ends_has_a_completion() {
+    let Some(program) = program("race", Linked::Shared) else { return };
+    stdout(&mut Place::User.command(&program));
+}
+
+#[test]
 fn signal_handlers_may_use_rings() {
     let Some(program) = program("signals", Linked::Shared) else { return };
     for place in Place::all() {
