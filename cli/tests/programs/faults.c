@@ -91,7 +91,8 @@ static void round_of_all(struct ring *rings, int strict)
 int main(int argc, char **argv)
 {
 	CHECK(argc == 3 || argc == 5 || argc == 7);
-	int before = !strcmp(argv[1], "before"), faulty = argc > 3, strict = !atoi(argv[2]);
+	int before = !strcmp(argv[1], "before"), faulty = argc > 3;
+	int strict = !faulty ? 2 : !atoi(argv[2]);
 	struct fault fault = { .always = argc < 7 };
 	struct ring rings[KINDS] = { 0 };
 	if (faulty) {
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
 		CHECK(try_ring(&rings[i], 64) == 0 || (before && faulty));
 	}
 	if (!strcmp(argv[1], "later"))
-		round_of_all(rings, 1);
+		round_of_all(rings, 2);
 	if (!before && faulty)
 		install(&fault);
 	round_of_all(rings, strict);

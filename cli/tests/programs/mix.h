@@ -1,12 +1,17 @@
 /* One round of everything: files, pipes, sockets, timers, polls, links and cancellation. Every
  * submission must get exactly one last completion, which is the right one or an error. */
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/stat.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
+
+/* Newer than many headers. */
+enum { OP_WAITID = 50, OP_FUTEX_WAIT = 51 };
 
 /* What a completion may say besides an error. */
 enum { ANY_RESULT = -100000, AN_FD = -100001 };
@@ -20,7 +25,7 @@ struct expected {
 struct mix {
 	struct ring *r;
 	unsigned char sqe_flags;
-	/* Nothing was made to fail: errors are wrong, too. */
+	/* Requests must go well. */
 	int strict;
 	struct expected expected[64];
 	unsigned submissions;
@@ -131,15 +136,25 @@ static void listener(int *fd, struct sockaddr_in *at)
 	CHECK(!getsockname(*fd, (void *)at, &len));
 }
 
+/* A file and a buffer; whether both could be registered. */
+static int register_all(struct ring *r, int file, void *buffer, unsigned len)
+{
+	struct iovec vector = { buffer, len };
+	int files = syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_FILES, &file, 1);
+	int buffers = syscall(__NR_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, &vector, 1);
+	return files == 0 && buffers == 0;
+}
+
+/* STRICT: 0, requests may fail; 1, they may not; 2, nor may registering. */
 static void mix(struct ring *r, unsigned char sqe_flags, int strict)
 {
 	static char from_file[4096], read_vector[2][100], to_file[512], to_pipe[4];
 	static char direct[4096] __attribute__((aligned(4096)));
-	static char got[12][16];
+	static char got[12][16], fixed[4096], provided[4][16];
 	static struct statx stx;
 	struct mix m = { .r = r, .sqe_flags = sqe_flags, .strict = strict };
 	struct __kernel_timespec soon = { 0, 20000000 }, late = { 1000, 0 };
-	int pipes[6][2], pairs[6][2], listens;
+	int pipes[6][2], pairs[7][2], listens, word_slept_on = 7;
 	struct sockaddr_in at;
 	struct io_uring_sqe *sqe;
 	m.tail = *word(r, r->p.sq_off.tail);
@@ -153,12 +168,20 @@ static void mix(struct ring *r, unsigned char sqe_flags, int strict)
 	int odirect = open("mix-file", O_RDONLY | O_DIRECT);
 	memset(from_file, 0, sizeof(from_file));
 	memset(direct, 0, sizeof(direct));
-	for (int i = 0; i < 6; i++)
-		CHECK(!pipe(pipes[i]) && !socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]));
+	for (int i = 0; i < 7; i++)
+		CHECK((i == 6 || !pipe(pipes[i])) &&
+		      !socketpair(AF_UNIX, SOCK_STREAM, 0, pairs[i]));
 	listener(&listens, &at);
 	int connects = socket(AF_INET, SOCK_STREAM, 0), spare = dup(file);
 	CHECK(connects >= 0 && spare >= 0);
 	CHECK(write(pipes[2][1], "fives", 5) == 5);
+	int registered = register_all(r, file, fixed, sizeof(fixed));
+	CHECK(registered || strict < 2);
+	pid_t child = fork();
+	if (!child) {
+		usleep(20000);
+		_exit(0);
+	}
 
 	add(&m, "nop", IORING_OP_NOP, -1, 0);
 	add_buffer(&m, "read", IORING_OP_READ, file, from_file, 4096, 4096);
@@ -167,6 +190,10 @@ static void mix(struct ring *r, unsigned char sqe_flags, int strict)
 	add_buffer(&m, "write", IORING_OP_WRITE, file, to_file, 512, 512)->off = 8192;
 	struct iovec vector[2] = { { read_vector[0], 100 }, { read_vector[1], 100 } };
 	add_buffer(&m, "readv", IORING_OP_READV, file, vector, 2, 200);
+	if (registered) {
+		sqe = add_buffer(&m, "fixed read", IORING_OP_READ_FIXED, 0, fixed, 4096, 4096);
+		sqe->flags |= IOSQE_FIXED_FILE;
+	}
 	add(&m, "fsync", IORING_OP_FSYNC, file, 0);
 	sqe = add(&m, "fallocate", IORING_OP_FALLOCATE, file, 0);
 	sqe->addr = 4096;
@@ -215,6 +242,21 @@ static void mix(struct ring *r, unsigned char sqe_flags, int strict)
 	sqe = add(&m, "multishot poll", IORING_OP_POLL_ADD, pairs[5][0], ANY_RESULT);
 	sqe->poll32_events = POLLIN;
 	sqe->len = IORING_POLL_ADD_MULTI;
+	add_buffer(&m, "provide", IORING_OP_PROVIDE_BUFFERS, 4, provided, 16, ANY_RESULT)->buf_group = 1;
+	unsigned shots = m.submissions;
+	sqe = add(&m, "multishot recv", IORING_OP_RECV, pairs[6][0], ANY_RESULT);
+	sqe->ioprio = IORING_RECV_MULTISHOT;
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = 1;
+	/* FUTEX2_SIZE_U32 | FUTEX2_PRIVATE */
+	sqe = add_buffer(&m, "futex wait", OP_FUTEX_WAIT, 0x82, &word_slept_on, 0, ANY_RESULT);
+	sqe->off = word_slept_on;
+	sqe->addr3 = 1;
+	if (child > 0) {
+		sqe = add(&m, "waitid", OP_WAITID, child, ANY_RESULT);
+		sqe->len = P_PID;
+		sqe->file_index = WEXITED;
+	}
 	add_buffer(&m, "timeout", IORING_OP_TIMEOUT, -1, &soon, 1, -ETIME);
 	unsigned timer = m.submissions;
 	add_buffer(&m, "late timeout", IORING_OP_TIMEOUT, -1, &late, 1, -ECANCELED);
@@ -229,19 +271,31 @@ static void mix(struct ring *r, unsigned char sqe_flags, int strict)
 	/* The accept must have its connection, whatever became of ours. */
 	int other = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(other >= 0 && !connect(other, (void *)&at, sizeof(at)));
-	collect(&m, 1);
-	/* What is left is the multishot poll, if that. */
-	add(&m, "cancel the rest", IORING_OP_ASYNC_CANCEL, -1, ANY_RESULT)->addr = several;
+	CHECK(send(pairs[6][1], "hello", 5, 0) == 5);
+	word_slept_on = 8;
+	syscall(__NR_futex, &word_slept_on, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, 0, 0, 0);
+	collect(&m, 2);
+	/* What is left are those of several shots, if that. */
+	add(&m, "cancel poll", IORING_OP_ASYNC_CANCEL, -1, ANY_RESULT)->addr = several;
+	add(&m, "cancel recv", IORING_OP_ASYNC_CANCEL, -1, ANY_RESULT)->addr = shots;
+	sqe = add(&m, "remove buffers", IORING_OP_REMOVE_BUFFERS, 4, ANY_RESULT);
+	sqe->buf_group = 1;
 	submit_all(&m);
 	collect(&m, 0);
 	int whole = 1;
 	for (int i = 0; odirect >= 0 && i < 4096; i++)
 		whole &= direct[i] == direct[0];
 	CHECK(whole);
+	if (child > 0)
+		waitpid(child, 0, 0);
+	syscall(__NR_io_uring_register, r->fd, IORING_UNREGISTER_FILES, 0, 0);
+	syscall(__NR_io_uring_register, r->fd, IORING_UNREGISTER_BUFFERS, 0, 0);
 
-	for (int i = 0; i < 6; i++) {
-		close(pipes[i][0]);
-		close(pipes[i][1]);
+	for (int i = 0; i < 7; i++) {
+		if (i < 6) {
+			close(pipes[i][0]);
+			close(pipes[i][1]);
+		}
 		close(pairs[i][0]);
 		close(pairs[i][1]);
 	}
