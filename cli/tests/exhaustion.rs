@@ -103,9 +103,9 @@ faults! {
     no_epoll_pwait2 SYS_epoll_pwait2 ENOSYS [], Slower;
     no_wiping SYS_madvise EINVAL [], Slower;
     no_pipes SYS_pipe2 EMFILE [], Slower;
-    no_preadv2 SYS_preadv2 ENOSYS [], Errors;
+    no_preadv2 SYS_preadv2 ENOSYS [], Slower;
     no_nowait_reads SYS_preadv2 EOPNOTSUPP [], Errors;
-    no_pwritev2 SYS_pwritev2 ENOSYS [], Errors;
+    no_pwritev2 SYS_pwritev2 ENOSYS [], Slower;
     // What waits for others is cancelled, as the kernel does it.
     no_threads SYS_clone EAGAIN [], Errors;
 }

@@ -63,10 +63,28 @@ impl Direction {
     }
 
     fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
-        match self {
+        let answer = match self {
             Direction::Read => call::preadv2(fd, vec, at, flags),
             Direction::Write => call::pwritev2(fd, vec, at, flags),
+        };
+        match answer {
+            Err(Errno::ENOSYS) => self.transfer_plainly(fd, vec, at, flags),
+            answer => answer,
         }
+    }
+
+    /// Where there is no call that takes flags: as if no file knew any.
+    #[cold]
+    fn transfer_plainly(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
+        let plain = |vec| match self {
+            Direction::Read => call::preadv(fd, vec, at),
+            Direction::Write => call::pwritev(fd, vec, at),
+        };
+        if flags == RwFlags::NONE {
+            return plain(vec);
+        }
+        // What is wrong with the file or the offset comes first.
+        plain(Vector { address: User::NULL, count: 0 }).and(Err(Errno::EOPNOTSUPP))
     }
 }
 

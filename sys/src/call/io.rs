@@ -94,6 +94,28 @@ pub fn preadv2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize>
     }
 }
 
+/// `preadv(2)`, or `readv(2)` at the current position.
+pub fn preadv(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
+    // SAFETY: as `preadv2`.
+    unsafe {
+        match at {
+            Offset::CURRENT => sys!(__NR_readv, fd.arg(), vec.address.arg(), vec.count),
+            at => sys!(__NR_preadv, fd.arg(), vec.address.arg(), vec.count, at.0 as usize, 0),
+        }
+    }
+}
+
+/// `pwritev(2)`, or `writev(2)` at the current position.
+pub fn pwritev(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
+    // SAFETY: as `preadv2`.
+    unsafe {
+        match at {
+            Offset::CURRENT => sys!(__NR_writev, fd.arg(), vec.address.arg(), vec.count),
+            at => sys!(__NR_pwritev, fd.arg(), vec.address.arg(), vec.count, at.0 as usize, 0),
+        }
+    }
+}
+
 /// `pwritev2(2)`.
 pub fn pwritev2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
     // SAFETY: as `preadv2`.
