@@ -41,5 +41,5 @@ macro_rules! cases {
 
 cases! {
     one_thread descriptor polled close_lets_go interrupted forked notified many_rings few_descriptors
-    overwritten
+    overwritten nothing_held_up
 }

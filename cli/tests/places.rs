@@ -40,7 +40,8 @@ impl Kit {
 }
 
 /// Every case of `programs/behaviour.c` that a place can be asked for.
-const CASES: [&str; 7] = [
+const CASES: [&str; 8] = [
+    "nothing_held_up",
     "descriptor",
     "close_lets_go",
     "interrupted",

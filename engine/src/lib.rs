@@ -29,6 +29,7 @@ mod issue;
 pub mod kbuf;
 pub mod memory;
 pub mod notice;
+mod nowait;
 pub mod op;
 pub mod path;
 pub mod personality;

@@ -218,7 +218,9 @@ fn rwf_nowait() -> io::Result<Check> {
             name: "rwf_nowait",
             status: Status::No,
             found: "taken and ignored: a read may block (gVisor does this)".into(),
-            uses: Some("RWF_NOWAIT all the same: a read that must wait holds up its ring".into()),
+            uses: Some(
+                "readiness, then a worker; files are read by the caller, who may wait".into(),
+            ),
             advice: None,
         },
         Err(refusal) => Check {

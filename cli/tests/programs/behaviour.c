@@ -256,6 +256,30 @@ static void overwritten(void)
 	close_ring(&other);
 }
 
+/* A read that must wait holds up nothing that comes behind it. */
+static void nothing_held_up(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
+	char byte = 0;
+	int ends[2];
+	open_ring(&r, 8);
+	CHECK(!pipe(ends));
+	sqe = push(&r, IORING_OP_READ, ends[0], 1);
+	sqe->addr = (unsigned long)&byte;
+	sqe->len = 1;
+	sqe->off = -1ull;
+	push(&r, IORING_OP_NOP, -1, 2);
+	CHECK(enter(&r, 2, 1) == 2);
+	CHECK(next(&r, &cqe) && cqe.user_data == 2 && cqe.res == 0);
+	CHECK(!next(&r, &cqe));
+	CHECK(write(ends[1], "x", 1) == 1);
+	CHECK(enter(&r, 0, 1) == 0);
+	CHECK(next(&r, &cqe) && cqe.user_data == 1 && cqe.res == 1 && byte == 'x');
+	close_ring(&r);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -266,6 +290,7 @@ int main(int argc, char **argv)
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
 		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
+		{ "nothing_held_up", nothing_held_up },
 	};
 	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
 		if (!strcmp(argv[1], cases[i].name)) {

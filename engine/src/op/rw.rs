@@ -16,7 +16,7 @@ use crate::issue::{Issued, res};
 use crate::request::{Req, flag};
 use crate::ring::Locked;
 use crate::user;
-use crate::{iopoll, process};
+use crate::{iopoll, nowait, process};
 
 /// The most segments a vector may have (`UIO_MAXIOV`).
 const MAX_SEGMENTS: u32 = 1024;
@@ -392,6 +392,9 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
         return Issued::Work;
     }
+    if hint & (hint::WAITS | hint::REGULAR) == hint::WAITS {
+        return without_nowait(ring, req, direction);
+    }
     loop {
         let segments = Segments::of(req);
         let at = offset(req);
@@ -508,6 +511,7 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
         };
     }
     match call::poll_now(req.file.fd, direction.readiness() as u16) {
+        Ok(0) if req.has(flag::NOWAIT) => failed(ring, req, Errno::EAGAIN),
         Ok(0) if !req.has(flag::UNPOLLABLE) => Issued::Wait(direction.readiness()),
         _ => Issued::Work,
     }
@@ -690,7 +694,7 @@ impl Hints {
             hint |= hint::REGULAR;
         } else {
             // Pipes have an O_DIRECT too: packets, which AIO knows nothing of.
-            hint = 0;
+            hint = if nowait::is_honoured() { 0 } else { hint::WAITS };
         }
         *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED };
         hint
