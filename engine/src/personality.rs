@@ -46,8 +46,8 @@ impl Personality {
     fn take() -> Result<&'static Personality> {
         let mine = call::credentials();
         let _choosing = CHOOSING.lock();
-        let same = |p: &&Personality| mine.is_some() && p.credentials() == mine && p.hold();
-        if let Some(known) = ALL.iter().find(same) {
+        let same = |p: &&Personality| mine.is_some() && p.credentials() == mine;
+        if let Some(known) = ALL.iter().filter(same).find(|p| p.hold() || p.revive()) {
             return Ok(known);
         }
         let free = |p: &&Personality| p.refs.load(Acquire) == 0 && p.crew.is_gone();
@@ -77,10 +77,22 @@ impl Personality {
         self.refs.fetch_update(Acquire, Relaxed, one_more).is_ok()
     }
 
+    /// One has it again, if its threads have not ended yet. While nobody else chooses.
+    fn revive(&self) -> bool {
+        let recalled = self.refs.load(Acquire) == 0 && self.crew.recall();
+        if recalled {
+            self.refs.store(1, Release);
+        }
+        recalled
+    }
+
     /// One less has it; with the last, its threads end.
     pub fn put(&self) {
         if self.refs.fetch_sub(1, Release) == 1 {
-            self.crew.dismiss();
+            let _choosing = CHOOSING.lock();
+            if self.refs.load(Acquire) == 0 {
+                self.crew.dismiss();
+            }
         }
     }
 }

@@ -300,6 +300,15 @@ impl Crew {
         })
     }
 
+    /// Keeps a personality's workers who were to go home; whether anybody was still there.
+    pub fn recall(&self) -> bool {
+        let mut pool = self.pool.lock();
+        if pool.total != 0 {
+            pool.dismissed = false;
+        }
+        pool.total != 0
+    }
+
     /// Sends a personality's workers home: nobody has work for them any more.
     pub fn dismiss(&self) {
         self.pool.lock().dismissed = true;

@@ -39,6 +39,16 @@ fn only_registered_numbers_are_taken() {
     assert_eq!(one(&mut ring, 1, install), Errno::EPERM.to_res());
 }
 
+#[test]
+fn personalities_come_and_go() {
+    let mut ring = Client::new(8, 0);
+    for _ in 0..500 {
+        let number = call(&ring, register::PERSONALITY, 0).unwrap();
+        assert_eq!(one(&mut ring, number as u16, sqe(op::NOP, -1, 1)), 0);
+        assert_eq!(call(&ring, register::UNREGISTER_PERSONALITY, number as u32), Ok(0));
+    }
+}
+
 /// Only root can have credentials to lose, so that without it there is nothing to be seen here.
 #[test]
 fn a_request_has_what_the_thread_has_lost() {
