@@ -188,9 +188,17 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
         op::READ | op::READV | op::READ_FIXED | op::RECV | op::RECVMSG | op::ACCEPT => {
             target(claims, sqe, true, false);
         }
-        op::WRITE | op::WRITEV | op::WRITE_FIXED | op::SEND | op::SENDMSG => {
+        op::WRITE
+        | op::WRITEV
+        | op::WRITE_FIXED
+        | op::SEND
+        | op::SENDMSG
+        | op::SEND_ZC
+        | op::SENDMSG_ZC => {
             target(claims, sqe, false, true);
         }
+        // It asks what is there to be read, and what is not sent yet.
+        op::URING_CMD => target(claims, sqe, true, true),
         op::FSYNC | op::SYNC_FILE_RANGE | op::FALLOCATE | op::FTRUNCATE | op::FADVISE => {
             target(claims, sqe, false, true);
         }

@@ -258,8 +258,10 @@ impl<'a> Run<'a> {
                     }
                 }
                 None => {
-                    // Those from MSG_RING on are messages.
-                    if cqe.user_data < 0x5_0000 {
+                    // Those from MSG_RING on are messages. Who notifies though it was cancelled
+                    // with its chain has not said before that it would.
+                    let notifies = cqe.flags & cqe_flags::NOTIF != 0;
+                    if cqe.user_data < 0x5_0000 && !notifies {
                         self.say(&format!("completion #{} twice, or of no request", cqe.user_data));
                     }
                 }

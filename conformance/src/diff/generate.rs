@@ -4,7 +4,7 @@
 //! which resources it uses ([`super::conflict`]), and two that could run at the same time never
 //! share one that either of them changes. Within a chain order is given, and everything goes.
 
-use sysring_sys::abi::io_uring::{self as uring, Sqe, op, sqe_flags};
+use sysring_sys::abi::io_uring::{self as uring, Sqe, op, recvsend, socket_op, sqe_flags};
 
 use super::conflict::{Claims, Held, claims};
 use super::layout::*;
@@ -74,6 +74,8 @@ fn frame(seed: u64, random: &mut Random) -> Program {
         0 => 0,
         _ => entries * random.pick(&[1, 1, 2, 4]),
     };
+    // What a ring that is left behind still notifies of is a matter of time.
+    let abandon = random.percent(10);
     Program {
         seed,
         entries,
@@ -83,7 +85,8 @@ fn frame(seed: u64, random: &mut Random) -> Program {
         register_files: random.percent(40),
         register_buffers: random.percent(40),
         register_eventfd: random.percent(10),
-        abandon: random.percent(10),
+        abandon,
+        notifies: !abandon && random.percent(25),
         steps: Vec::new(),
     }
 }
@@ -92,8 +95,14 @@ fn frame(seed: u64, random: &mut Random) -> Program {
 /// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
 /// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
 fn shows_its_thread(sqe: &Sqe) -> bool {
-    let moves = matches!(sqe.opcode, op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::ACCEPT);
-    NON_BLOCKING.contains(&sqe.fd) || moves && sqe.ioprio != 0
+    let polls = match sqe.opcode {
+        op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::SEND_ZC | op::SENDMSG_ZC => {
+            sqe.ioprio & recvsend::POLL_FIRST != 0
+        }
+        op::ACCEPT => sqe.ioprio != 0,
+        _ => false,
+    };
+    NON_BLOCKING.contains(&sqe.fd) || polls
 }
 
 fn bytes<T: Copy>(values: &[T]) -> Vec<u8> {
@@ -237,6 +246,9 @@ impl Generator {
             entry.index = Some(self.random.pick(&[self.program.entries, 0xffff, u32::MAX]));
             spoilt = true;
         }
+        if self.program.notifies {
+            entry.sqe.flags &= !sqe_flags::IO_DRAIN;
+        }
         entry.waits = self.waits(&entry);
         let sqe = &entry.sqe;
         let surely = !spoilt
@@ -272,7 +284,15 @@ impl Generator {
             {
                 Waits::For(fd, libc::POLLIN)
             }
-            op::WRITE | op::WRITEV | op::WRITE_FIXED | op::SEND | op::SENDMSG if stream => {
+            op::WRITE
+            | op::WRITEV
+            | op::WRITE_FIXED
+            | op::SEND
+            | op::SENDMSG
+            | op::SEND_ZC
+            | op::SENDMSG_ZC
+                if stream =>
+            {
                 Waits::For(fd, libc::POLLOUT)
             }
             op::POLL_ADD => Waits::For(fd, sqe.op_flags as i16),
@@ -296,7 +316,8 @@ impl Generator {
             65..68 => self.accept(entry, number),
             68..71 => self.connect(entry),
             71..78 => self.send_receive(entry, number),
-            78..81 => self.messages(entry, number),
+            78..80 => self.messages(entry, number),
+            80..81 => self.command(entry, number),
             81..82 => self.shutdown(entry),
             82..84 => self.socket(entry),
             84..88 => self.open(entry, number),
@@ -615,6 +636,52 @@ impl Generator {
         if self.random.percent(10) {
             entry.sqe.ioprio = self.random.pick(&[1, 1, 1 << 2, 1 << 9]);
         }
+        if sends && self.random.percent(15) {
+            entry.sqe.ioprio |= recvsend::SEND_VECTORIZED;
+            entry.sqe.len = self.iovec(entry, number);
+            entry.sqe.addr = ARENA + number * SLOT + AUX + 0x100;
+        }
+        if sends && self.program.notifies && self.random.percent(60) {
+            entry.sqe.opcode = op::SEND_ZC;
+            self.notify(entry);
+        }
+    }
+
+    /// Makes a send one that notifies.
+    fn notify(&mut self, entry: &mut Entry) {
+        if self.random.percent(50) {
+            self.aim(entry, &[236, 237, 236, 237, 238]);
+        }
+        if self.random.percent(40) {
+            entry.sqe.ioprio |= recvsend::SEND_ZC_REPORT_USAGE;
+        }
+        if self.random.percent(20) {
+            entry.sqe.ioprio |= recvsend::FIXED_BUF;
+            entry.sqe.addr = REGISTERED + self.random.pick(&[0, 0, 100, REGISTERED_LEN - 1]);
+            entry.sqe.buf_index = self.random.pick(&[0, 0, 0, 1, 77]);
+        }
+    }
+
+    /// A command to a socket, or to what takes none.
+    fn command(&mut self, entry: &mut Entry, number: u64) {
+        const SOL_SOCKET: u64 = libc::SOL_SOCKET as u64;
+        entry.sqe.opcode = op::URING_CMD;
+        self.aim(entry, &[230, 232, 234, 236, 237, 250, 255, 257, 200, 210, -1]);
+        let at = ARENA + number * SLOT + AUX;
+        let (command, name) = self.random.pick(&[
+            (socket_op::SIOCINQ, 0),
+            (socket_op::GETSOCKOPT, libc::SO_TYPE),
+            (socket_op::GETSOCKOPT, libc::SO_KEEPALIVE),
+            (socket_op::SETSOCKOPT, libc::SO_KEEPALIVE),
+            (socket_op::TX_TIMESTAMP, 0),
+            (77, 0),
+        ]);
+        entry.sqe.off = u64::from(command);
+        if name != 0 {
+            entry.sqe.addr = SOL_SOCKET | (name as u64) << 32;
+            entry.sqe.addr3 = at;
+            entry.sqe.file_index = self.random.pick(&[4, 4, 4, 1, 100, u32::MAX]);
+        }
     }
 
     fn message_flags(&mut self, sends: bool) -> u32 {
@@ -662,6 +729,12 @@ impl Generator {
         entry.sqe.len = 1;
         entry.sqe.op_flags = self.message_flags(sends);
         entry.scrub = Scrub::Port(AUX + 0x300);
+        if sends && self.program.notifies && self.random.percent(60) {
+            entry.sqe.opcode = op::SENDMSG_ZC;
+            let message = entry.sqe.addr;
+            self.notify(entry);
+            entry.sqe.addr = message;
+        }
     }
 
     fn shutdown(&mut self, entry: &mut Entry) {

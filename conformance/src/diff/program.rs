@@ -68,6 +68,9 @@ pub struct Program {
     pub register_eventfd: bool,
     /// Ends by closing the ring on what is still out, instead of cancelling it.
     pub abandon: bool,
+    /// Some of its sends notify. Then nothing drains: in Linux 6.18 a send that is held back by a
+    /// drain waits for its own notification.
+    pub notifies: bool,
     pub steps: Vec<Step>,
 }
 
@@ -114,7 +117,7 @@ impl Program {
 
 pub const STEP_BASE: usize = 1000;
 
-const OP_NAMES: [&str; 46] = [
+const OP_NAMES: [&str; 49] = [
     "NOP",
     "READV",
     "WRITEV",
@@ -161,6 +164,9 @@ const OP_NAMES: [&str; 46] = [
     "FGETXATTR",
     "GETXATTR",
     "SOCKET",
+    "URING_CMD",
+    "SEND_ZC",
+    "SENDMSG_ZC",
 ];
 
 /// The name of an opcode.

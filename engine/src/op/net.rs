@@ -193,8 +193,8 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         };
         count_shot(req);
         // A bundle that was hard to send is the last: the next is the application's to ask for.
-        let goes_on =
-            req.has(flag::MULTISHOT) || is_bundle(req) && sends(req) && !req.has(flag::POLLED);
+        let at_once = !req.has(flag::POLLED) && req.done == 0;
+        let goes_on = req.has(flag::MULTISHOT) || is_bundle(req) && sends(req) && at_once;
         let shot = issued == Issued::Set && req.res > 0 && !req.has(flag::FAIL | flag::LAST_SHOT);
         if !goes_on || !shot || !ring.post_more(req.sqe.user_data, req.res, req.cflags) {
             return issued;
