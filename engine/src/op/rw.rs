@@ -399,7 +399,9 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         let segments = Segments::of(req);
         let at = offset(req);
         let mut stream = false;
-        let mut answer = if hint & hint::WAITS != 0 && at != Offset::CURRENT {
+        // A flag that not all files take may be refused for another reason first: that is asked for.
+        let plain = req.sqe.op_flags & !RwFlags::EVERYWHERE.0 == 0;
+        let mut answer = if hint & hint::WAITS != 0 && at != Offset::CURRENT && plain {
             Err(Errno::EOPNOTSUPP)
         } else {
             segments.transfer(req, at, RwFlags::NOWAIT)
