@@ -212,7 +212,9 @@ unsafe fn resize(ring: &mut IoUring, params: &mut Params) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     // What was prepared moves with the ring only if the other side knows of it.
-    ring.publish();
+    if !ring.has(setup::SQ_REWIND) {
+        ring.publish();
+    }
     ring.register(RESIZE_RINGS, User::of(&raw mut *params).cast(), 1)?;
     let mut new = IoUring::blank();
     new.flags = ring.flags;

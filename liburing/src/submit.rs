@@ -72,6 +72,10 @@ impl IoUring {
     /// The same; how many entries the other side has yet to take.
     #[inline(always)]
     pub fn flush(&self) -> u32 {
+        if self.has(setup::SQ_REWIND) {
+            // Every batch begins at the first entry, and head and tail stay what they are.
+            return self.sq.sqe_tail.replace(0);
+        }
         self.publish().wrapping_sub(self.sq_head())
     }
 
@@ -96,8 +100,8 @@ impl IoUring {
 
     #[inline(always)]
     fn submit(&self, wait_nr: u32, get_events: bool) -> c_int {
-        if self.has(setup::SQPOLL) {
-            return self.submit_to_thread(wait_nr, get_events);
+        if self.has(setup::SQPOLL | setup::SQ_REWIND) {
+            return self.submit_otherwise(wait_nr, get_events);
         }
         let submitted = self.publish().wrapping_sub(self.sq.head.get().load(Relaxed));
         let own = self.own.get();
@@ -111,9 +115,10 @@ impl IoUring {
         door::enter_c(engine, fd, submitted, wait_nr, flags, User::NULL, SIGSET_SIZE)
     }
 
-    /// The same where a thread of the other side submits: it must be woken, if anything.
+    /// The same where a thread of the other side submits, which must be woken, if anything; and
+    /// where queues are not rings.
     #[inline(never)]
-    fn submit_to_thread(&self, wait_nr: u32, get_events: bool) -> c_int {
+    fn submit_otherwise(&self, wait_nr: u32, get_events: bool) -> c_int {
         let submitted = self.flush();
         let mut flags = 0;
         let completions = get_events || wait_nr != 0 || self.cq_needs_enter();
