@@ -8,6 +8,7 @@
 //! Requests do not share a sleeper: of several words that were woken `futex_waitv` names one, and
 //! the wakes of the others would be lost.
 
+use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::op;
@@ -166,7 +167,9 @@ fn attach(sleeper: &Sleeper, futexes: &[FutexWaitv]) -> Result<()> {
             if sleeper.is_over() {
                 return Ok(());
             }
-            give_way(&mut looks);
+            if !is_worth_a_look(&mut looks) {
+                break;
+            }
         }
         // A sleep that is interrupted by a stop of the process begins anew: not here, from now on.
         own.value.store(1, Relaxed);
@@ -185,12 +188,16 @@ fn attach(sleeper: &Sleeper, futexes: &[FutexWaitv]) -> Result<()> {
 
 /// Moves who sleeps on `own` to the futex; how many that were.
 fn move_one(own: User<u32>, holds: u32, futex: &FutexWaitv) -> Result<usize> {
-    if futex.flags & NEWER == 0 {
+    let moved = if futex.flags & NEWER == 0 {
         let private = futex.flags & g::FUTEX2_PRIVATE != 0;
-        return call::futex_requeue_one(own, holds, User::new(futex.uaddr), private);
+        call::futex_requeue_one(own, holds, User::new(futex.uaddr), private)?
+    } else {
+        call::futex2_requeue_one(&[own_futex(own, holds, futex), *futex])?
+    };
+    if moved != 0 && TOLD.load(Relaxed) != YES {
+        TOLD.store(YES, Relaxed);
     }
-    let own = own_futex(own, holds, futex);
-    call::futex2_requeue_one(&[own, *futex])
+    Ok(moved)
 }
 
 /// What a sleeper sleeps on until it is moved to `futex`.
@@ -200,14 +207,36 @@ fn own_futex(own: User<u32>, holds: u32, futex: &FutexWaitv) -> FutexWaitv {
 
 /// Looks that are taken in quick succession at a sleeper that is about to fall asleep.
 const QUICK_LOOKS: u32 = 100;
+/// Looks after which the kernel is not believed to tell how many it has moved, and as many as are
+/// taken of one that does not.
+const LAST_LOOK: u32 = QUICK_LOOKS + 1000;
+const LAST_LOOK_UNTOLD: u32 = QUICK_LOOKS + 10;
 
-fn give_way(looks: &mut u32) {
+/// Whether the kernel tells how many sleepers it has moved. gVisor does not: there a sleeper that
+/// was given time to fall asleep is in the queue, and one that takes longer will look at the
+/// futex's value before it is.
+static TOLD: AtomicU32 = AtomicU32::new(UNKNOWN);
+const UNKNOWN: u32 = 0;
+const YES: u32 = 1;
+const NO: u32 = 2;
+
+/// Lets the sleeper have its turn; `false`: for long enough.
+fn is_worth_a_look(looks: &mut u32) -> bool {
     *looks += 1;
     if *looks < QUICK_LOOKS {
         call::sched_yield();
-    } else {
-        // It may have a lower priority than we.
-        call::nanosleep(20_000);
+        return true;
+    }
+    // It may have a lower priority than we.
+    call::nanosleep(20_000);
+    match TOLD.load(Relaxed) {
+        YES => true,
+        NO => *looks < LAST_LOOK_UNTOLD,
+        _ if *looks < LAST_LOOK => true,
+        _ => {
+            TOLD.store(NO, Relaxed);
+            false
+        }
     }
 }
 
