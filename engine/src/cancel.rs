@@ -84,24 +84,26 @@ impl Locked<'_> {
             sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0)?;
         }
         let (mut cancelled, mut lists) = (0, 0);
-        loop {
-            match self.find(|req| what.means(req) && cancellable(req)) {
-                None if what.means_several() => return Ok(cancelled),
-                None => return Err(Errno::ENOENT),
-                Some(req) => {
-                    let list = table::must(req.sqe.opcode).flags & row_flag::LISTS;
-                    let answer = self.cancel_one(req);
-                    if !what.means_several() {
-                        return answer;
-                    }
-                    // All of a list go at once, and count as one.
-                    if what.flags & cancel::ALL == 0 || list == 0 || lists & list == 0 {
-                        cancelled += 1;
-                    }
-                    lists |= list;
-                }
+        let mut at = self.in_flight;
+        while let Some(req) = at {
+            // Stopping a request takes no other off the list but its linked timeout, which is
+            // passed over here and still knows what comes next.
+            at = req.flight.next;
+            if !what.means(req) || !cancellable(req) {
+                continue;
             }
+            let list = table::must(req.sqe.opcode).flags & row_flag::LISTS;
+            let answer = self.cancel_one(req);
+            if !what.means_several() {
+                return answer;
+            }
+            // All of a list go at once, and count as one.
+            if what.flags & cancel::ALL == 0 || list == 0 || lists & list == 0 {
+                cancelled += 1;
+            }
+            lists |= list;
         }
+        if what.means_several() { Ok(cancelled) } else { Err(Errno::ENOENT) }
     }
 
     /// Stops one request, if it can be stopped where it is. What that is answered with: 0, or of

@@ -284,12 +284,14 @@ impl Locked<'_> {
         if self.ring.cq_flags().load(Relaxed) & cq_flags::EVENTFD_DISABLED != 0 {
             return;
         }
+        self.told = self.told.wrapping_add(1);
         let _ = call::eventfd_add(eventfd.fd, 1);
     }
 
     /// Makes the ring descriptor readable if there are completions, and not if there are none.
     pub fn tell_pollers(&mut self) {
         let ready = self.cq_ready() != 0 || !self.overflow_is_empty() || self.announced;
+        self.told = self.told.wrapping_add(u32::from(ready));
         if ready == self.control().signalled {
             // An edge-triggered poller takes the completions without an `enter`, and hears of the
             // next ones only if each batch is told anew. So do sleepers of other processes.

@@ -478,6 +478,12 @@ fn shut(ring: &Ring) {
 }
 
 fn cancel_all(locked: &mut Locked<'_>) {
+    let mut queued = core::mem::take(&mut locked.punted);
+    locked.punted_count = 0;
+    queued.append(&mut wq::withdraw_all(locked.ring));
+    while let Some(req) = queued.pop() {
+        locked.take_down(req);
+    }
     let _ = locked.cancel(&Match::everything());
     use Stage::{Aio, Asleep, Punted, Running};
     while let Some(req) = locked.find(|req| !matches!(req.stage, Running | Aio | Punted | Asleep)) {
@@ -611,12 +617,13 @@ pub fn watched(fd: Fd) {
 }
 
 /// The same, told by an operation: its own ring is locked, and may be the one that is watched.
-pub fn watched_by_operation(fd: Fd) {
-    if let Some(held) = get(fd) {
-        held.ring().watched.store(true, Relaxed);
-        // Whoever holds the lock looks at the flag on leaving `enter`.
-        if let Some(mut locked) = held.ring().try_lock() {
-            locked.leave(false);
-        }
+/// Whether there was a ring to be watched.
+pub fn watched_by_operation(fd: Fd) -> bool {
+    let Some(held) = get(fd) else { return false };
+    held.ring().watched.store(true, Relaxed);
+    // Whoever holds the lock looks at the flag on leaving `enter`.
+    if let Some(mut locked) = held.ring().try_lock() {
+        locked.leave(false);
     }
+    true
 }

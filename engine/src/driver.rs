@@ -11,6 +11,7 @@ use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, call};
 
+use crate::complete::Eventfd;
 use crate::poll::NO_EVENT;
 use crate::ring::{Locked, Ring};
 use crate::sync::Mutex;
@@ -82,6 +83,25 @@ impl Locked<'_> {
             self.show_readiness();
         }
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+    }
+
+    /// As `announce`; but where the eventfd is unread, the application may be on its way here, and
+    /// what is ready may even be the eventfd itself. It is given a moment.
+    fn announce_unless_told(&mut self) {
+        let unread = |eventfd: Eventfd| call::poll_now(eventfd.fd, g::EPOLLIN as u16) != Ok(0);
+        if self.announced || !self.eventfd.is_some_and(unread) {
+            return self.announce();
+        }
+        self.announce_at = Some(call::now(call::CLOCK_MONOTONIC) + TICK);
+    }
+
+    /// That moment is over; what was ready may have been taken.
+    fn announce_what_is_left(&mut self) {
+        self.announce_at = None;
+        let set = self.readiness.set_if_any();
+        if set.is_valid() && call::poll_now(set, g::EPOLLIN as u16) != Ok(0) {
+            self.announce();
+        }
     }
 
     /// A ring whose completions are posted where the application asks for them, and nowhere else
@@ -230,11 +250,21 @@ fn tend(ring: &Ring) {
         return;
     }
     if ring.shape.has(setup::DEFER_TASKRUN) {
-        return locked.announce();
+        return locked.announce_unless_told();
     }
     locked.progress();
     locked.reap();
     locked.tell_pollers();
+}
+
+/// Rings that poll other rings hear of what has happened to this one before the call returns that
+/// made it happen, as in the kernel. No ring is locked by the caller.
+pub fn tend_watchers_of(ring: &Ring) {
+    descriptors::each(|other| {
+        if !core::ptr::eq(other, ring) && other.polls_rings.load(Relaxed) {
+            tend(other);
+        }
+    });
 }
 
 /// Timers that are due, and descriptors that look readable for no reason any more. When to look
@@ -256,6 +286,8 @@ fn tend_all() -> Option<i64> {
             }
         } else if due.is_some_and(|due| due <= now) {
             locked.announce();
+        } else if locked.announce_at.is_some_and(|at| at <= now) {
+            locked.announce_what_is_left();
         }
         locked.tell_pollers();
         let again =
@@ -263,7 +295,7 @@ fn tend_all() -> Option<i64> {
         let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
         // What has been announced waits for the application.
         let timer = locked.timers.next_deadline().filter(|_| !locked.announced);
-        next = [next, again, tick, timer].into_iter().flatten().min();
+        next = [next, again, tick, timer, locked.announce_at].into_iter().flatten().min();
     });
     next
 }

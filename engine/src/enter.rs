@@ -12,7 +12,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use crate::descriptors::{self, Held};
 use crate::ring::{Locked, Ring};
 use crate::wait::{Wait, wait};
-use crate::{Caller, iopoll, process, register, sqpoll, stats, user};
+use crate::{Caller, driver, iopoll, process, register, sqpoll, stats, user};
 
 pub const FLAGS: u32 = enter::GETEVENTS
     | enter::SQ_WAKEUP
@@ -96,6 +96,9 @@ pub fn enter(
     }
     locked.leave(waits && min_complete != 0);
     drop(locked);
+    if ring.watched.load(Relaxed) {
+        driver::tend_watchers_of(ring);
+    }
     match waited {
         Err(e) if submitted == 0 => Err(e),
         _ => Ok(submitted as usize),
@@ -106,6 +109,7 @@ impl Locked<'_> {
     /// The application has come, as the flag asked it to.
     fn forget_taskrun(&mut self) {
         self.announced = false;
+        self.announce_at = None;
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;
         if self.ring.sq_flags().load(Relaxed) & TASKRUN != 0 {
             self.ring.sq_flags().fetch_and(!TASKRUN, Relaxed);

@@ -197,7 +197,8 @@ pub struct Request {
     pub queued: Option<Req>,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
-    /// The count of CQEs from which a timeout counts its own.
+    /// The count of CQEs from which a timeout counts its own; how often its ring had told others
+    /// when a poll began to listen.
     pub sequence: u32,
     /// A timer's place in the heap.
     pub heap_index: u32,

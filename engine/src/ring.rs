@@ -234,6 +234,10 @@ pub struct State {
     pub driven: bool,
     /// The application knows that there is something to ask for.
     pub announced: bool,
+    /// When it is to be told, if it has not come by then.
+    pub announce_at: Option<i64>,
+    /// How often the eventfd, or who polls the descriptor, was told of something.
+    pub told: u32,
     /// The application has gone with work under way: the driver looks in now and then.
     pub unattended: bool,
     /// The ring is being torn down: nothing is posted or started any more.
@@ -273,6 +277,8 @@ pub struct Ring {
     pub clock: AtomicU32,
     /// The ring descriptor is in an epoll set: it must tell the truth at all times.
     pub watched: AtomicBool,
+    /// A request of this ring polls another ring's descriptor.
+    pub polls_rings: AtomicBool,
     /// Next in the list of rings to be used again, and in the list of all.
     pub next_free: AtomicPtr<Ring>,
     pub next_ring: AtomicPtr<Ring>,
@@ -303,6 +309,7 @@ impl Ring {
             calls: AtomicU64::new(restrict::ALL_CALLS),
             clock: AtomicU32::new(call::CLOCK_MONOTONIC),
             watched: AtomicBool::new(false),
+            polls_rings: AtomicBool::new(false),
             next_free: AtomicPtr::new(ptr::null_mut()),
             next_ring: AtomicPtr::new(ptr::null_mut()),
         }
@@ -331,6 +338,7 @@ impl Ring {
         self.calls = AtomicU64::new(restrict::ALL_CALLS);
         self.clock = AtomicU32::new(call::CLOCK_MONOTONIC);
         self.watched = AtomicBool::new(false);
+        self.polls_rings = AtomicBool::new(false);
         self.control().disabled.store(shape.has(setup::R_DISABLED), Relaxed);
         if shape.has(setup::SINGLE_ISSUER) && !shape.has(setup::R_DISABLED) {
             // Who makes the ring, unless it is made to be enabled by another.
@@ -569,6 +577,8 @@ impl State {
         waits: false,
         driven: false,
         announced: false,
+        announce_at: None,
+        told: 0,
         unattended: false,
         closing: false,
         hints: crate::op::rw::Hints::new(),

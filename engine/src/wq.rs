@@ -245,6 +245,25 @@ pub fn withdraw(req: Req, ring: &Ring) -> bool {
     there
 }
 
+/// Takes everything of a ring's back that no worker has begun: one by one would be a walk through
+/// the queue for each.
+pub fn withdraw_all(ring: &Ring) -> Queue {
+    let mut pool = OWN.pool.lock();
+    let mut queue = core::mem::take(&mut pool.queue);
+    let mut withdrawn = Queue::new();
+    while let Some(req) = queue.pop() {
+        if core::ptr::eq(req.ring, ring) {
+            pool.queued -= 1;
+            // As in `withdraw`.
+            ring.refs.fetch_sub(1, Release);
+            withdrawn.push(req);
+        } else {
+            pool.queue.push(req);
+        }
+    }
+    withdrawn
+}
+
 /// Ends the call a worker makes for `req`, if a signal can.
 pub fn interrupt(mut req: Req) {
     let _pool = crew_of(req).pool.lock();

@@ -6,13 +6,11 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
 
 use client::{Client, sqe};
 use sysring_engine::iopoll;
-use sysring_sys::abi::io_uring::{Sqe, cqe_flags, enter, op, register, setup};
-use sysring_sys::abi::{PollFd, Timespec};
-use sysring_sys::{Errno, Fd, User, call};
+use sysring_sys::abi::io_uring::{Sqe, cqe_flags, enter, op, setup};
+use sysring_sys::{Errno, Fd, call};
 
 const BLOCK: usize = 4096;
 const O_DIRECT: i32 = sysring_sys::raw::general::O_DIRECT as i32;
@@ -243,55 +241,4 @@ fn a_rewound_queue_begins_at_its_first_place() {
     }
     assert_eq!(Client::refused(4, setup::SQ_REWIND), Some(Errno::EINVAL));
     assert_eq!(Client::refused(4, flags | setup::SQPOLL), Some(Errno::EINVAL));
-}
-
-/// A thing to be ready, and the eventfd of a ring that polls for it.
-struct Told {
-    ring: Client,
-    eventfd: Fd,
-    near: UnixStream,
-    _far: UnixStream,
-}
-
-impl Told {
-    fn new(flags: u32) -> Told {
-        let mut ring = Client::new(8, flags);
-        let eventfd = call::eventfd(0).expect("eventfd");
-        let mut number = eventfd.raw();
-        let at = User::<u8>::of((&raw mut number).cast());
-        let done = sysring_engine::register(ring.fd.raw() as u32, register::EVENTFD, at, 1);
-        assert_eq!(done, Ok(0));
-        let (near, far) = UnixStream::pair().expect("a pair of sockets");
-        let mut poll = sqe(op::POLL_ADD, far.as_raw_fd(), 1);
-        poll.op_flags = 1;
-        ring.push(poll);
-        assert_eq!(ring.enter(1, 0), Ok(1));
-        Told { ring, eventfd, near, _far: far }
-    }
-
-    /// Whether the eventfd is written within a time.
-    fn hears(&self, milliseconds: i64) -> bool {
-        let mut fds = [PollFd { fd: self.eventfd.raw(), events: 1, revents: 0 }];
-        let mut time = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
-        call::ppoll(&mut fds, Some(&mut time), None) == Ok(1)
-    }
-}
-
-#[test]
-fn deferred_completions_are_told_of_and_wait() {
-    let mut told = Told::new(setup::SINGLE_ISSUER | setup::DEFER_TASKRUN);
-    assert!(!told.hears(20));
-    told.near.write_all(b"x").expect("write");
-    assert!(told.hears(900), "the eventfd is told of what there is to ask for");
-    assert!(told.ring.reap().is_empty(), "nobody has asked");
-    assert_eq!(told.ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
-    assert_eq!(told.ring.reap().len(), 1);
-}
-
-#[test]
-fn other_completions_do_not_wait() {
-    let mut told = Told::new(0);
-    told.near.write_all(b"x").expect("write");
-    assert!(told.hears(900));
-    assert_eq!(told.ring.reap().len(), 1);
 }

@@ -1,8 +1,10 @@
 //! POLL_ADD and POLL_REMOVE.
 
+use core::sync::atomic::Ordering::Relaxed;
+
 use sysring_sys::abi::io_uring::{poll, setup};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Result, call};
+use sysring_sys::{Errno, Fd, Result, call};
 
 use super::must_be_zero;
 use crate::cancel::Match;
@@ -50,11 +52,14 @@ pub fn prepare_add(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 
 /// First issue, and again whenever epoll, or a worker in its place, has something to tell
 /// (`revents`).
-pub fn issue_add(ring: &mut Locked<'_>, req: Req) -> Issued {
+pub fn issue_add(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.has(flag::ARMED) || req.revents != 0 {
         return triggered(ring, req);
     }
-    descriptors::watched_by_operation(req.file.fd);
+    if descriptors::watched_by_operation(req.file.fd) {
+        ring.ring.polls_rings.store(true, Relaxed);
+    }
+    req.sequence = ring.told;
     let asked = req.events;
     if !req.has(flag::MULTISHOT) {
         match call::poll_now(req.file.fd, (asked & 0xffff) as u16 | ALWAYS as u16) {
@@ -120,11 +125,39 @@ fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if !req.has(flag::MULTISHOT) {
         return Issued::Done(ready as i32);
     }
+    // One that hears of what its own ring has told would hear of its own completion next, and so
+    // on: it ends here.
+    let told = core::mem::replace(&mut req.sequence, ring.told) != ring.told;
+    if told && ring.is_heard_at(req.file.fd) {
+        return Issued::Done(ready as i32);
+    }
     if !ring.post_more(req.sqe.user_data, ready as i32, 0) {
         return Issued::Done(ready as i32);
     }
     req.stage = Stage::Parked;
     Issued::Held
+}
+
+impl Locked<'_> {
+    /// Whether a file becomes ready with this ring's completions: its eventfd, or an epoll instance
+    /// with the ring in it.
+    fn is_heard_at(&self, fd: Fd) -> bool {
+        if let Some(eventfd) = self.eventfd
+            && call::is_eventfd(fd) == Ok(true)
+        {
+            // Where the two cannot be compared, better an end too early than none.
+            return call::same_file(eventfd.fd, fd).unwrap_or(true);
+        }
+        let shown = Fd::new(self.ring.fd.load(Relaxed));
+        if !self.ring.watched.load(Relaxed) || !shown.is_valid() {
+            return false;
+        }
+        let added = call::epoll_ctl(fd, call::EpollOp::Add, shown, 0, 0);
+        if added.is_ok() {
+            let _ = call::epoll_ctl(fd, call::EpollOp::Del, shown, 0, 0);
+        }
+        added == Err(Errno::EEXIST)
+    }
 }
 
 pub fn prepare_remove(_: &mut Locked<'_>, req: Req) -> Result<()> {

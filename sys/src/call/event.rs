@@ -114,6 +114,17 @@ pub fn eventfd_take(fd: Fd) -> Result<Option<u64>> {
     }
 }
 
+/// Whether two descriptors of this process name the same open file (`kcmp(2)`).
+///
+/// # Errors
+/// `EBADF`; `EPERM` and `ENOSYS` where the call is not to be had.
+pub fn same_file(one: Fd, other: Fd) -> Result<bool> {
+    const KCMP_FILE: usize = 0;
+    let me = super::getpid() as usize;
+    // SAFETY: no addresses.
+    unsafe { sys!(__NR_kcmp, me, me, KCMP_FILE, one.arg(), other.arg()) }.map(|order| order == 0)
+}
+
 /// Whether an open file is an eventfd, without disturbing its count.
 ///
 /// # Errors
