@@ -203,7 +203,10 @@ pub extern "C" fn io_uring_ring_dontfork(ring: &IoUring) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn io_uring_resize_rings(ring: &mut IoUring, params: &mut Params) -> c_int {
     // SAFETY: by the caller's word nobody else uses the ring.
-    fold_unit(unsafe { resize(ring, params) })
+    let resized = unsafe { resize(ring, params) };
+    // They came back as the ring's, and could not be given again.
+    params.flags = 0;
+    fold_unit(resized)
 }
 
 unsafe fn resize(ring: &mut IoUring, params: &mut Params) -> Result<()> {
@@ -220,7 +223,6 @@ unsafe fn resize(ring: &mut IoUring, params: &mut Params) -> Result<()> {
     new.flags = ring.flags;
     params.flags = ring.flags;
     new.map(ring.engine(), ring.fd(), params, ring.features)?;
-    params.flags = 0;
     ring.unmap();
     new.sq.sqe_head.set(ring.sq.sqe_head.get());
     new.sq.sqe_tail.set(ring.sq.sqe_tail.get());

@@ -107,7 +107,9 @@ static void naming(void)
     IS(ring.ring_fd, -1);
     IS(io_uring_close_ring_fd(&ring), -EBADF);
     IS(io_uring_submit(&ring), 0);
+    params.flags = IORING_SETUP_CQSIZE;
     IS(io_uring_resize_rings(&ring, &params), -EINVAL);
+    IS(params.flags, 0);
     io_uring_queue_exit(&ring);
 }
 
