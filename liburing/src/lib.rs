@@ -25,6 +25,7 @@ mod kernel;
 mod probe;
 mod queue;
 mod register;
+mod resize;
 mod resources;
 pub mod ring;
 mod ring_fd;

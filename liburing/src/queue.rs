@@ -200,37 +200,6 @@ pub extern "C" fn io_uring_ring_dontfork(ring: &IoUring) -> c_int {
     0
 }
 
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn io_uring_resize_rings(ring: &mut IoUring, params: &mut Params) -> c_int {
-    // SAFETY: by the caller's word nobody else uses the ring.
-    let resized = unsafe { resize(ring, params) };
-    // They came back as the ring's, and could not be given again.
-    params.flags = 0;
-    fold_unit(resized)
-}
-
-unsafe fn resize(ring: &mut IoUring, params: &mut Params) -> Result<()> {
-    use sysring_sys::abi::io_uring::register::RESIZE_RINGS;
-    if ring.has(setup::NO_MMAP) {
-        return Err(Errno::EINVAL);
-    }
-    // What was prepared moves with the ring only if the other side knows of it.
-    if !ring.has(setup::SQ_REWIND) {
-        ring.publish();
-    }
-    ring.register(RESIZE_RINGS, User::of(&raw mut *params).cast(), 1)?;
-    let mut new = IoUring::blank();
-    new.flags = ring.flags;
-    params.flags = ring.flags;
-    new.map(ring.engine(), ring.fd(), params, ring.features)?;
-    ring.unmap();
-    new.sq.sqe_head.set(ring.sq.sqe_head.get());
-    new.sq.sqe_tail.set(ring.sq.sqe_tail.get());
-    ring.sq = new.sq;
-    ring.cq = new.cq;
-    Ok(())
-}
-
 /// The size of one submission entry.
 pub fn sqe_size(flags: u32) -> usize {
     size_of::<Sqe>() << u32::from(flags & setup::SQE128 != 0)
@@ -271,7 +240,7 @@ impl IoUring {
     }
 
     /// Maps the queues and the entries, and finds the words in them.
-    fn map(&mut self, engine: Engine, fd: Fd, params: &Params, features: u32) -> Result<()> {
+    pub fn map(&mut self, engine: Engine, fd: Fd, params: &Params, features: u32) -> Result<()> {
         let sq_size = params.sq_off.array as usize + params.sq_entries as usize * size_of::<u32>();
         let cqes_size = params.cq_entries as usize * cqe_size(params.flags);
         let cq_size = params.cq_off.cqes as usize + cqes_size;
@@ -342,7 +311,7 @@ impl IoUring {
         }
     }
 
-    fn unmap(&self) {
+    pub fn unmap(&self) {
         let sqes = self.sq.sqes.get().cast::<u8>();
         free(sqes, self.sq.sqes_size as usize);
         io_uring_unmap_rings(&self.sq, &self.cq);
