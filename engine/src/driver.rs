@@ -25,6 +25,8 @@ static BELL: AtomicI32 = AtomicI32::new(-1);
 static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
 static STARTING: Mutex<()> = Mutex::new(());
 static RUNS: AtomicBool = AtomicBool::new(false);
+/// Some ring of the process has been seen to poll another, which few programs do.
+static RINGS_ARE_POLLED: AtomicBool = AtomicBool::new(false);
 /// Counts drivers: of two, the older one is about to end.
 static TERM: AtomicU32 = AtomicU32::new(0);
 
@@ -257,9 +259,18 @@ fn tend(ring: &Ring) {
     locked.tell_pollers();
 }
 
+/// A request of `ring` polls another ring's descriptor.
+pub fn polls_a_ring(ring: &Ring) {
+    ring.polls_rings.store(true, Relaxed);
+    RINGS_ARE_POLLED.store(true, Relaxed);
+}
+
 /// Rings that poll other rings hear of what has happened to this one before the call returns that
 /// made it happen, as in the kernel. No ring is locked by the caller.
 pub fn tend_watchers_of(ring: &Ring) {
+    if !RINGS_ARE_POLLED.load(Relaxed) {
+        return;
+    }
     descriptors::each(|other| {
         if !core::ptr::eq(other, ring) && other.polls_rings.load(Relaxed) {
             tend(other);

@@ -8,11 +8,11 @@ use sysring_sys::{Errno, Fd, Result, call};
 
 use super::must_be_zero;
 use crate::cancel::Match;
-use crate::descriptors;
 use crate::issue::Issued;
 use crate::poll::Armed;
 use crate::request::{Req, Stage, flag};
 use crate::ring::Locked;
+use crate::{descriptors, driver};
 
 /// What poll reports whether it was asked for or not.
 const ALWAYS: u32 = g::EPOLLERR | g::EPOLLHUP | g::EPOLLRDHUP;
@@ -57,7 +57,7 @@ pub fn issue_add(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         return triggered(ring, req);
     }
     if descriptors::watched_by_operation(req.file.fd) {
-        ring.ring.polls_rings.store(true, Relaxed);
+        driver::polls_a_ring(ring.ring);
     }
     req.sequence = ring.told;
     let asked = req.events;
