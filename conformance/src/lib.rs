@@ -6,6 +6,7 @@ pub mod fields;
 pub mod random;
 pub mod raw;
 pub mod refuse;
+pub mod soak;
 pub mod suite;
 
 use std::path::PathBuf;

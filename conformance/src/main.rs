@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sysring_conformance::{diff, fields, suite};
+use sysring_conformance::{diff, fields, soak, suite};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -26,6 +26,11 @@ enum Task {
     /// One side of that; started by `fields`.
     #[command(hide = true)]
     FieldsSide(fields::SideOptions),
+    /// A mixed load for a while: every byte verified, and nothing may grow.
+    Soak(soak::Options),
+    /// The process under that load; started by `soak`.
+    #[command(hide = true)]
+    SoakSide(soak::SideOptions),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +40,8 @@ fn main() -> ExitCode {
         Task::Side(options) => diff::side(&options),
         Task::Fields(options) => fields::fields(&options),
         Task::FieldsSide(options) => fields::side(&options),
+        Task::Soak(options) => soak::soak(&options),
+        Task::SoakSide(options) => soak::side(&options),
     };
     match answer {
         Ok(true) => ExitCode::SUCCESS,

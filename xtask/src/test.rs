@@ -66,6 +66,22 @@ pub fn all() -> ExitCode {
         &[],
     );
     total += step::run(
+        "soak",
+        Outcome::Summary,
+        &[
+            "cargo",
+            "run",
+            "--release",
+            "-p",
+            "sysring-conformance",
+            "--",
+            "soak",
+            "--seconds",
+            "10",
+        ],
+        &[],
+    );
+    total += step::run(
         "liburing's suite",
         Outcome::Summary,
         &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "suite"],
