@@ -148,6 +148,7 @@ impl Locked<'_> {
         if let Some(cancelled) = table::must(req.sqe.opcode).cancelled {
             cancelled(req);
         }
+        self.handed_back.remove(req);
         self.timers.remove(req);
         self.disarm(req);
         self.unfile(req);

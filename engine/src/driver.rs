@@ -54,6 +54,7 @@ impl Locked<'_> {
     /// At the end of `enter`: sees that what is under way goes on without us.
     pub fn leave(&mut self, waited: bool) {
         self.waits |= waited;
+        (self.timers.fresh, self.readiness.fresh) = (false, false);
         self.tell_pollers();
         if self.ring.shape.has(setup::SQPOLL) {
             return;

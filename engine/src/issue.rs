@@ -110,6 +110,9 @@ impl Locked<'_> {
             Issued::Set => self.complete_as_set(req),
             Issued::Held => {}
             Issued::Aio => self.file(req, Stage::Aio),
+            Issued::Work | Issued::Wait(_) if self.closing => {
+                self.complete(req, Errno::ECANCELED.to_res(), 0);
+            }
             Issued::Work => self.punt(req),
             Issued::Wait(events) => {
                 if !req.has(flag::POLLED) {
@@ -226,6 +229,7 @@ impl Locked<'_> {
         if req.creds.is_none() {
             // For the next thread of the application's, or of the engine's that comes along and is
             // like it.
+            self.file(req, Stage::Held);
             return self.handed_back.push(req);
         }
         if table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE)

@@ -36,6 +36,8 @@ pub struct Readiness {
     shown: Fd,
     /// Requests registered and waiting.
     pub parked: u32,
+    /// One was added since somebody last saw to it that they are waited for.
+    pub fresh: bool,
     /// The ring is a parent's, and not used here yet.
     pub inherited: bool,
     /// What wakes sleepers in the parent.
@@ -66,6 +68,7 @@ impl Readiness {
             bell: Fd::NONE,
             shown: Fd::NONE,
             parked: 0,
+            fresh: false,
             inherited: false,
             parents_bell: Fd::NONE,
             hears_shown: false,
@@ -277,6 +280,7 @@ impl Locked<'_> {
         if !req.has(flag::ARMED) {
             req.set(flag::ARMED);
             self.readiness.parked += 1;
+            self.readiness.fresh = true;
         }
         req.events = events;
         req.revents = 0;

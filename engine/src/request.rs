@@ -100,7 +100,7 @@ pub mod flag {
     /// Has found its registered buffer, and keeps it whatever becomes of the slot.
     pub const BUFFER_FOUND: u32 = 1 << 29;
     /// A notification: all that is left is to tell it.
-    pub const NOTICE: u32 = 1 << 30;
+    pub const NOTICE: u32 = 1 << 31;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
 }

@@ -503,7 +503,11 @@ impl Ring {
         // With the fence in `unlock`: either our attempt sees the lock free, or the holder,
         // having let go, sees the request.
         fence(SeqCst);
-        if let Some(locked) = self.try_lock_as(acting) {
+        if self.is_shared() {
+            // The holder may be another process, which has a list of its own.
+            self.control().lock.lock();
+            drop(Locked { ring: self, submitter: false, acting });
+        } else if let Some(locked) = self.try_lock_as(acting) {
             drop(locked);
         }
     }
@@ -827,13 +831,25 @@ impl Drop for Locked<'_> {
             }
             self.aio_flush();
             let wake = self.commit();
+            // What completions have set going.
+            self.aio_flush();
+            let begun = self.timers.fresh | self.readiness.fresh;
+            if begun && !self.submitter && ring.sleepers.load(Relaxed) == 0 {
+                // By a thread that does not wait for it: somebody must.
+                self.leave(false);
+            }
             let punted = wq::Batch::of(self);
             ring.control().lock.unlock();
             punted.send();
             wake.send(ring);
             // See `finish_remotely`.
             fence(SeqCst);
-            if ring.remote.load(Relaxed).is_null() || !ring.control().lock.try_lock() {
+            if ring.remote.load(Relaxed).is_null() {
+                return;
+            }
+            if ring.is_shared() {
+                ring.control().lock.lock();
+            } else if !ring.control().lock.try_lock() {
                 return;
             }
         }

@@ -38,7 +38,12 @@ impl Locked<'_> {
         let count = want.min(self.sq_available());
         let mut link = Link::default();
         let mut batch = Batch { left: count, behind: 0 };
+        let rewinds = self.ring.shape.has(setup::SQ_REWIND);
         while batch.left != 0 {
+            // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
+            if !rewinds && self.sq_available() == 0 {
+                break;
+            }
             let ring = self.ring;
             let Ok(req) = self.slab.take(ring) else { break };
             let Some((sqe, behind)) = self.sq_take() else {

@@ -16,6 +16,8 @@ pub struct Timers {
     heap: *mut Req,
     len: u32,
     room: u32,
+    /// One was added since somebody last saw to it that they are kept.
+    pub fresh: bool,
     /// Members that count completions.
     counting: u32,
     /// Timeouts that went off: their CQEs do not count, and each ends a wait in `enter`.
@@ -33,7 +35,7 @@ impl Default for Timers {
 
 impl Timers {
     pub const fn new() -> Timers {
-        Timers { heap: ptr::null_mut(), len: 0, room: 0, counting: 0, fired: 0 }
+        Timers { heap: ptr::null_mut(), len: 0, room: 0, fresh: false, counting: 0, fired: 0 }
     }
 
     #[must_use]
@@ -72,6 +74,7 @@ impl Timers {
             self.grow()?;
         }
         self.len += 1;
+        self.fresh = true;
         self.put(self.len - 1, req);
         self.up(self.len - 1);
         Ok(())
@@ -92,7 +95,7 @@ impl Timers {
             self.up(hole);
             self.down(last.heap_index);
         }
-        if req.scratch[1] != 0 && req.sqe.opcode == op::TIMEOUT {
+        if req.scratch[1] != 0 && counts(req) {
             self.counting -= 1;
         }
     }
@@ -152,6 +155,11 @@ impl Timers {
         self.heap = ptr::null_mut();
         self.room = 0;
     }
+}
+
+/// Whether a timer's number is of completions it waits for, not of its shots.
+fn counts(req: Req) -> bool {
+    req.sqe.opcode == op::TIMEOUT && req.sqe.op_flags & timeout::MULTISHOT == 0
 }
 
 impl Locked<'_> {
@@ -219,7 +227,7 @@ impl Locked<'_> {
 
     /// Makes a timeout complete, with 0, once as many CQEs as it asked for have been posted.
     pub fn count_from_now(&mut self, mut req: Req) {
-        if req.sqe.op_flags & timeout::MULTISHOT != 0 {
+        if !counts(req) {
             return;
         }
         req.sequence = self.counted();

@@ -60,6 +60,18 @@ struct Request {
     flags: u32,
 }
 
+/// Whether the call will execute a program, as far as can be told: there is one, and it may be.
+pub fn finds_program(nr: u32, a: [usize; 6]) -> bool {
+    const X_OK: usize = 1;
+    let (dir, path) = match nr {
+        g::__NR_execve => (Fd::CWD.raw() as usize, a[0]),
+        g::__NR_execveat if a[4] as u32 & g::AT_EMPTY_PATH == 0 => (a[0], a[1]),
+        _ => return nr == g::__NR_execveat,
+    };
+    // SAFETY: the kernel checks the path's address, and changes nothing.
+    unsafe { call::raw(g::__NR_faccessat, [dir, path, X_OK, 0, 0, 0]) }.is_ok()
+}
+
 /// Serves the call if it executes a program; returns only errors.
 pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>> {
     let user = |i: usize| User::<u64>::new(a[i] as u64);
@@ -100,7 +112,6 @@ fn as_it_stands(r: &Request) -> Result<()> {
 /// The new program starts with the mask of the thread that executes it: the application's must be
 /// in force then, not the handler's.
 fn with_mask(mask: SigSet, exec: impl FnOnce() -> Result<()>) -> Result<()> {
-    sysring_engine::process::leave();
     call::sigprocmask(SIG_SETMASK, Some(mask))?;
     let result = exec();
     call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;

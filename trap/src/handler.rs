@@ -97,23 +97,38 @@ unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Con
         return unsafe { signals::deliver(signal, info, context) };
     }
     match alternate {
-        Some(end) if needs_room(nr) => stack::with_room(context.cast(), end, serve),
+        Some(end) if needs_room(nr) => return stack::with_room(context.cast(), end, serve),
+        Some(end) if ends_program(nr) => stack::with_room(context.cast(), end, leave),
         // SAFETY: the frame is the kernel's.
-        _ => unsafe { serve(context.cast()) },
+        None if ends_program(nr) => unsafe { leave(context.cast()) },
+        _ => {}
+    }
+    // SAFETY: as above.
+    unsafe { serve(context.cast()) }
+}
+
+/// Whether nothing comes after the call, if it succeeds.
+fn ends_program(nr: u32) -> bool {
+    matches!(nr, g::__NR_execve | g::__NR_execveat | g::__NR_exit_group)
+}
+
+/// Sees to what the program leaves behind, before it ends.
+///
+/// # Safety
+/// As of [`serve`].
+unsafe extern "C" fn leave(context: *mut u8) {
+    // SAFETY: by the caller's word.
+    let context = unsafe { &*context.cast::<Context>() };
+    let (nr, args) = (context.nr(), context.args());
+    if nr == g::__NR_exit_group || exec::finds_program(nr, args) {
+        sysring_engine::process::leave();
     }
 }
 
-/// Whether the call may sleep or go deep. (`execve` does neither, and must not: a successful one
-/// never gives a stack back. Nor does `exit_group`.)
+/// Whether the call may sleep or go deep. (What ends the program does neither, and must not: a stack
+/// that it has got would never be given back.)
 fn needs_room(nr: u32) -> bool {
-    !matches!(
-        nr,
-        g::__NR_rt_sigaction
-            | g::__NR_rt_sigprocmask
-            | g::__NR_execve
-            | g::__NR_execveat
-            | g::__NR_exit_group
-    )
+    !matches!(nr, g::__NR_rt_sigaction | g::__NR_rt_sigprocmask) && !ends_program(nr)
 }
 
 /// Serves the call that `context` was interrupted at.
@@ -139,7 +154,6 @@ fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {
     }
     match nr {
         g::__NR_clone => return spawn::clone(args, context),
-        g::__NR_exit_group => sysring_engine::process::leave(),
         g::__NR_inotify_init1 | g::__NR_fanotify_init => sysring_engine::process::notify(),
         #[cfg(target_arch = "x86_64")]
         g::__NR_inotify_init => sysring_engine::process::notify(),

@@ -57,12 +57,13 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     };
     // How many of them it went into.
     let (mut used, mut left) = (0, n);
-    while left > 0 {
+    while left > 0 && used < count {
         left = left.saturating_sub(vector[used].iov_len as usize);
         used += 1;
     }
     req.res = n as i32;
-    req.cflags = ring.used_buffers(req, n, used as u16);
+    // With MSG_TRUNC it says how long the message was, not how much of it there was room for.
+    req.cflags = ring.used_buffers(req, n.min(total), used as u16);
     if n == total && more_waits(req.file.fd, n) {
         req.cflags |= cqe_flags::SOCK_NONEMPTY;
     }

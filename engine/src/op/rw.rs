@@ -135,6 +135,7 @@ pub fn issue_multishot(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         return failed(ring, req, Errno::EBADFD);
     }
     for _ in 0..SHOTS {
+        req.done = 0;
         let issued = issue(ring, req);
         if issued != Issued::Set || req.res <= 0 {
             return issued;
@@ -373,7 +374,14 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         return Issued::Done(e.to_res());
     }
     let direction = Direction::of(req);
-    let hint = ring.hints.look(req.file.fd);
+    let mut hint = ring.hints.look(req.file.fd);
+    if hint & hint::DIRECT != 0
+        && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_DIRECT == 0)
+    {
+        // Another file has the number. AIO would wait for a stream where nobody may.
+        ring.hints.forget(req.file.fd);
+        hint = ring.hints.look(req.file.fd);
+    }
     if polled {
         if hint & hint::POLLS == 0
             && let Err(e) = check_polled(req)
@@ -451,6 +459,9 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
                 if stream || at == Offset::CURRENT {
                     return without_nowait(ring, req, direction);
                 }
+                if hint & hint::REGULAR == 0 {
+                    return when_ready(req, direction);
+                }
                 ring.hints.mark(req.file.fd, hint::WAITS);
                 return at_once(ring, req);
             }
@@ -512,8 +523,15 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
             Err(e) => failed(ring, req, e),
         };
     }
+    match when_ready(req, direction) {
+        Issued::Wait(_) if req.has(flag::NOWAIT) => failed(ring, req, Errno::EAGAIN),
+        issued => issued,
+    }
+}
+
+/// To a worker, once it will not wait long.
+fn when_ready(req: Req, direction: Direction) -> Issued {
     match call::poll_now(req.file.fd, direction.readiness() as u16) {
-        Ok(0) if req.has(flag::NOWAIT) => failed(ring, req, Errno::EAGAIN),
         Ok(0) if !req.has(flag::UNPOLLABLE) => Issued::Wait(direction.readiness()),
         _ => Issued::Work,
     }
@@ -537,6 +555,11 @@ fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
     match answer {
         Ok(n) => done(ring, req, n, segments.total),
+        Err(Errno::ESPIPE) => {
+            // Another file has the number.
+            ring.hints.forget(req.file.fd);
+            attempt(ring, req)
+        }
         Err(e) => failed(ring, req, e),
     }
 }
@@ -700,6 +723,10 @@ impl Hints {
         }
         *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED };
         hint
+    }
+
+    fn forget(&mut self, fd: Fd) {
+        self.entry(fd).uses = 0;
     }
 
     fn mark(&mut self, fd: Fd, hint: u8) {

@@ -145,6 +145,10 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         return Issued::Done(0);
     }
     ring.timers.remove(timer);
+    if timer.sqe.op_flags & timeout::MULTISHOT == 0 {
+        // What is updated waits for the time only.
+        timer.scratch[COUNT] = 0;
+    }
     timer.scratch[TIME] = req.scratch[TIME];
     timer.deadline = deadline(req.scratch[TIME] as i64, flags);
     Issued::of(ring.timers.insert(timer))
