@@ -459,7 +459,8 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
                 if stream || at == Offset::CURRENT {
                     return without_nowait(ring, req, direction);
                 }
-                if hint & hint::REGULAR == 0 {
+                if hint & hint::REGULAR == 0 && call::file_type(req.file.fd) == Ok(g::S_IFCHR) {
+                    // A device that takes an offset, and may make us wait all the same.
                     return when_ready(req, direction);
                 }
                 ring.hints.mark(req.file.fd, hint::WAITS);
