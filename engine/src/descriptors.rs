@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::abi::io_uring::{
     OFF_CQ_RING, OFF_MMAP_MASK, OFF_PARAM_REGION, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING,
-    OFF_SQES, Params, setup,
+    OFF_SQES, Params, op, setup,
 };
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
@@ -20,7 +20,7 @@ use crate::memory;
 use crate::queues::Queues;
 use crate::region::Region;
 use crate::register::ring_fds;
-use crate::request::Stage;
+use crate::request::{Req, Stage};
 use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
 use crate::{register, sqpoll, stats, wait, wq};
@@ -486,7 +486,11 @@ fn cancel_all(locked: &mut Locked<'_>) {
     }
     let _ = locked.cancel(&Match::everything());
     use Stage::{Aio, Asleep, Punted, Running};
-    while let Some(req) = locked.find(|req| !matches!(req.stage, Running | Aio | Punted | Asleep)) {
+    // A linked timeout ends with what it watches, and must not end twice.
+    let ends_here = |req: Req| {
+        !matches!(req.stage, Running | Aio | Punted | Asleep) && req.sqe.opcode != op::LINK_TIMEOUT
+    };
+    while let Some(req) = locked.find(ends_here) {
         let _ = locked.cancel_one(req);
     }
     locked.run_tasks();

@@ -235,6 +235,24 @@ fn closed_rings_leave_nothing_behind() {
     assert!(count() < before + 200);
 }
 
+/// In a build that checks arithmetic, what ends twice is counted below zero.
+#[test]
+fn a_ring_is_closed_while_a_linked_timeout_waits() {
+    let (_near, far) = UnixStream::pair().unwrap();
+    let later = [1000i64, 0];
+    for flags in [sqe_flags::IO_LINK, sqe_flags::IO_HARDLINK] {
+        let mut ring = Client::new(8, 0);
+        let mut poll = sqe(op::POLL_ADD, far.as_raw_fd(), 1);
+        (poll.flags, poll.op_flags) = (flags, libc::POLLIN as u32);
+        ring.push(poll);
+        let mut timeout = sqe(op::LINK_TIMEOUT, -1, 2);
+        (timeout.addr, timeout.len) = (later.as_ptr() as u64, 1);
+        ring.push(timeout);
+        assert_eq!(ring.enter(2, 0), Ok(2));
+        assert!(ring.reap().is_empty());
+    }
+}
+
 fn tempfile() -> std::fs::File {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
