@@ -23,7 +23,7 @@ use crate::register::ring_fds;
 use crate::request::{Req, Stage};
 use crate::ring::{Locked, Ring, Shape};
 use crate::sync::Mutex;
-use crate::{register, sqpoll, stats, wait, wq};
+use crate::{driver, register, sqpoll, stats, wait, wq};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. Where the limit on open files is lower still, no ring can be made.
@@ -502,6 +502,11 @@ const LAST_LOOKS: u32 = 50;
 /// This process ends, or becomes another program: what it has under way in rings that others
 /// share is cancelled and told, as the kernel does it for a task that goes.
 pub fn leave() {
+    let mut shared = false;
+    each(|ring| shared |= ring.is_shared());
+    if shared {
+        driver::rest();
+    }
     each(|ring| {
         for _ in 0..LAST_LOOKS {
             if !ring.is_shared() {

@@ -4,7 +4,7 @@
 //! polls the ring descriptor or waits on an eventfd cannot: for its rings one thread of the
 //! process sleeps on their epoll instances and their timers.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32};
 
 use sysring_sys::abi::io_uring::{setup, sq_flags};
@@ -25,6 +25,10 @@ static BELL: AtomicI32 = AtomicI32::new(-1);
 static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
 static STARTING: Mutex<()> = Mutex::new(());
 static RUNS: AtomicBool = AtomicBool::new(false);
+/// The driver may hold a ring's lock.
+static AT_WORK: AtomicBool = AtomicBool::new(false);
+/// The process is about to end: the driver is to take no lock that others share.
+static RESTS: AtomicBool = AtomicBool::new(false);
 /// Some ring of the process has been seen to poll another, which few programs do.
 static RINGS_ARE_POLLED: AtomicBool = AtomicBool::new(false);
 /// Counts drivers: of two, the older one is about to end.
@@ -48,6 +52,39 @@ pub fn after_fork() {
     }
     NEXT.store(i64::MAX, Relaxed);
     RUNS.store(false, Relaxed);
+    AT_WORK.store(false, Relaxed);
+    RESTS.store(false, Relaxed);
+}
+
+/// How long the driver rests, for `exec` may fail, and what it waits for at most to get there.
+const REST: i64 = 100_000_000;
+const LOOKS: u32 = 50;
+
+/// Sees that the driver holds no lock when the process ends: nobody would ever let go of it.
+pub fn rest() {
+    // SeqCst, as in `works`: either it sees this, or we see it at work.
+    RESTS.store(true, SeqCst);
+    for _ in 0..LOOKS {
+        if !AT_WORK.load(SeqCst) {
+            return;
+        }
+        call::nanosleep(1_000_000);
+    }
+}
+
+/// What the driver does with rings: not while it rests.
+fn works<T>(work: impl FnOnce() -> T) -> T {
+    AT_WORK.store(true, SeqCst);
+    while RESTS.load(SeqCst) {
+        AT_WORK.store(false, SeqCst);
+        call::nanosleep(REST);
+        // Still here: the process did not end.
+        RESTS.store(false, SeqCst);
+        AT_WORK.store(true, SeqCst);
+    }
+    let done = work();
+    AT_WORK.store(false, SeqCst);
+    done
 }
 
 impl Locked<'_> {
@@ -226,23 +263,25 @@ extern "C" fn run(term: usize) -> ! {
         if TERM.load(Acquire) != term as u32 {
             wq::end_thread();
         }
-        let due = tend_all();
+        let due = works(tend_all);
         // Release pairs with the Acquire in `be_driven`: who finds its timer later than this
         // time rings the bell.
         NEXT.store(due.unwrap_or(i64::MAX), Release);
         let mut events = [NO_EVENT; 16];
         let Ok(n) = wait::sleep(set, &mut events, due, None) else { continue };
         NEXT.store(i64::MAX, Release);
-        for event in &events[..n] {
-            let ring = event.data as usize as *const Ring;
-            if !ring.is_null() {
-                // SAFETY: rings are never unmapped; one that was closed meanwhile, or used
-                // again, is looked at under a hold of our own.
-                if let Some(held) = descriptors::hold(unsafe { &*ring }) {
-                    tend(held.ring());
+        works(|| {
+            for event in &events[..n] {
+                let ring = event.data as usize as *const Ring;
+                if !ring.is_null() {
+                    // SAFETY: rings are never unmapped; one that was closed meanwhile, or used
+                    // again, is looked at under a hold of our own.
+                    if let Some(held) = descriptors::hold(unsafe { &*ring }) {
+                        tend(held.ring());
+                    }
                 }
             }
-        }
+        });
     }
 }
 
