@@ -504,6 +504,12 @@ impl Generator {
         if self.random.percent(20) {
             entry.sqe.len = self.random.pick(&[1, 1, 8, 9, 2, 16]);
             // Of several events the kernel tells the one that woke it; which is not promised.
+            // One that finds the queue full ends: not where others fill it.
+            let tight =
+                self.program.cq_entries != 0 && self.program.cq_entries < 2 * self.program.entries;
+            if entry.sqe.len == 1 && tight {
+                entry.sqe.len = 0;
+            }
             if entry.sqe.len == 1 && entry.sqe.op_flags == (libc::POLLIN | libc::POLLOUT) as u32 {
                 entry.sqe.op_flags = libc::POLLIN as u32;
             }

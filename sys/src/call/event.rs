@@ -130,7 +130,11 @@ pub fn same_file(one: Fd, other: Fd) -> Result<bool> {
 /// # Errors
 /// `EBADF`.
 pub fn is_eventfd(fd: Fd) -> Result<bool> {
-    super::fcntl(fd, linux_raw_sys::general::F_GETFD, 0)?;
+    if super::file_type(fd)? != 0 {
+        // It has no type of file. What has one would not all stay as it is: a socket that refuses a
+        // write tells those who poll it that there is room again.
+        return Ok(false);
+    }
     // An eventfd takes eight bytes at a time: a shorter write is refused as invalid, and a null
     // buffer of eight as a bad address. Nothing else answers both so and stays as it is.
     let short = super::write(fd, Buffer { address: User::NULL, len: 4 });
