@@ -89,8 +89,8 @@ struct BufRing {
     head: u16,
     /// The tail as it was seen last: what lies before it need not be asked for again.
     tail: u16,
-    /// A buffer is used up piece by piece.
-    incremental: bool,
+    /// A buffer is used up piece by piece, and given up when less than this is left of it.
+    incremental: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -107,7 +107,8 @@ pub struct Shape {
     /// Where the entries lie; `None`: make them, for the application to map.
     pub at: Option<User<BufEntry>>,
     pub entries: u32,
-    pub incremental: bool,
+    /// Buffers are used up piece by piece, down to this many bytes (1 or more).
+    pub incremental: Option<u32>,
 }
 
 impl Default for Groups {
@@ -390,16 +391,16 @@ impl BufRing {
     /// Counts `count` buffers, or the part of them that `n` bytes fill, as used. Whether the last
     /// one is used up.
     fn consume(&mut self, n: usize, count: u16) -> bool {
-        if !self.incremental {
+        let Some(min_left) = self.incremental else {
             self.head = self.head.wrapping_add(count);
             return true;
-        }
+        };
         let mut left = n;
         loop {
             let Ok(entry) = self.entry(self.head) else { return true };
             let here = left.min(entry.len as usize);
             let rest = entry.len - here as u32;
-            if rest != 0 || here == 0 {
+            if rest >= min_left || here == 0 {
                 self.set_entry(self.head, entry.addr.wrapping_add(here as u64), rest);
                 return false;
             }
@@ -559,7 +560,7 @@ impl Locked<'_> {
                     }
                     let len = (entry.len as usize).min(limit - total);
                     let cut = len < entry.len as usize;
-                    if whole && cut && count != 0 && !ring.incremental {
+                    if whole && cut && count != 0 && ring.incremental.is_none() {
                         break;
                     }
                     vector[count] = segment(entry.addr, len);

@@ -19,10 +19,14 @@ pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<us
     if !given.ring_entries.is_power_of_two() || given.ring_entries > MOST {
         return Err(Errno::EINVAL);
     }
+    let incremental = given.flags & pbuf_ring::INC != 0;
+    if given.min_left != 0 && !incremental {
+        return Err(Errno::EINVAL);
+    }
     let mut shape = Shape {
         at: None,
         entries: given.ring_entries,
-        incremental: given.flags & pbuf_ring::INC != 0,
+        incremental: incremental.then_some(given.min_left.max(1)),
     };
     if given.flags & pbuf_ring::MMAP == 0 {
         let at = given.ring_addr as usize;
@@ -64,5 +68,5 @@ fn read(arg: User<u8>, nr_args: u32) -> Result<BufReg> {
         return Err(Errno::EINVAL);
     }
     let given = user::read(arg.cast::<BufReg>())?;
-    if given.resv == [0; 3] { Ok(given) } else { Err(Errno::EINVAL) }
+    if given.resv == [0; 5] { Ok(given) } else { Err(Errno::EINVAL) }
 }

@@ -162,7 +162,8 @@ pub struct BufReg {
     pub ring_entries: u32,
     pub bgid: u16,
     pub flags: u16,
-    pub resv: [u64; 3],
+    pub min_left: u32,
+    pub resv: [u32; 5],
 }
 
 #[derive(Clone, Copy, Default, Debug)]
