@@ -15,10 +15,10 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::op::table;
 use crate::poll;
 use crate::request::{Req, Stage};
-use crate::ring::Locked;
 use crate::{descriptors, stats, user};
 
 /// Requests given to the kernel in one call.

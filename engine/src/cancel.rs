@@ -3,9 +3,9 @@
 use sysring_sys::abi::io_uring::{cancel, op};
 use sysring_sys::{Errno, Fd, Result};
 
+use crate::locked::Locked;
 use crate::op::table::{self, row_flag};
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 use crate::wq;
 
 /// Which requests a cancellation means.

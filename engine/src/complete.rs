@@ -5,8 +5,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
+use crate::locked::Locked;
 use crate::request::{Req, Stage, flag};
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 use crate::stats;
 
 /// An eventfd the application registered, as a duplicate of ours.

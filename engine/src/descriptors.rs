@@ -16,14 +16,16 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::cancel::Match;
+use crate::locked::Locked;
 use crate::memory;
 use crate::queues::Queues;
 use crate::region::Region;
 use crate::register::ring_fds;
 use crate::request::{Req, Stage};
-use crate::ring::{Locked, Ring, Shape};
+use crate::ring::Ring;
+use crate::shape::Shape;
 use crate::sync::Mutex;
-use crate::{driver, register, sqpoll, stats, wait, wq};
+use crate::{driver, register, sqpoll, stats, wait, wq, wq_limits};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. Where the limit on open files is lower still, no ring can be made.
@@ -306,7 +308,7 @@ fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     register::begin(ring)?;
     ring.handles.store(1, Relaxed);
     ring.refs.store(1, Release);
-    wq::expect_ring(ring.shape.sq_entries);
+    wq_limits::expect_ring(ring.shape.sq_entries);
     if shape_has_sqpoll(ring) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {

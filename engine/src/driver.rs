@@ -12,10 +12,11 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, call};
 
 use crate::complete::Eventfd;
+use crate::locked::Locked;
 use crate::poll::NO_EVENT;
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 use crate::sync::Mutex;
-use crate::{descriptors, wait, wq};
+use crate::{descriptors, thread, wait};
 
 /// The epoll instance the driver sleeps on, -1 while there is no driver.
 static SET: AtomicI32 = AtomicI32::new(-1);
@@ -228,7 +229,7 @@ fn start(set: Fd) -> Result<()> {
     SET.store(set.raw(), Relaxed);
     BELL.store(bell.raw(), Relaxed);
     let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
-        .and_then(|()| wq::start_thread(run, TERM.load(Relaxed) as usize));
+        .and_then(|()| thread::start(run, TERM.load(Relaxed) as usize));
     if let Err(e) = started {
         SET.store(-1, Relaxed);
         BELL.store(-1, Relaxed);
@@ -248,7 +249,7 @@ pub fn renew() {
     }
     // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
     let term = TERM.fetch_add(1, Release).wrapping_add(1);
-    if wq::start_thread(run, term as usize).is_err() {
+    if thread::start(run, term as usize).is_err() {
         // An old driver is better than none.
         TERM.fetch_sub(1, Release);
         return;
@@ -257,11 +258,11 @@ pub fn renew() {
 }
 
 extern "C" fn run(term: usize) -> ! {
-    wq::set_name(*b"iou-drv\0");
+    thread::set_name(*b"iou-drv\0");
     let set = Fd::new(SET.load(Relaxed));
     loop {
         if TERM.load(Acquire) != term as u32 {
-            wq::end_thread();
+            thread::end();
         }
         let due = works(tend_all);
         // Release pairs with the Acquire in `be_driven`: who finds its timer later than this

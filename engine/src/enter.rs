@@ -10,7 +10,8 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::descriptors::{self, Held};
-use crate::ring::{Locked, Ring};
+use crate::locked::Locked;
+use crate::ring::Ring;
 use crate::wait::{Wait, wait};
 use crate::{Caller, driver, iopoll, process, register, sqpoll, stats, user};
 

@@ -7,8 +7,8 @@ use sysring_sys::raw::general::RLIMIT_NOFILE;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::descriptors;
+use crate::locked::Locked;
 use crate::memory;
-use crate::ring::Locked;
 use crate::tag::Tag;
 use crate::user;
 

@@ -7,7 +7,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::Caller;
-use crate::ring::Locked;
+use crate::locked::Locked;
 use crate::wait::{self, Wait};
 
 /// How long a look for completions takes at most: the kernel's ends whenever another thread is to

@@ -7,11 +7,11 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::descriptors;
+use crate::locked::Locked;
 use crate::op;
 use crate::op::table::{self, row_flag};
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
-use crate::ring::Locked;
 use crate::sleeper;
 use crate::stats;
 

@@ -12,10 +12,10 @@ use sysring_sys::abi::Iovec;
 use sysring_sys::abi::io_uring::{BufEntry, cqe_flags};
 use sysring_sys::{Errno, Result, User};
 
+use crate::locked::Locked;
 use crate::memory::{self, Mapping};
 use crate::op::MAX_RW_COUNT;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::user;
 
 /// A buffer that a request has taken.

@@ -6,8 +6,8 @@
 use sysring_sys::Result;
 use sysring_sys::abi::io_uring::{Sqe, cqe_flags, op};
 
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 impl Locked<'_> {
     /// Makes the notification of a request that is being prepared; its result is 0.

@@ -11,8 +11,9 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::descriptors;
+use crate::locked::Locked;
 use crate::request::{Req, Stage, flag};
-use crate::ring::{Locked, Ring, fd_of};
+use crate::ring::{Ring, fd_of};
 use crate::watch::Watches;
 
 /// What epoll carries for the things that are not requests.

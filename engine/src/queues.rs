@@ -7,8 +7,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Errno, Result, User};
 
+use crate::locked::Locked;
 use crate::region::Region;
-use crate::ring::{Locked, Shape, at};
+use crate::shape::{Shape, at};
 
 /// Both queues and their header, and the SQEs.
 #[derive(Debug)]

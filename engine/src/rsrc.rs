@@ -11,9 +11,9 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call};
 
 use crate::backing::Known;
+use crate::locked::Locked;
 use crate::memory::{self, PAGE};
 use crate::op::{MAX_RW_COUNT, check_range};
-use crate::ring::Locked;
 use crate::tag::Tag;
 use crate::user;
 

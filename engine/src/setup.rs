@@ -5,7 +5,7 @@ use sysring_sys::abi::io_uring::{
 };
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::ring::Shape;
+use crate::shape::Shape;
 use crate::sqpoll::SqPoll;
 use crate::{descriptors, process, user};
 

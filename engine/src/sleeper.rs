@@ -14,11 +14,11 @@ use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::{Errno, Result, call};
 
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::op::table;
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 use crate::sync::Mutex;
-use crate::{descriptors, memory, stats, wq};
+use crate::{descriptors, memory, stats, thread};
 
 /// How many words a sleeper has to sleep on: as many as one call can wait for.
 pub const WORDS: usize = 128;
@@ -147,7 +147,7 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     sleeper.state.store(ARMING, Release);
     if idle.is_some() {
         call::futex_wake(&sleeper.state, 1);
-    } else if wq::start_thread(run, ptr::from_ref(sleeper) as usize).is_err() {
+    } else if thread::start(run, ptr::from_ref(sleeper) as usize).is_err() {
         free(sleeper);
         return Err(Errno::ENOMEM);
     }
@@ -155,7 +155,7 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
 }
 
 fn make() -> Result<&'static Sleeper> {
-    if !wq::can_kick() {
+    if !thread::can_kick() {
         return Err(Errno::EOPNOTSUPP);
     }
     let place = memory::allocate(size_of::<Sleeper>())?.cast::<Sleeper>();
@@ -217,7 +217,7 @@ impl Sleeper {
         let mut refused = 0;
         // Acquire pairs with the AcqRel of the sleeper that is back: its answer is there.
         while self.state.load(Acquire) != OVER {
-            refused = if wq::kick(self.tid.load(Relaxed)).is_ok() { 0 } else { refused + 1 };
+            refused = if thread::kick(self.tid.load(Relaxed)).is_ok() { 0 } else { refused + 1 };
             if refused == REFUSALS {
                 return self.state.compare_exchange(RECALLED, before, AcqRel, Acquire).is_err();
             }
@@ -274,12 +274,12 @@ impl Sleeper {
 extern "C" fn run(sleeper: usize) -> ! {
     // SAFETY: `give` has made it for this thread, which alone frees it.
     let sleeper: &'static Sleeper = unsafe { &*(sleeper as *const Sleeper) };
-    wq::set_name(*b"iou-slp\0");
+    thread::set_name(*b"iou-slp\0");
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
     sleeper.tid.store(call::gettid(), Relaxed);
     while sleeper.serve() {}
     free(sleeper);
-    wq::end_thread()
+    thread::end()
 }
 
 impl Locked<'_> {

@@ -10,7 +10,7 @@ use sysring_sys::{Fd, Result, arch, call};
 
 use crate::ring::Ring;
 use crate::wait::time_left;
-use crate::{descriptors, wq};
+use crate::{descriptors, thread};
 
 /// A ring's submission thread.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub fn start(ring: &'static Ring) -> Result<()> {
     ring.sqpoll.bell.store(bell.raw(), Relaxed);
     ring.refs.fetch_add(1, Relaxed);
     ring.sqpoll.state.store(RUNNING, Release);
-    wq::start_thread(run, core::ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
+    thread::start(run, core::ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
         ring.sqpoll.state.store(NONE, Relaxed);
         ring.refs.fetch_sub(1, Release);
     })
@@ -96,7 +96,7 @@ pub fn wake(ring: &Ring) {
 extern "C" fn run(ring: usize) -> ! {
     // SAFETY: `start` gave us a ring and a hold on it; rings are never unmapped.
     let ring = unsafe { &*(ring as *const Ring) };
-    wq::set_name(*b"iou-sqp\0");
+    thread::set_name(*b"iou-sqp\0");
     bind(ring);
     let idle = i64::from(ring.sqpoll.idle_ms.load(Relaxed)) * 1_000_000;
     let mut last_work = call::now(call::CLOCK_MONOTONIC);
@@ -119,7 +119,7 @@ extern "C" fn run(ring: usize) -> ! {
     }
     ring.sqpoll.state.store(NONE, Release);
     descriptors::put(ring);
-    wq::end_thread()
+    thread::end()
 }
 
 /// One round: what the application has queued, what is ready, what is due. Whether there was any.

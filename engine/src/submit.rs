@@ -3,9 +3,9 @@
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
 use sysring_sys::{Errno, Result, call};
 
+use crate::locked::Locked;
 use crate::op::table::{self, Row, row_flag};
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::stats;
 
 /// A link under construction.

@@ -6,9 +6,9 @@ use core::ptr::NonNull;
 
 use sysring_sys::Result;
 
+use crate::locked::Locked;
 use crate::memory;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 /// A tag, or none: a handle that is counted by hand. Copies of it do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

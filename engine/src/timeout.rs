@@ -5,9 +5,9 @@ use core::ptr;
 use sysring_sys::abi::io_uring::{op, timeout};
 use sysring_sys::{Errno, Result, call};
 
+use crate::locked::Locked;
 use crate::memory;
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 
 /// A binary heap of requests, earliest deadline first. Each knows its place, so any can be taken
 /// out.

@@ -10,8 +10,10 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::aio::{self, Alone};
+use crate::locked::Locked;
 use crate::poll::{BATCH, NO_EVENT};
-use crate::ring::{Asleep, Locked, Ring};
+use crate::ring::Ring;
+use crate::state::Asleep;
 use crate::{Caller, user};
 
 /// How long and for what to wait.

@@ -1,34 +1,28 @@
 //! The workers: threads that may block.
 //!
-//! One crew serves the process, and each personality has one of its own. Workers are bare `clone`
-//! threads: no libc, no thread-local storage, every signal blocked but the one that interrupts a
-//! cancelled call. They start when something must block, run the queue back to back, and end when
-//! idle.
+//! One crew serves the process, and each personality has one of its own. Workers start when
+//! something must block, run the queue back to back, and end when idle.
 
 use core::ptr;
+use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU32};
 
-use sysring_sys::abi::signal::{SA_RESTORER, SIG_DFL, SIG_SETMASK, SIGSYS, SigAction, SigSet};
+use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::abi::{PollFd, Timespec};
-use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Result, User, arch, call};
+use sysring_sys::{Errno, Result, call};
 
+use crate::locked::Locked;
 use crate::op::table;
 use crate::personality::Personality;
 use crate::request::{Queue, Req, Stage, flag};
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 use crate::sync::{Guard, Mutex};
-use crate::{descriptors, driver, process, stats};
+use crate::{descriptors, driver, stats, thread, wq_limits};
 
-/// Threads at most, whatever the application allows.
-const MAX_WORKERS: u32 = 64;
 /// Threads started at once: more come with the next batch, if these are not enough.
 const SPAWN_AT_ONCE: u32 = 4;
 /// How long an idle worker waits for more.
 const IDLE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
-/// A worker makes one system call at a time; what needs room is a signal frame.
-const STACK: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Pool {
@@ -59,6 +53,7 @@ impl Pool {
 }
 
 /// Workers of one identity, and what they have to do.
+
 #[derive(Debug)]
 pub struct Crew {
     pool: Mutex<Pool>,
@@ -74,77 +69,10 @@ fn crew_of(req: Req) -> &'static Crew {
     req.creds.map_or(&OWN, |personality| &personality.crew)
 }
 
-/// How many workers there may be, as the application knows it: for work that ends by itself, and
-/// for what may wait for ever. Zero: nobody has made a ring yet.
-static LIMITS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
-
-/// With the first ring of a process come the limits the kernel begins with.
-pub fn expect_ring(sq_entries: u32) {
-    let bounded = sq_entries.min(4 * call::cpu_count());
-    if LIMITS[0].compare_exchange(0, bounded, Relaxed, Relaxed).is_ok() {
-        LIMITS[1].store(processes(), Relaxed);
-    }
-}
-
-/// How many processes the user may have.
-fn processes() -> u32 {
-    let limit = call::soft_limit(g::RLIMIT_NPROC);
-    limit.min(i32::MAX as u64) as u32
-}
-
-/// Sets the limits that are not 0; what they were.
-pub fn limit(given: [u32; 2]) -> [u32; 2] {
-    let most = processes();
-    core::array::from_fn(|i| match given[i] {
-        0 => LIMITS[i].load(Relaxed),
-        new => LIMITS[i].swap(new.min(most), Relaxed),
-    })
-}
-
-/// Threads that may be.
-fn most_workers() -> u32 {
-    let [bounded, unbounded] = [0, 1].map(|i| LIMITS[i].load(Relaxed));
-    bounded.saturating_add(unbounded).clamp(1, MAX_WORKERS)
-}
-
-/// A mask of processors.
-pub type Processors = [u64; 16];
-
-/// On which processors workers run, and how often that was changed.
-static PROCESSORS: Mutex<Processors> = Mutex::new([u64::MAX; 16]);
-static BINDINGS: AtomicU32 = AtomicU32::new(0);
-
-/// Binds workers, from the next request on; `None`: to no processor in particular.
-pub fn bind(to: Option<Processors>) {
-    *PROCESSORS.lock() = to.unwrap_or([u64::MAX; 16]);
-    BINDINGS.fetch_add(1, Relaxed);
-}
-
-/// A worker obeys what it has not heard yet.
-fn obey(heard: &mut u32) {
-    let bindings = BINDINGS.load(Relaxed);
-    if bindings != *heard {
-        *heard = bindings;
-        // Processors that are not there, or not ours: as it was.
-        let _ = call::sched_setaffinity(0, &PROCESSORS.lock());
-    }
-}
-
-/// SIGSYS has a handler that may be run on our threads.
-static KICKABLE: AtomicBool = AtomicBool::new(false);
-
-/// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`.
-pub fn kick_is_handled() {
-    KICKABLE.store(true, Relaxed);
-}
-
 /// In a child of `fork`: the workers, and what they had, are the parent's.
 pub fn after_fork() {
     OWN.after_fork();
-    PROCESSORS.reset();
-    for limit in &LIMITS {
-        limit.store(0, Relaxed);
-    }
+    wq_limits::after_fork();
 }
 
 /// Requests on their way from a ring's lock to the pool.
@@ -187,7 +115,9 @@ impl Batch {
             pool.queued += self.count;
             let wake = pool.idle.min(self.count);
             let lacking = pool.queued.saturating_sub(pool.idle);
-            let spawn = lacking.min(SPAWN_AT_ONCE).min(most_workers().saturating_sub(pool.total));
+            let spawn = lacking
+                .min(SPAWN_AT_ONCE)
+                .min(wq_limits::most_workers().saturating_sub(pool.total));
             pool.total += spawn;
             (wake, spawn, pool.generation, others)
         };
@@ -196,7 +126,7 @@ impl Batch {
             driver::renew();
         }
         for _ in 0..spawn {
-            let started = start_thread(worker, generation as usize).is_ok();
+            let started = thread::start(worker, generation as usize).is_ok();
             if !started && !OWN.pool.lock().lack_one(generation) {
                 return OWN.stand_in(generation);
             }
@@ -268,8 +198,8 @@ pub fn withdraw_all(ring: &Ring) -> Queue {
 pub fn interrupt(mut req: Req) {
     let _pool = crew_of(req).pool.lock();
     req.set(flag::CANCELED);
-    if req.stage == Stage::Running && KICKABLE.load(Relaxed) {
-        let _ = kick(req.worker);
+    if req.stage == Stage::Running && thread::is_kickable() {
+        let _ = thread::kick(req.worker);
     }
 }
 
@@ -308,8 +238,8 @@ impl Crew {
     /// Starts a worker who has been counted.
     fn hire(&self, generation: u32, acting: Option<&'static Personality>) -> Result<()> {
         let started = match acting {
-            Some(personality) => start_thread(worker_as, ptr::from_ref(personality) as usize),
-            None => start_thread(worker, generation as usize),
+            Some(personality) => thread::start(worker_as, ptr::from_ref(personality) as usize),
+            None => thread::start(worker, generation as usize),
         };
         started.map(drop).inspect_err(|_| {
             let mut pool = self.pool.lock();
@@ -356,7 +286,7 @@ impl Crew {
     /// kind could start another.
     fn serve(&self, generation: u32, acting: Option<&'static Personality>) {
         let tid = call::gettid();
-        set_name(*b"iou-wrk\0");
+        thread::set_name(*b"iou-wrk\0");
         let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
         let over = |pool: &Pool| match acting {
             Some(_) => pool.dismissed && pool.queued == 0,
@@ -364,7 +294,7 @@ impl Crew {
         };
         let mut heard = 0;
         loop {
-            obey(&mut heard);
+            wq_limits::obey(&mut heard);
             self.run_queue(tid, generation, acting, run);
             // Acquire pairs with the Release in `wake`: a count read before the queue is looked at
             // has changed if something came since.
@@ -441,7 +371,7 @@ impl Crew {
                 // A personality's crew grows from within. The process's own is as large as the
                 // submitter found right, unless its members may be gone for long.
                 let grows = acting.is_some() || req.has(flag::MAY_WAIT | flag::WATCHED);
-                let lacking = pool.queued > pool.idle && pool.total < MAX_WORKERS;
+                let lacking = pool.queued > pool.idle && pool.total < wq_limits::MAX_WORKERS;
                 pool.total += u32::from(grows && lacking);
                 (req, grows && lacking)
             };
@@ -463,31 +393,16 @@ impl Crew {
     }
 }
 
-/// Whether a thread of ours can be called back from a system call.
-#[must_use]
-pub fn can_kick() -> bool {
-    prepare_kick();
-    KICKABLE.load(Relaxed)
-}
-
-/// Ends the call a thread of ours makes, if a signal can. 0: it has not come that far.
-///
-/// # Errors
-/// `EPERM` and others: a sandbox's word.
-pub fn kick(tid: i32) -> Result<()> {
-    if tid == 0 { Ok(()) } else { call::tgkill(process::id(), tid, SIGSYS) }
-}
-
 extern "C" fn worker(generation: usize) -> ! {
     OWN.serve(generation as u32, None);
-    end_thread()
+    thread::end()
 }
 
 extern "C" fn worker_as(personality: usize) -> ! {
     // SAFETY: `Crew::hire` gave us a personality; they are static.
     let personality: &'static Personality = unsafe { &*(personality as *const Personality) };
     personality.crew.serve(0, Some(personality));
-    end_thread()
+    thread::end()
 }
 
 /// Makes the call; again if a signal meant for an earlier one ended it.
@@ -525,95 +440,3 @@ fn watch(req: Req) -> i32 {
         }
     }
 }
-
-/// Starts a thread of the engine's, with every signal blocked.
-///
-/// # Errors
-/// `EAGAIN` or `ENOMEM`: no thread to be had.
-pub fn start_thread(start: extern "C" fn(usize) -> !, arg: usize) -> Result<i32> {
-    let flags = g::CLONE_VM
-        | g::CLONE_FS
-        | g::CLONE_FILES
-        | g::CLONE_SIGHAND
-        | g::CLONE_THREAD
-        | g::CLONE_SYSVSEM;
-    prepare_kick();
-    let stack = aligned_stack()?;
-    let top = stack + STACK;
-    let before = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;
-    // SAFETY: the stack is fresh and stays until the thread unmaps it; `start` runs on it with
-    // every signal blocked and uses nothing of libc's.
-    let tid = unsafe { arch::clone_thread(flags as usize, top, 0, 0, start, arg) };
-    let _ = call::sigprocmask(SIG_SETMASK, Some(before));
-    match Errno::from_ret(tid) {
-        Ok(tid) => {
-            stats::add(&stats::get().threads, 1);
-            Ok(tid as i32)
-        }
-        Err(e) => {
-            // SAFETY: no thread runs on it.
-            let _ = unsafe { call::munmap(stack, STACK) };
-            Err(e)
-        }
-    }
-}
-
-/// A stack aligned to its size, so that a thread can find its own from any address in it.
-fn aligned_stack() -> Result<usize> {
-    let start = call::map_anonymous(2 * STACK, false)? as usize;
-    let stack = (start + STACK - 1) & !(STACK - 1);
-    let (before, after) = (stack - start, start + STACK - stack);
-    // SAFETY: the ends of our own mapping, which nothing uses.
-    unsafe {
-        if before != 0 {
-            let _ = call::munmap(start, before);
-        }
-        if after != 0 {
-            let _ = call::munmap(stack + STACK, after);
-        }
-    }
-    Ok(stack)
-}
-
-/// Ends the calling thread, which [`start_thread`] made, and gives its stack back.
-pub fn end_thread() -> ! {
-    // A signal now would find no stack to run on.
-    let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
-    let here = 0u8;
-    let stack = ptr::from_ref(&here) as usize & !(STACK - 1);
-    // SAFETY: the thread runs on this mapping and nothing else uses it.
-    unsafe { arch::unmap_and_exit(stack, STACK) }
-}
-
-/// The name tools show.
-pub fn set_name(name: [u8; 8]) {
-    // SAFETY: the name is a NUL-terminated string of ours.
-    let _ = unsafe { call::prctl(PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) };
-}
-
-const PR_SET_NAME: u32 = 15;
-
-/// Without a trap of ours SIGSYS is probably nobody's: give it a handler that does nothing.
-fn prepare_kick() {
-    if KICKABLE.load(Relaxed) {
-        return;
-    }
-    let mut old = SigAction::default();
-    // SAFETY: only asks.
-    let asked = unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut old)) };
-    if asked.is_err() || old.handler != SIG_DFL {
-        return;
-    }
-    let new = SigAction {
-        handler: ignore as *const () as usize,
-        flags: SA_RESTORER,
-        restorer: arch::sigreturn_address(),
-        mask: SigSet::EMPTY,
-    };
-    // SAFETY: the handler does nothing; SIGSYS had the default action, which is to die.
-    if unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok() {
-        KICKABLE.store(true, Relaxed);
-    }
-}
-
-extern "C" fn ignore(_signal: i32) {}

@@ -31,7 +31,7 @@ pub fn install() -> Result<()> {
     // usable in a signal handler; it may run anywhere.
     unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }?;
     // A worker may be called out of a sleep by the same signal (`signals::deliver`).
-    sysring_engine::wq::kick_is_handled();
+    sysring_engine::thread::kick_is_handled();
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use super::net::{MSG_CMSG_COMPAT, asked, finish_with, readiness};
 use super::socket::{more_waits, waiting};
 use crate::issue::Issued;
 use crate::kbuf::Bundle;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 /// Buffers of a receive that go into one call: a kilobyte of stack for their vector.
 const RECEIVED: usize = 64;

@@ -6,8 +6,8 @@ use sysring_sys::{Errno, Result};
 use super::must_be_zero;
 use crate::cancel::Match;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     if req.has(flag::BUFFER_SELECT) {

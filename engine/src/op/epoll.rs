@@ -5,8 +5,8 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use super::must_be_zero;
 use crate::descriptors;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::user;
 
 pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {

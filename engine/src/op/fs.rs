@@ -9,9 +9,9 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::{must_be_zero, plain_file_only};
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::path;
 use crate::request::Req;
-use crate::ring::Locked;
 
 /// Metadata changes go to a worker, as in the kernel: a directory lock or a journal may wait.
 pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {

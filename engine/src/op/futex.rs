@@ -18,8 +18,8 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 use crate::sleeper::{self, Sleeper, WORDS};
 use crate::user;
 

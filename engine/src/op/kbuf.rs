@@ -4,8 +4,8 @@ use sysring_sys::{Errno, Result, User};
 
 use super::{MAX_RW_COUNT, check_range, must_be_zero};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 
 /// Buffers of a group are numbered in 16 bits.
 const MOST: u32 = 1 << 16;

@@ -11,8 +11,8 @@ use super::check_range;
 use super::net::sends;
 use super::send_zc::is_fixed;
 use super::socket::ADDRESS_MAX;
+use crate::locked::Locked;
 use crate::request::{Copied, Req, flag};
-use crate::ring::Locked;
 use crate::user;
 
 const MAX_SEGMENTS: usize = 1024;

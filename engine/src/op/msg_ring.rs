@@ -8,8 +8,9 @@ use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::descriptors;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     check(&req.sqe)

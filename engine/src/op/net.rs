@@ -10,8 +10,8 @@ use sysring_sys::{Errno, Result, User};
 use super::socket::{SEQPACKET, STREAM, copy_address, kind, more_waits};
 use super::{MAX_RW_COUNT, bundle, check_range, message, must_be_zero, send_zc};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;
 const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;

@@ -4,8 +4,8 @@ use sysring_sys::abi::io_uring::setup;
 use sysring_sys::{Errno, Result};
 
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 const INJECT_RESULT: u32 = 1 << 0;
 const FILE: u32 = 1 << 1;

@@ -8,8 +8,8 @@ use sysring_sys::{Errno, Fd, Result, User};
 use super::{must_be_zero, plain_file_only};
 use crate::filter::Teller;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::{descriptors, path, user};
 
 /// The first version of `struct open_how`.

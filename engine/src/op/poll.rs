@@ -9,9 +9,9 @@ use sysring_sys::{Errno, Fd, Result, call};
 use super::must_be_zero;
 use crate::cancel::Match;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::poll::Armed;
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 use crate::{descriptors, driver};
 
 /// What poll reports whether it was asked for or not.

@@ -5,8 +5,8 @@ use sysring_sys::{Errno, Result, User};
 
 use super::{must_be_zero, plain_file_only};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     must_be_zero!(req, op_flags, file_index);

@@ -7,19 +7,20 @@
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio::{self, Iocb};
 use sysring_sys::abi::io_uring::{op, setup};
-use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
+use sysring_sys::call::{Offset, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
+use super::transfer::{
+    Direction, Segments, advance, copy_entries, copy_vector, entries, is_vectored, offset,
+};
 use super::{MAX_RW_COUNT, check_range, socket};
+use crate::hints::hint;
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::user;
-use crate::{iopoll, nowait, process};
-
-/// The most segments a vector may have (`UIO_MAXIOV`).
-const MAX_SEGMENTS: u32 = 1024;
+use crate::{iopoll, process};
 
 /// What the kernel allocates in one piece. Of these vectors it finds first that there is no room
 /// for them, and then that they are too long.
@@ -27,66 +28,6 @@ const MOST_ALLOCATED: usize = 4 << 20;
 
 /// Shots of a multishot read before others have their turn.
 const SHOTS: u32 = 32;
-
-/// Which way the bytes go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Read,
-    Write,
-}
-
-impl Direction {
-    fn of(req: Req) -> Direction {
-        match req.sqe.opcode {
-            op::READ | op::READV | op::READ_FIXED | op::READV_FIXED | op::READ_MULTISHOT => {
-                Direction::Read
-            }
-            _ => Direction::Write,
-        }
-    }
-
-    fn readiness(self) -> u32 {
-        match self {
-            Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
-            Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
-        }
-    }
-
-    /// No bytes at all, of which some files make something: an empty datagram, an error.
-    fn nothing(self, fd: Fd) -> Result<usize> {
-        let none = Buffer { address: User::NULL, len: 0 };
-        match self {
-            Direction::Read => call::read(fd, none),
-            Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),
-            Direction::Write => Ok(0),
-        }
-    }
-
-    fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
-        let answer = match self {
-            Direction::Read => call::preadv2(fd, vec, at, flags),
-            Direction::Write => call::pwritev2(fd, vec, at, flags),
-        };
-        match answer {
-            Err(Errno::ENOSYS) => self.transfer_plainly(fd, vec, at, flags),
-            answer => answer,
-        }
-    }
-
-    /// Where there is no call that takes flags: as if no file knew any.
-    #[cold]
-    fn transfer_plainly(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
-        let plain = |vec| match self {
-            Direction::Read => call::preadv(fd, vec, at),
-            Direction::Write => call::pwritev(fd, vec, at),
-        };
-        if flags == RwFlags::NONE {
-            return plain(vec);
-        }
-        // What is wrong with the file or the offset comes first.
-        plain(Vector { address: User::NULL, count: 0 }).and(Err(Errno::EOPNOTSUPP))
-    }
-}
 
 /// READ and WRITE.
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
@@ -183,58 +124,6 @@ fn check_priority(ioprio: u16) -> Result<()> {
     }
 }
 
-/// Copies the iovec array behind `addr` and checks it as `import_iovec` does.
-pub fn copy_vector(mut req: Req) -> Result<()> {
-    let mut total = 0usize;
-    for entry in copy_entries(&mut req)? {
-        check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
-        let room = MAX_RW_COUNT - total;
-        entry.iov_len = (entry.iov_len as usize).min(room) as _;
-        total += entry.iov_len as usize;
-    }
-    Ok(())
-}
-
-/// Copies the array itself. No entry is as long as half of all addresses.
-fn copy_entries(req: &mut Req) -> Result<&mut [Iovec]> {
-    let count = req.sqe.len;
-    if count > MAX_SEGMENTS {
-        return Err(Errno::EINVAL);
-    }
-    if count == 0 {
-        return Ok(&mut []);
-    }
-    let len = count as usize * size_of::<Iovec>();
-    let start = req.copied.reserve(len)?.cast::<Iovec>();
-    // SAFETY: the memory was just allocated with room for `count` entries; any bytes are iovecs.
-    let vector = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count as usize) };
-    user::read_slice(vector, User::new(req.sqe.addr))?;
-    match vector.iter().any(|entry| (entry.iov_len as isize) < 0) {
-        true => Err(Errno::EINVAL),
-        false => Ok(vector),
-    }
-}
-
-/// The entries of a copied vector, as far as they are not used up.
-fn entries(req: &mut Req) -> &mut [Iovec] {
-    match req.copied.start() {
-        // SAFETY: `copy_entries` filled as many as the SQE says; the request owns them.
-        Some(start) => unsafe {
-            core::slice::from_raw_parts_mut(start.cast().as_ptr(), req.sqe.len as usize)
-        },
-        None => &mut [],
-    }
-}
-
-/// Whether `addr` is a vector, of which the request has a copy.
-fn is_vectored(req: Req) -> bool {
-    match req.sqe.opcode {
-        op::READV | op::WRITEV => !req.has(flag::BUFFER_SELECT),
-        op::READV_FIXED | op::WRITEV_FIXED => true,
-        _ => false,
-    }
-}
-
 /// Whether the memory of a request lies in the registered buffer it names.
 fn check_fixed(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
     let index = req.sqe.buf_index;
@@ -261,91 +150,6 @@ pub fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
     req.set(flag::BUFFER_FOUND);
     if let Ok(buffer) = ring.buffers.get(req.sqe.buf_index) {
         ring.use_tag(req, buffer.tag);
-    }
-}
-
-/// The memory of a request, less what is done: a single segment, or the copied vector.
-struct Segments {
-    one: Iovec,
-    many: Option<*const Iovec>,
-    count: usize,
-    total: usize,
-}
-
-impl Segments {
-    fn of(mut req: Req) -> Segments {
-        if is_vectored(req) {
-            let one = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
-            let all = entries(&mut req);
-            let done = skip(all, &mut 0);
-            let left = &all[done..];
-            let total = left.iter().map(|e| e.iov_len as usize).sum();
-            let many = (!all.is_empty()).then_some(left.as_ptr());
-            return Segments { one, many, count: left.len(), total };
-        }
-        let done = req.done as usize;
-        let (address, len) = match req.has(flag::BUFFER_TAKEN) {
-            true => (req.buffer.address, req.buffer.len),
-            false => (req.sqe.addr, req.sqe.len),
-        };
-        let total = (len as usize).min(MAX_RW_COUNT) - done;
-        let base = address.wrapping_add(done as u64) as usize as *mut _;
-        let one = Iovec { iov_base: base, iov_len: total as _ };
-        Segments { one, many: None, count: 1, total }
-    }
-
-    /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
-    /// call does not.
-    fn transfer(&self, req: Req, at: Offset, more: RwFlags) -> Result<usize> {
-        let flags = RwFlags(req.sqe.op_flags).and(more);
-        let answer = Direction::of(req).transfer(req.file.fd, self.vector(), at, flags);
-        match answer {
-            Ok(_) if self.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
-                Err(Errno::EOPNOTSUPP)
-            }
-            answer => answer,
-        }
-    }
-
-    fn vector(&self) -> Vector {
-        match self.many {
-            Some(many) => Vector { address: User::of(many), count: self.count },
-            None => Vector { address: User::of(&raw const self.one), count: self.count },
-        }
-    }
-}
-
-/// How many leading entries are used up after `done` bytes; the first of the rest is shortened.
-fn skip(vector: &mut [Iovec], done: &mut usize) -> usize {
-    let mut used = 0;
-    for entry in vector {
-        let len = entry.iov_len as usize;
-        if len > *done {
-            entry.iov_len = (len - *done) as _;
-            entry.iov_base = entry.iov_base.wrapping_byte_add(*done);
-            *done = 0;
-            break;
-        }
-        *done -= len;
-        entry.iov_len = 0 as _;
-        used += 1;
-    }
-    used
-}
-
-/// Takes `n` more bytes as done.
-fn advance(mut req: Req, n: usize) {
-    req.done += n as u32;
-    if is_vectored(req) {
-        skip(entries(&mut req), &mut { n });
-    }
-}
-
-/// Where the next attempt starts.
-fn offset(req: Req) -> Offset {
-    match req.sqe.off as i64 {
-        -1 => Offset::CURRENT,
-        at => Offset(at.wrapping_add(i64::from(req.done))),
     }
 }
 
@@ -656,84 +460,4 @@ fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
 
 fn is_regular(fd: Fd) -> bool {
     call::is_file_or_disk(fd)
-}
-
-/// What is known of a descriptor's file: a hint, never trusted where an error would do harm.
-pub mod hint {
-    /// Opened with `O_DIRECT`.
-    pub const DIRECT: u8 = 1;
-    /// A regular file or a disk.
-    pub const REGULAR: u8 = 2;
-    /// Cannot be asked not to wait.
-    pub const WAITS: u8 = 4;
-    /// Was seen to take long.
-    pub const SLOW: u8 = 8;
-    /// Opened with `O_DIRECT`, where completions can be polled for.
-    pub const POLLS: u8 = 16;
-}
-
-/// A small cache of hints by descriptor number. A number may have been closed and opened again as
-/// something else; a wrong hint makes one call slower or go another way, never wrong.
-#[derive(Debug)]
-pub struct Hints([Entry; HINTS]);
-
-const HINTS: usize = 16;
-/// Uses before a hint is asked for again.
-const TRUSTED: u8 = 128;
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    fd: i32,
-    hint: u8,
-    uses: u8,
-}
-
-impl Default for Hints {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Hints {
-    pub const fn new() -> Hints {
-        Hints([Entry { fd: -1, hint: 0, uses: 0 }; HINTS])
-    }
-
-    fn entry(&mut self, fd: Fd) -> &mut Entry {
-        &mut self.0[fd.raw() as usize % HINTS]
-    }
-
-    fn look(&mut self, fd: Fd) -> u8 {
-        let entry = self.entry(fd);
-        if entry.fd == fd.raw() && entry.uses != 0 {
-            entry.uses -= 1;
-            return entry.hint;
-        }
-        let mut hint = 0;
-        if call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0) {
-            hint |= hint::DIRECT;
-            if iopoll::can_poll(fd) {
-                hint |= hint::POLLS;
-            }
-        }
-        if is_regular(fd) {
-            hint |= hint::REGULAR;
-        } else {
-            // Pipes have an O_DIRECT too: packets, which AIO knows nothing of.
-            hint = if nowait::is_honoured() { 0 } else { hint::WAITS };
-        }
-        *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED };
-        hint
-    }
-
-    fn forget(&mut self, fd: Fd) {
-        self.entry(fd).uses = 0;
-    }
-
-    fn mark(&mut self, fd: Fd, hint: u8) {
-        let entry = self.entry(fd);
-        if entry.fd == fd.raw() {
-            entry.hint |= hint;
-        }
-    }
 }

@@ -6,8 +6,8 @@ use sysring_sys::{Errno, Fd, Result};
 
 use super::{message, must_be_zero, net, rw, socket};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 const MSG_ZEROCOPY: u32 = 0x400_0000;
 

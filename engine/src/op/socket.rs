@@ -11,8 +11,8 @@ use sysring_sys::{Errno, Fd, Result, User};
 use super::{must_be_zero, open};
 use crate::filter::Teller;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 use crate::user;
 
 const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;

@@ -7,8 +7,8 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 /// The source is a registered file.
 const FD_IN_FIXED: u32 = 1 << 31;

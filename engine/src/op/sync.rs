@@ -8,8 +8,8 @@ use sysring_sys::{Errno, Result};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 
 /// These wait for a disk: never inline.
 pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::filter::{SILENT, Teller};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 
 /// Properties of an operation.
 pub mod row_flag {

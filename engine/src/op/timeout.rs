@@ -7,8 +7,8 @@ use sysring_sys::{Errno, Result, User, call};
 use super::must_be_zero;
 use crate::cancel::Match;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 use crate::user;
 
 const CLOCKS: u32 = timeout::BOOTTIME | timeout::REALTIME;

@@ -11,9 +11,9 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::poll::Armed;
 use crate::request::{Req, Stage, flag};
-use crate::ring::Locked;
 
 const MSG_ERRQUEUE: u32 = 0x2000;
 

@@ -7,8 +7,8 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::{must_be_zero, socket, timestamp};
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::ring::Locked;
 
 /// `BLOCK_URING_CMD_DISCARD`, and the `ioctl(2)` that does the same.
 const DISCARD: u32 = 0x1200;

@@ -8,8 +8,8 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
+use crate::locked::Locked;
 use crate::request::{File, Req, flag};
-use crate::ring::Locked;
 use crate::{descriptors, sleeper, user};
 
 /// A `siginfo_t`, as `waitid(2)` fills it.

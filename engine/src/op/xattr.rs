@@ -7,8 +7,8 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::plain_file_only;
 use crate::issue::Issued;
+use crate::locked::Locked;
 use crate::request::Req;
-use crate::ring::Locked;
 
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     let gets = matches!(req.sqe.opcode, op::GETXATTR | op::FGETXATTR);

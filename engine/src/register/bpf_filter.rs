@@ -5,8 +5,8 @@ use sysring_sys::{Errno, Result, User};
 
 use crate::cbpf::Program;
 use crate::filter::{Filters, SILENT};
+use crate::locked::Locked;
 use crate::op::table;
-use crate::ring::Locked;
 use crate::user;
 
 pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {

@@ -4,7 +4,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::no_argument;
 use crate::complete::Eventfd;
-use crate::ring::Locked;
+use crate::locked::Locked;
 use crate::{descriptors, user};
 
 pub fn eventfd(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {

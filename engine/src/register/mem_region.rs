@@ -6,9 +6,9 @@ use sysring_sys::abi::io_uring::{
 };
 use sysring_sys::{Errno, Result, User};
 
+use crate::locked::Locked;
 use crate::memory::PAGE;
 use crate::region::Region;
-use crate::ring::Locked;
 use crate::user;
 
 /// More than this the kernel would not find in memory either, and of more lent memory not even the

@@ -5,7 +5,7 @@
 use sysring_sys::abi::io_uring::{Napi, napi, setup};
 use sysring_sys::{Errno, Result, User};
 
-use crate::ring::Locked;
+use crate::locked::Locked;
 use crate::user;
 
 /// The settings of a ring.

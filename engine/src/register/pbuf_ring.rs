@@ -4,8 +4,8 @@ use sysring_sys::abi::io_uring::{BufReg, BufStatus, pbuf_ring};
 use sysring_sys::{Errno, Result, User};
 
 use crate::kbuf::Shape;
+use crate::locked::Locked;
 use crate::memory::{PAGE, pages};
-use crate::ring::Locked;
 use crate::{rsrc, user};
 
 /// Head and tail are 16 bits: a full ring must not look like an empty one.

@@ -3,7 +3,7 @@
 use sysring_sys::{Errno, Result, User};
 
 use super::no_argument;
-use crate::ring::Locked;
+use crate::locked::Locked;
 
 pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
     no_argument(arg, nr_args)?;

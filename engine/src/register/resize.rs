@@ -3,8 +3,9 @@
 use sysring_sys::abi::io_uring::{CqOffsets, Params, SqOffsets, setup};
 use sysring_sys::{Errno, Result, User};
 
+use crate::locked::Locked;
 use crate::queues::Queues;
-use crate::ring::{Locked, Shape};
+use crate::shape::Shape;
 use crate::user;
 
 /// What may be asked for anew, and what stays as the ring was made.

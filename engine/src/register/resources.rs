@@ -6,7 +6,7 @@ use sysring_sys::abi::io_uring::{
 use sysring_sys::{Errno, Result, User};
 
 use super::{no_argument, required};
-use crate::ring::Locked;
+use crate::locked::Locked;
 use crate::{filetable, rsrc, user};
 
 pub fn buffers(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {

@@ -5,8 +5,9 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::bpf_filter;
 use crate::filter::Filters;
+use crate::locked::Locked;
 use crate::restrict::Restrictions;
-use crate::ring::{Locked, Ring};
+use crate::ring::Ring;
 use crate::sync::Mutex;
 use crate::user;
 

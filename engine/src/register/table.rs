@@ -7,7 +7,8 @@ use super::{
     bpf_filter, clone_buffers, control, eventfd, mem_region, msg_ring, napi, pbuf_ring,
     personality, probe, query, resize, resources, restrictions, ring_fds, sync_cancel, workers,
 };
-use crate::ring::{Locked, Ring};
+use crate::locked::Locked;
+use crate::ring::Ring;
 
 /// A call that concerns no ring.
 pub type Alone = fn(User<u8>, u32) -> Result<usize>;

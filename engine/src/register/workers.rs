@@ -3,10 +3,10 @@
 use sysring_sys::{Errno, Result, User};
 
 use super::no_argument;
-use crate::{user, wq};
+use crate::{user, wq_limits};
 
 /// The largest mask of processors the engine passes on.
-const MASK: usize = size_of::<wq::Processors>();
+const MASK: usize = size_of::<wq_limits::Processors>();
 
 /// Sets the limits that are not 0, and answers the old ones.
 pub fn most(arg: User<u8>, nr_args: u32) -> Result<usize> {
@@ -17,7 +17,7 @@ pub fn most(arg: User<u8>, nr_args: u32) -> Result<usize> {
     if given.iter().any(|&limit| limit > i32::MAX as u32) {
         return Err(Errno::EINVAL);
     }
-    user::write(arg.cast(), &wq::limit(given)).map(|()| 0)
+    user::write(arg.cast(), &wq_limits::limit(given)).map(|()| 0)
 }
 
 pub fn bind(arg: User<u8>, len: u32) -> Result<usize> {
@@ -26,16 +26,16 @@ pub fn bind(arg: User<u8>, len: u32) -> Result<usize> {
     }
     let mut mask = [0u8; MASK];
     user::read_slice(&mut mask[..MASK.min(len as usize)], arg)?;
-    let mut processors = wq::Processors::default();
+    let mut processors = wq_limits::Processors::default();
     for (word, bytes) in processors.iter_mut().zip(mask.chunks_exact(8)) {
         *word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
     }
-    wq::bind(Some(processors));
+    wq_limits::bind(Some(processors));
     Ok(0)
 }
 
 pub fn unbind(arg: User<u8>, nr_args: u32) -> Result<usize> {
     no_argument(arg, nr_args)?;
-    wq::bind(None);
+    wq_limits::bind(None);
     Ok(0)
 }

@@ -1,0 +1,61 @@
+//! The completion queue, as we see it: we fill it, the application takes from it.
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+use sysring_sys::abi::io_uring::{Cqe, cqe_flags, setup};
+
+use crate::locked::Locked;
+use crate::shape::at;
+
+impl Locked<'_> {
+    /// CQEs in the ring that the application has not consumed.
+    pub fn cq_ready(&mut self) -> u32 {
+        // Acquire pairs with the application's release of its head: it has read what it frees.
+        let head = self.ring.word(at::CQ_HEAD).load(Acquire);
+        self.control().cq_tail.wrapping_sub(head)
+    }
+
+    /// The application's index into the completion queue.
+    pub fn cq_head(&self) -> u32 {
+        self.ring.word(at::CQ_HEAD).load(Acquire)
+    }
+
+    /// Whether there is room in the ring for a CQE with these flags. One of two places is never
+    /// torn: where only the last place is left before the ring begins anew, that is filled up.
+    pub fn cq_make_room(&mut self, flags: u32) -> bool {
+        let entries = self.ring.layout().cq_entries;
+        if !self.ring.shape.takes_two(flags) {
+            return self.cq_ready() < entries;
+        }
+        let last_place = self.control().cq_tail & (entries - 1) == entries - 1;
+        if last_place && self.cq_ready() < entries {
+            self.cq_put(Cqe { flags: cqe_flags::SKIP, ..Cqe::default() }, [0; 2]);
+        }
+        self.cq_ready().saturating_add(2) <= entries
+    }
+
+    /// Writes a CQE at the tail; there is room.
+    pub fn cq_put(&mut self, cqe: Cqe, extra: [u64; 2]) {
+        let shape = self.ring.layout();
+        let two = shape.takes_two(cqe.flags);
+        let index = (self.control().cq_tail & (shape.cq_entries - 1)) as usize;
+        // SAFETY: the index is masked with our own copy of the size; volatile, as the application
+        // may look at any time.
+        unsafe {
+            let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
+            at.cast::<Cqe>().write_volatile(cqe);
+            if shape.has(setup::CQE32) || two {
+                at.add(16).cast::<[u64; 2]>().write_volatile(extra);
+            }
+        }
+        let tail = self.control().cq_tail.wrapping_add(if two { 2 } else { 1 });
+        self.control().cq_tail = tail;
+        // Release pairs with the application's acquire of the tail: the entry is written.
+        self.ring.word(at::CQ_TAIL).store(tail, Release);
+    }
+
+    /// A completion that could not even be kept on the overflow list.
+    pub fn cq_count_lost(&mut self) {
+        self.ring.word(at::CQ_OVERFLOW).fetch_add(1, Relaxed);
+    }
+}

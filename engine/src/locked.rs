@@ -1,0 +1,173 @@
+//! The lock of a ring, held.
+
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::fence;
+
+use crate::personality::Personality;
+use crate::request::Req;
+use crate::ring::{Control, Ring};
+use crate::state::State;
+use crate::wq;
+
+/// The right to a ring's state; commits and unlocks when dropped.
+#[derive(Debug)]
+pub struct Locked<'r> {
+    pub ring: &'r Ring,
+    /// The thread is the application's: its credentials are the ones to work with.
+    pub submitter: bool,
+    /// The thread is a worker of this personality: it may do nothing but that's work.
+    pub acting: Option<&'static Personality>,
+}
+
+impl Ring {
+    pub fn lock(&self) -> Locked<'_> {
+        self.lock_as(None)
+    }
+
+    /// As `lock`, by a worker of a personality.
+    pub fn lock_as(&self, acting: Option<&'static Personality>) -> Locked<'_> {
+        self.control().lock.lock();
+        Locked { ring: self, submitter: false, acting }
+    }
+
+    /// As `lock`, by a thread of the application's.
+    pub fn lock_as_submitter(&self) -> Locked<'_> {
+        self.control().lock.lock();
+        let mut locked = Locked { ring: self, submitter: true, acting: None };
+        if locked.readiness.inherited {
+            self.control().shared.store(true, Relaxed);
+            locked.readiness.join();
+        }
+        locked
+    }
+
+    pub fn try_lock(&self) -> Option<Locked<'_>> {
+        self.try_lock_as(None)
+    }
+
+    fn try_lock_as(&self, acting: Option<&'static Personality>) -> Option<Locked<'_>> {
+        // Not `then_some`: a `Locked` that is made and dropped unlocks.
+        let locked = || Locked { ring: self, submitter: false, acting };
+        self.control().lock.try_lock().then(locked)
+    }
+
+    /// Hands a finished request in from outside the lock: now if nobody holds it, else whoever
+    /// does takes it before letting go. `acting` is whose worker hands it in.
+    pub fn finish_remotely(&self, mut req: Req, acting: Option<&'static Personality>) {
+        let mut head = self.remote.load(Relaxed);
+        loop {
+            // SAFETY: a listed request is a live handle.
+            req.queued = NonNull::new(head).map(|h| unsafe { Req::new(h) });
+            // Release pairs with the Acquire in `take_remote`: the request's fields come along.
+            match self.remote.compare_exchange_weak(head, req.as_ptr(), Release, Relaxed) {
+                Ok(_) => break,
+                Err(now) => head = now,
+            }
+        }
+        // With the fence in `unlock`: either our attempt sees the lock free, or the holder,
+        // having let go, sees the request.
+        fence(SeqCst);
+        if self.is_shared() {
+            // The holder may be another process, which has a list of its own.
+            self.control().lock.lock();
+            drop(Locked { ring: self, submitter: false, acting });
+        } else if let Some(locked) = self.try_lock_as(acting) {
+            drop(locked);
+        }
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    #[inline(always)]
+    fn deref(&self) -> &State {
+        // SAFETY: a `Locked` exists only while the lock is held, and there is one.
+        unsafe { &*self.ring.state.get() }
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut State {
+        // SAFETY: as `deref`.
+        unsafe { &mut *self.ring.state.get() }
+    }
+}
+
+impl Locked<'_> {
+    pub fn control(&mut self) -> &mut Control {
+        // SAFETY: the lock is held; `submitter` and `disabled`, which are read without it, are
+        // atomics.
+        unsafe { &mut *self.ring.regions().control.start().cast::<Control>() }
+    }
+
+    /// Requests that workers handed in while the lock was held.
+    fn take_remote(&mut self) {
+        if self.ring.remote.load(Relaxed).is_null() {
+            return;
+        }
+        let mut at = NonNull::new(self.ring.remote.swap(ptr::null_mut(), Acquire));
+        // The stack has the newest on top; turn it round so that order is kept.
+        let mut oldest: Option<Req> = None;
+        while let Some(here) = at {
+            // SAFETY: handed in by its worker, which has let go of it.
+            let mut req = unsafe { Req::new(here) };
+            at = req.queued.map(|next| {
+                // SAFETY: a handle is never null.
+                unsafe { NonNull::new_unchecked(next.as_ptr()) }
+            });
+            req.queued = oldest;
+            oldest = Some(req);
+        }
+        while let Some(mut req) = oldest {
+            oldest = req.queued.take();
+            self.worked(req);
+        }
+        self.run_tasks();
+    }
+
+    /// Lets go of the lock for a moment, with work in hand, so that nobody waits for us while we
+    /// wait for them.
+    pub fn breathe(&mut self) {
+        self.ring.control().lock.unlock();
+        self.ring.control().lock.lock();
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let ring = self.ring;
+        loop {
+            self.take_remote();
+            if self.readiness.armed_edge {
+                self.reap();
+            }
+            self.aio_flush();
+            let wake = self.commit();
+            // What completions have set going.
+            self.aio_flush();
+            let begun = self.timers.fresh | self.readiness.fresh;
+            if begun && !self.submitter && ring.sleepers.load(Relaxed) == 0 {
+                // By a thread that does not wait for it: somebody must.
+                self.leave(false);
+            }
+            let punted = wq::Batch::of(self);
+            ring.control().lock.unlock();
+            punted.send();
+            wake.send(ring);
+            // See `finish_remotely`.
+            fence(SeqCst);
+            if ring.remote.load(Relaxed).is_null() {
+                return;
+            }
+            if ring.is_shared() {
+                ring.control().lock.lock();
+            } else if !ring.control().lock.try_lock() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Moving bytes: which way, from where in the file, and to or from which memory.
+
+use sysring_sys::abi::Iovec;
+use sysring_sys::abi::io_uring::op;
+use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, call};
+
+use super::{MAX_RW_COUNT, check_range, socket};
+use crate::request::{Req, flag};
+use crate::user;
+
+/// The most segments a vector may have (`UIO_MAXIOV`).
+const MAX_SEGMENTS: u32 = 1024;
+
+/// Which way the bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    pub(super) fn of(req: Req) -> Direction {
+        match req.sqe.opcode {
+            op::READ | op::READV | op::READ_FIXED | op::READV_FIXED | op::READ_MULTISHOT => {
+                Direction::Read
+            }
+            _ => Direction::Write,
+        }
+    }
+
+    pub(super) fn readiness(self) -> u32 {
+        match self {
+            Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
+            Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
+        }
+    }
+
+    /// No bytes at all, of which some files make something: an empty datagram, an error.
+    pub(super) fn nothing(self, fd: Fd) -> Result<usize> {
+        let none = Buffer { address: User::NULL, len: 0 };
+        match self {
+            Direction::Read => call::read(fd, none),
+            Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),
+            Direction::Write => Ok(0),
+        }
+    }
+
+    pub(super) fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
+        let answer = match self {
+            Direction::Read => call::preadv2(fd, vec, at, flags),
+            Direction::Write => call::pwritev2(fd, vec, at, flags),
+        };
+        match answer {
+            Err(Errno::ENOSYS) => self.transfer_plainly(fd, vec, at, flags),
+            answer => answer,
+        }
+    }
+
+    /// Where there is no call that takes flags: as if no file knew any.
+    #[cold]
+    fn transfer_plainly(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
+        let plain = |vec| match self {
+            Direction::Read => call::preadv(fd, vec, at),
+            Direction::Write => call::pwritev(fd, vec, at),
+        };
+        if flags == RwFlags::NONE {
+            return plain(vec);
+        }
+        // What is wrong with the file or the offset comes first.
+        plain(Vector { address: User::NULL, count: 0 }).and(Err(Errno::EOPNOTSUPP))
+    }
+}
+
+/// Copies the iovec array behind `addr` and checks it as `import_iovec` does.
+pub fn copy_vector(mut req: Req) -> Result<()> {
+    let mut total = 0usize;
+    for entry in copy_entries(&mut req)? {
+        check_range(User::new(entry.iov_base as usize as u64), entry.iov_len as usize)?;
+        let room = MAX_RW_COUNT - total;
+        entry.iov_len = (entry.iov_len as usize).min(room) as _;
+        total += entry.iov_len as usize;
+    }
+    Ok(())
+}
+
+/// Copies the array itself. No entry is as long as half of all addresses.
+pub(super) fn copy_entries(req: &mut Req) -> Result<&mut [Iovec]> {
+    let count = req.sqe.len;
+    if count > MAX_SEGMENTS {
+        return Err(Errno::EINVAL);
+    }
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    let len = count as usize * size_of::<Iovec>();
+    let start = req.copied.reserve(len)?.cast::<Iovec>();
+    // SAFETY: the memory was just allocated with room for `count` entries; any bytes are iovecs.
+    let vector = unsafe { core::slice::from_raw_parts_mut(start.as_ptr(), count as usize) };
+    user::read_slice(vector, User::new(req.sqe.addr))?;
+    match vector.iter().any(|entry| (entry.iov_len as isize) < 0) {
+        true => Err(Errno::EINVAL),
+        false => Ok(vector),
+    }
+}
+
+/// The entries of a copied vector, as far as they are not used up.
+pub(super) fn entries(req: &mut Req) -> &mut [Iovec] {
+    match req.copied.start() {
+        // SAFETY: `copy_entries` filled as many as the SQE says; the request owns them.
+        Some(start) => unsafe {
+            core::slice::from_raw_parts_mut(start.cast().as_ptr(), req.sqe.len as usize)
+        },
+        None => &mut [],
+    }
+}
+
+/// Whether `addr` is a vector, of which the request has a copy.
+pub(super) fn is_vectored(req: Req) -> bool {
+    match req.sqe.opcode {
+        op::READV | op::WRITEV => !req.has(flag::BUFFER_SELECT),
+        op::READV_FIXED | op::WRITEV_FIXED => true,
+        _ => false,
+    }
+}
+
+/// The memory of a request, less what is done: a single segment, or the copied vector.
+pub(super) struct Segments {
+    pub(super) one: Iovec,
+    pub(super) many: Option<*const Iovec>,
+    pub(super) count: usize,
+    pub(super) total: usize,
+}
+
+impl Segments {
+    pub(super) fn of(mut req: Req) -> Segments {
+        if is_vectored(req) {
+            let one = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+            let all = entries(&mut req);
+            let done = skip(all, &mut 0);
+            let left = &all[done..];
+            let total = left.iter().map(|e| e.iov_len as usize).sum();
+            let many = (!all.is_empty()).then_some(left.as_ptr());
+            return Segments { one, many, count: left.len(), total };
+        }
+        let done = req.done as usize;
+        let (address, len) = match req.has(flag::BUFFER_TAKEN) {
+            true => (req.buffer.address, req.buffer.len),
+            false => (req.sqe.addr, req.sqe.len),
+        };
+        let total = (len as usize).min(MAX_RW_COUNT) - done;
+        let base = address.wrapping_add(done as u64) as usize as *mut _;
+        let one = Iovec { iov_base: base, iov_len: total as _ };
+        Segments { one, many: None, count: 1, total }
+    }
+
+    /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
+    /// call does not.
+    pub(super) fn transfer(&self, req: Req, at: Offset, more: RwFlags) -> Result<usize> {
+        let flags = RwFlags(req.sqe.op_flags).and(more);
+        let answer = Direction::of(req).transfer(req.file.fd, self.vector(), at, flags);
+        match answer {
+            Ok(_) if self.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            answer => answer,
+        }
+    }
+
+    fn vector(&self) -> Vector {
+        match self.many {
+            Some(many) => Vector { address: User::of(many), count: self.count },
+            None => Vector { address: User::of(&raw const self.one), count: self.count },
+        }
+    }
+}
+
+/// How many leading entries are used up after `done` bytes; the first of the rest is shortened.
+fn skip(vector: &mut [Iovec], done: &mut usize) -> usize {
+    let mut used = 0;
+    for entry in vector {
+        let len = entry.iov_len as usize;
+        if len > *done {
+            entry.iov_len = (len - *done) as _;
+            entry.iov_base = entry.iov_base.wrapping_byte_add(*done);
+            *done = 0;
+            break;
+        }
+        *done -= len;
+        entry.iov_len = 0 as _;
+        used += 1;
+    }
+    used
+}
+
+/// Takes `n` more bytes as done.
+pub(super) fn advance(mut req: Req, n: usize) {
+    req.done += n as u32;
+    if is_vectored(req) {
+        skip(entries(&mut req), &mut { n });
+    }
+}
+
+/// Where the next attempt starts.
+pub(super) fn offset(req: Req) -> Offset {
+    match req.sqe.off as i64 {
+        -1 => Offset::CURRENT,
+        at => Offset(at.wrapping_add(i64::from(req.done))),
+    }
+}

@@ -1,0 +1,142 @@
+//! What the lock of a ring guards.
+
+use crate::aio::Aio;
+use crate::complete::Eventfd;
+use crate::filetable::FileTable;
+use crate::filter::Filters;
+use crate::hints::Hints;
+use crate::kbuf::Groups;
+use crate::personality;
+use crate::poll::Readiness;
+use crate::queues::Queues;
+use crate::register::{mem_region, napi};
+use crate::request::{Queue, Req, Slab};
+use crate::restrict::Restrictions;
+use crate::rsrc::BufferTable;
+use crate::timeout::Timers;
+
+/// What the lock guards, private to this process.
+#[derive(Debug)]
+pub struct State {
+    pub slab: Slab,
+    /// Everything that has left the inline path and not completed.
+    pub in_flight: Option<Req>,
+    /// Requests whose turn has come: the rest of links, drained ones.
+    pub tasks: Queue,
+    /// Behind a drain.
+    pub drain: Queue,
+    /// Accepted and not completed.
+    pub outstanding: u32,
+    /// Of these, in the drain queue or linked behind a member of it.
+    pub deferred: u32,
+    pub drain_active: bool,
+    pub drain_next: bool,
+    pub drain_disabled: bool,
+    pub timers: Timers,
+    pub readiness: Readiness,
+    pub aio: Aio,
+    pub files: FileTable,
+    pub buffers: BufferTable,
+    pub groups: Groups,
+    pub personalities: personality::Table,
+    pub filters: Filters,
+    pub napi: napi::Settings,
+    pub queues: Option<Queues>,
+    /// Memory for the arguments of waits.
+    pub params: Option<mem_region::Params>,
+    /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
+    pub restrictions: Option<Restrictions>,
+    pub restrictions_to_be: Option<Restrictions>,
+    pub eventfd: Option<Eventfd>,
+    /// CQEs posted since the last commit, and whether another thread than the submitter did.
+    pub posted: u32,
+    /// Requests completed inline since the last commit: a shared counter is dear to touch.
+    pub inlined: u32,
+    pub posted_remotely: bool,
+    /// Requests given to the workers since the last commit.
+    pub punted: Queue,
+    pub punted_count: u32,
+    /// Requests given to the workers of personalities since the last commit.
+    pub entrusted: Queue,
+    pub entrusted_count: u32,
+    /// Requests that the workers of a personality came upon and are not to run.
+    pub handed_back: Queue,
+    /// Who submitted links in which it matters who goes on with them, latest.
+    pub submitted_as: Option<[u32; 6]>,
+    /// The CQ tail at which the first sleeper in `enter` is to be woken.
+    pub wanted: Option<u32>,
+    /// What the latest sleeper knew of the timers.
+    pub asleep: Asleep,
+    /// The application has been seen to wait in `enter`.
+    pub waits: bool,
+    /// The driver hears at once of what becomes ready while nobody is in `enter`.
+    pub driven: bool,
+    /// The application knows that there is something to ask for.
+    pub announced: bool,
+    /// When it is to be told, if it has not come by then.
+    pub announce_at: Option<i64>,
+    /// How often the eventfd, or who polls the descriptor, was told of something.
+    pub told: u32,
+    /// The application has gone with work under way: the driver looks in now and then.
+    pub unattended: bool,
+    /// The ring is being torn down: nothing is posted or started any more.
+    pub closing: bool,
+    /// Files for which NOWAIT and O_DIRECT are known.
+    pub hints: Hints,
+}
+
+/// What a sleeper in `enter` knew of the timers when it went to sleep.
+#[derive(Clone, Copy, Debug)]
+pub struct Asleep {
+    /// When the first was due.
+    pub until: i64,
+    /// How many had gone off.
+    pub fired: u32,
+}
+
+impl State {
+    pub const NEW: State = State {
+        slab: Slab::new(),
+        in_flight: None,
+        tasks: Queue::new(),
+        drain: Queue::new(),
+        outstanding: 0,
+        deferred: 0,
+        drain_active: false,
+        drain_next: false,
+        drain_disabled: false,
+        timers: Timers::new(),
+        readiness: Readiness::new(),
+        aio: Aio::new(),
+        files: FileTable::new(),
+        buffers: BufferTable::new(),
+        groups: Groups::new(),
+        personalities: personality::Table::new(),
+        filters: Filters::NONE,
+        napi: napi::Settings::NEW,
+        queues: None,
+        params: None,
+        restrictions: None,
+        restrictions_to_be: None,
+        eventfd: None,
+        posted: 0,
+        inlined: 0,
+        posted_remotely: false,
+        punted: Queue::new(),
+        punted_count: 0,
+        entrusted: Queue::new(),
+        entrusted_count: 0,
+        handed_back: Queue::new(),
+        submitted_as: None,
+        wanted: None,
+        asleep: Asleep { until: i64::MAX, fired: 0 },
+        waits: false,
+        driven: false,
+        announced: false,
+        announce_at: None,
+        told: 0,
+        unattended: false,
+        closing: false,
+        hints: Hints::new(),
+    };
+}
