@@ -75,6 +75,14 @@ pub struct Program {
 }
 
 impl Program {
+    /// All SQEs, in the order they are submitted in.
+    pub fn entries_in_order(&self) -> impl Iterator<Item = &Entry> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Submit { entries, .. } => entries.as_slice(),
+            _ => &[],
+        })
+    }
+
     /// Takes out the SQEs and steps with these numbers, as shrinking asks. SQEs are numbered
     /// through the program from 0, steps from [`STEP_BASE`].
     pub fn drop_parts(&mut self, parts: &[usize]) {

@@ -1,22 +1,18 @@
 //! Runs a program on one side and writes down everything that must be the same on the other.
 
+mod record;
+mod settle;
+
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use sysring_sys::abi::io_uring::{self as uring, Cqe, Params, Sqe, cqe_flags, op, sqe_flags};
+use sysring_sys::abi::io_uring::{self as uring, Cqe, Params, Sqe, cqe_flags, sqe_flags};
 
+use self::settle::CALM_ASYNC;
 use super::layout::*;
-use super::program::{Entry, Program, Scrub, Step, Waits, op_name};
-use super::world::{World, hash, memory};
+use super::program::{Entry, Program, Step};
+use super::world::{World, memory};
 use crate::raw::{Backend, Ring};
-
-/// A request that should have ended is called lost after this long.
-const LOST: Duration = Duration::from_secs(3);
-/// How long a ring in which everything seems to wait is watched before that is believed.
-const CALM: u64 = 300_000;
-/// The same where a worker thread may be in between.
-const CALM_ASYNC: u64 = 2_000_000;
 
 /// The number of the request that ends what is left at the end.
 const SWEEP: u64 = 0xca11;
@@ -31,7 +27,6 @@ struct Out {
     /// chain posts nothing either.
     excused: bool,
 }
-
 struct Run<'a> {
     ring: Ring<'a>,
     second: Ring<'a>,
@@ -91,7 +86,6 @@ fn write_all(pieces: &[(u64, Vec<u8>)]) {
         memory(*at, bytes.len() as u64).copy_from_slice(bytes);
     }
 }
-
 impl<'a> Run<'a> {
     fn new(backend: &'a dyn Backend, program: &Program, text: &mut String) -> Result<Run<'a>, ()> {
         let params =
@@ -268,199 +262,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-
-    /// Waits until everything has ended that ends by itself.
-    fn settle(&mut self) {
-        let started = Instant::now();
-        let mut calm = 0;
-        loop {
-            self.reap();
-            let asynchronous =
-                self.out.iter().any(|out| out.entry.sqe.flags & sqe_flags::ASYNC != 0);
-            let needed = if asynchronous { 2 } else { 1 };
-            if self.out.iter().all(|out| self.may_be_silent(out)) {
-                let waiting = self.out.iter().any(|out| !optional(out));
-                if !waiting || calm >= needed {
-                    return;
-                }
-                calm += 1;
-                self.ring.wait(1, if asynchronous { CALM_ASYNC } else { CALM });
-                continue;
-            }
-            calm = 0;
-            if started.elapsed() > LOST {
-                let lost: Vec<String> = self
-                    .out
-                    .iter()
-                    .filter(|out| !self.may_be_silent(out))
-                    .map(|out| format!("#{}", out.number))
-                    .collect();
-                self.say(&format!("LOST {}", lost.join(" ")));
-                // Said once: what is lost stays lost.
-                let lost: Vec<u64> = self
-                    .out
-                    .iter()
-                    .filter(|out| !self.may_be_silent(out))
-                    .map(|out| out.number)
-                    .collect();
-                self.out.retain(|out| !lost.contains(&out.number));
-                return;
-            }
-            self.ring.wait(1, 20_000_000);
-        }
-    }
-
-    /// Whether a request that is out has a right to be: it waits for what is not there, or for
-    /// one before it in its chain that does, or owes no completion.
-    fn may_be_silent(&self, out: &Out) -> bool {
-        if optional(out) {
-            return true;
-        }
-        let waits = match out.entry.waits {
-            Waits::No => false,
-            Waits::Ever => true,
-            Waits::For(..) if out.posted => true,
-            Waits::For(fd, events) => !ready(fd, events),
-        };
-        waits || self.behind(out)
-    }
-
-    fn behind(&self, out: &Out) -> bool {
-        let Some(chain) = out.entry.chain else { return false };
-        // A link timeout runs with the request before it, and ends it: that one is no excuse.
-        let before = match out.entry.sqe.opcode {
-            op::LINK_TIMEOUT => out.number - 1,
-            _ => out.number,
-        };
-        self.out.iter().any(|other| {
-            other.entry.chain == Some(chain)
-                && other.number < before
-                && match other.entry.waits {
-                    Waits::No => false,
-                    Waits::Ever => true,
-                    Waits::For(fd, events) => other.posted || !ready(fd, events),
-                }
-        })
-    }
-
-    /// Cancels what is left, until nothing is.
-    fn sweep(&mut self) {
-        let started = Instant::now();
-        while started.elapsed() < LOST {
-            if self.out.iter().all(optional) {
-                return;
-            }
-            let sqe = Sqe {
-                opcode: op::ASYNC_CANCEL,
-                fd: -1,
-                op_flags: uring::cancel::ANY | uring::cancel::ALL,
-                user_data: SWEEP,
-                ..Sqe::default()
-            };
-            self.swept = None;
-            self.ring.push(sqe, None);
-            self.ring.publish();
-            self.ring.enter(1, 0, 0);
-            while started.elapsed() < LOST {
-                self.reap();
-                if self.swept.is_some() && self.out.iter().all(optional) {
-                    return;
-                }
-                let answer = self.ring.wait(1, 20_000_000);
-                // What was hard-linked behind a request that ended has begun meanwhile.
-                if self.swept.is_some() && answer == -i64::from(libc::ETIME) {
-                    break;
-                }
-            }
-        }
-        let left: Vec<u64> =
-            self.out.iter().filter(|out| !optional(out)).map(|out| out.number).collect();
-        self.say(&format!("LOST at the end {left:?}"));
-    }
-
-    /// Writes down the completions and what they left in memory.
-    fn close(mut self) -> Record {
-        let mut lines: Vec<String> = self.arrived.iter().map(|cqe| self.line(cqe)).collect();
-        lines.sort();
-        let mut second = Vec::new();
-        while let Some(cqe) = self.second.take() {
-            second.push(format!(
-                "second ring: {:#x} res {} flags {:#x}",
-                cqe.user_data, cqe.res, cqe.flags
-            ));
-        }
-        second.sort();
-        lines.extend(second);
-        for line in &lines {
-            let _ = writeln!(self.text, "{line}");
-        }
-        self.check_order();
-        for entry in &self.entries {
-            let _ = writeln!(self.text, "{}", slot(entry));
-        }
-        let registered = hash(memory(REGISTERED, REGISTERED_LEN * REGISTERED_COUNT));
-        let edge = hash(memory(EDGE, 0x1000));
-        let off = self.ring.params;
-        let word = |offset| self.ring.sq_word(offset).load(std::sync::atomic::Ordering::Acquire);
-        let counters = format!(
-            "dropped {} overflow {} sq flags {:#x}",
-            word(off.sq_off.dropped),
-            word(off.cq_off.overflow),
-            word(off.sq_off.flags) & !uring::sq_flags::TASKRUN,
-        );
-        let _ = writeln!(self.text, "registered {registered:016x} edge {edge:016x} {counters}");
-        Record { text: self.text, trace: self.trace }
-    }
-
-    /// A completion in words, with numbers of new descriptors left out.
-    fn line(&self, cqe: &Cqe) -> String {
-        let entry = self.entries.iter().find(|entry| entry.sqe.user_data == cqe.user_data);
-        let name = entry.map_or_else(|| "-".to_owned(), |entry| op_name(entry.sqe.opcode));
-        let opened = cqe.res >= 0 && entry.is_some_and(|entry| entry.opens);
-        let res = if opened { "a descriptor".to_owned() } else { cqe.res.to_string() };
-        // A request that is cancelled while it waits says ECANCELED, or EINTR if it was a worker
-        // that waited: which it is, is the kernel's choice.
-        let res = if cqe.res == -libc::EINTR { (-libc::ECANCELED).to_string() } else { res };
-        // A worker that cancels by descriptor finds itself, and is too late.
-        let by_file = entry.is_some_and(|entry| {
-            entry.sqe.opcode == op::ASYNC_CANCEL && entry.sqe.op_flags & uring::cancel::FD != 0
-        });
-        let itself = by_file && cqe.res == -libc::EALREADY;
-        let res = if itself { (-libc::ENOENT).to_string() } else { res };
-        format!("#{} {name} res {res} flags {:#x}", cqe.user_data, cqe.flags)
-    }
-
-    /// Order that is promised, checked on each side by itself: within a chain, and after a drain.
-    fn check_order(&mut self) {
-        let place = |number: u64| self.arrived.iter().position(|cqe| cqe.user_data == number);
-        let mut wrong = Vec::new();
-        for (at, entry) in self.entries.iter().enumerate() {
-            let number = entry.sqe.user_data;
-            let Some(here) = place(number) else { continue };
-            // One that is refused when it is submitted waits for nobody.
-            let drained = entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
-            if drained && self.arrived[here].res >= 0 {
-                for earlier in &self.entries[..at] {
-                    if place(earlier.sqe.user_data).is_some_and(|there| there > here) {
-                        wrong.push(format!("#{number} drained past #{}", earlier.sqe.user_data));
-                    }
-                }
-            }
-            let Some(next) = self.entries.get(at + 1) else { continue };
-            let linked = entry.chain.is_some() && entry.chain == next.chain;
-            let timeout = |e: &Entry| e.sqe.opcode == op::LINK_TIMEOUT;
-            let before = place(next.sqe.user_data).is_some_and(|there| there < here);
-            if linked && before && !timeout(entry) && !timeout(next) {
-                wrong.push(format!(
-                    "#{} before #{number}, which it is linked to",
-                    next.sqe.user_data
-                ));
-            }
-        }
-        for line in wrong {
-            self.say(&format!("order: {line}"));
-        }
-    }
 }
 
 static EVENTFD_WORD: i32 = EVENTFD;
@@ -475,31 +276,4 @@ fn ready(fd: i32, events: i16) -> bool {
     // SAFETY: one entry, as said.
     let count = unsafe { libc::poll(&raw mut entry, 1, 0) };
     count == 1 && entry.revents & libc::POLLNVAL == 0
-}
-
-/// What a request left in its slot.
-fn slot(entry: &Entry) -> String {
-    let number = entry.sqe.user_data;
-    let at = ARENA + number * SLOT;
-    let bytes = memory(at, SLOT);
-    match entry.scrub {
-        Scrub::Nothing => format!("slot {number}: {:016x}", hash(bytes)),
-        Scrub::Port(offset) => {
-            let offset = offset as usize;
-            if bytes[offset..offset + 2] == (libc::AF_INET as u16).to_ne_bytes() {
-                bytes[offset + 2..offset + 4].fill(0);
-            }
-            format!("slot {number}: {:016x}", hash(bytes))
-        }
-        Scrub::Statx => {
-            let half = |at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
-            let mode = half(28);
-            let mut size = [0; 8];
-            size.copy_from_slice(&bytes[40..48]);
-            let regular = u32::from(mode) & libc::S_IFMT == libc::S_IFREG;
-            let size = if regular { u64::from_ne_bytes(size) } else { 0 };
-            let path = hash(&bytes[AUX as usize..]);
-            format!("slot {number}: mode {mode:#o} size {size} {path:016x}")
-        }
-    }
 }

@@ -1,0 +1,316 @@
+//! Makes a program from a seed.
+//!
+//! What is random must not be a race, or the kernel would differ from itself. So each SQE says
+//! which resources it uses ([`super::conflict`]), and two that could run at the same time never
+//! share one that either of them changes. Within a chain order is given, and everything goes.
+
+use sysring_sys::abi::io_uring::{self as uring, Sqe, op, recvsend, sqe_flags};
+
+mod calls;
+mod files;
+mod frame;
+mod messages;
+mod names;
+mod rings;
+mod rw;
+mod sockets;
+mod spoil;
+mod waiting;
+
+use super::conflict::{Claims, Held, claims};
+use super::layout::*;
+use super::program::{Entry, Program, Scrub, Step, Waits, no_array};
+use crate::random::Random;
+
+/// A timeout that fires while the program runs, in nanoseconds.
+const SHORT: u64 = 1_000_000;
+/// One that does not.
+const LONG: u64 = 1_000_000_000_000;
+
+pub struct Generator {
+    random: Random,
+    program: Program,
+    /// SQEs made so far.
+    count: u64,
+    held: Held,
+    /// Requests that surely wait: number and descriptor.
+    parked: Vec<(u64, u8, i32)>,
+}
+
+/// The program of a seed.
+#[must_use]
+pub fn generate(seed: u64) -> Program {
+    let mut random = Random::new(seed);
+    let program = frame::frame(seed, &mut random);
+    let mut generator =
+        Generator { random, program, count: 1, held: Held::default(), parked: Vec::new() };
+    let steps = 1 + generator.random.below(4);
+    for _ in 0..steps {
+        let step = match generator.random.below(10) {
+            0 => generator.enter(),
+            1 => generator.register(),
+            _ => generator.submit(),
+        };
+        generator.program.steps.push(step);
+    }
+    generator.program
+}
+
+/// What is linked behind a request that a worker has run is run by that worker, where a
+/// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
+/// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
+fn shows_its_thread(sqe: &Sqe) -> bool {
+    let polls = match sqe.opcode {
+        op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::SEND_ZC | op::SENDMSG_ZC => {
+            sqe.ioprio & recvsend::POLL_FIRST != 0
+        }
+        op::ACCEPT => sqe.ioprio != 0,
+        _ => false,
+    };
+    NON_BLOCKING.contains(&sqe.fd) || polls
+}
+
+fn bytes<T: Copy>(values: &[T]) -> Vec<u8> {
+    // SAFETY: used with integers only, which have no padding.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }.to_vec()
+}
+
+impl Generator {
+    fn submit(&mut self) -> Step {
+        let mut batch: Vec<Entry> = Vec::new();
+        let mut together = Claims::default();
+        let most = u64::from(self.program.entries.min(10));
+        let wanted = 1 + self.random.below(most);
+        let mut tries = 0;
+        while (batch.len() as u64) < wanted && self.count < SLOTS - 5 && tries < 40 {
+            tries += 1;
+            let room = wanted as usize - batch.len();
+            let start = self.count;
+            let parked = self.parked.len();
+            let group = self.group(room);
+            let claimed = claims(&group);
+            if !self.held.allows(&claimed) || !together.allows(&claimed) {
+                self.count = start;
+                self.parked.truncate(parked);
+                continue;
+            }
+            together.add(claimed);
+            batch.extend(group);
+        }
+        self.held.add(&together);
+        let waiting = batch.iter().all(|entry| entry.waits == Waits::No && entry.index.is_none());
+        let skipping = batch.iter().any(|e| e.sqe.flags & sqe_flags::CQE_SKIP_SUCCESS != 0);
+        let wait = match waiting && !skipping && self.random.percent(30) {
+            true => self.random.below(batch.len() as u64 + 1) as u32,
+            false => 0,
+        };
+        let flags = if wait > 0 || self.random.percent(20) { uring::enter::GETEVENTS } else { 0 };
+        Step::Submit { entries: batch, wait, flags }
+    }
+
+    /// One SQE, or a chain.
+    fn group(&mut self, room: usize) -> Vec<Entry> {
+        let length = match room {
+            0 | 1 => 1,
+            _ if self.random.percent(25) => 2 + self.random.below(room.min(4) as u64 - 1) as usize,
+            _ => 1,
+        };
+        let first = self.count as usize;
+        let mut group: Vec<Entry> = Vec::new();
+        for at in 0..length {
+            let mut entry = self.entry();
+            while at > 0
+                && (shows_its_thread(&entry.sqe)
+                    || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
+                        && group.iter().any(|e| punted(&e.sqe))
+                    || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe)))
+            {
+                self.count -= 1;
+                self.parked.retain(|(number, ..)| *number < self.count);
+                entry = self.entry();
+            }
+            if at + 1 < length {
+                entry.sqe.flags |= match self.random.percent(25) {
+                    true => sqe_flags::IO_HARDLINK,
+                    false => sqe_flags::IO_LINK,
+                };
+                // Linux 6.18 takes a timeout that posts nothing for one that did, and those that
+                // count completions then for reached.
+                if self.random.percent(6) && entry.sqe.opcode != op::TIMEOUT {
+                    entry.sqe.flags |= sqe_flags::CQE_SKIP_SUCCESS;
+                }
+            }
+            if length > 1 {
+                entry.chain = Some(first);
+                // An entry that is not taken would leave the chain open, and a worker with it.
+                entry.index = None;
+            }
+            group.push(entry);
+        }
+        // Only for a head that is tried in the submitter: where a worker goes on with a chain,
+        // Linux 6.18 does not always fire it.
+        if length > 1 && self.random.percent(40) && !punted(&group[0].sqe) {
+            // What ends by itself may take longer than a short time on a machine that is busy.
+            let short = group[0].waits != Waits::No && self.random.percent(50);
+            self.make_link_timeout(&mut group[1], short);
+        }
+        if length > 1 {
+            // A member of a chain may never start: nothing later may count on it.
+            self.parked.retain(|(number, ..)| (*number as usize) < first);
+        }
+        group
+    }
+
+    fn entry(&mut self) -> Entry {
+        let number = self.count;
+        self.count += 1;
+        let mut entry = Entry {
+            sqe: Sqe::default(),
+            index: None,
+            memory: Vec::new(),
+            waits: Waits::No,
+            scrub: Scrub::Nothing,
+            opens: false,
+            chain: None,
+        };
+        self.fill(&mut entry, number);
+        entry.sqe.user_data = number;
+        if self.random.percent(12) {
+            entry.sqe.flags |= sqe_flags::ASYNC;
+        }
+        if self.random.percent(4) {
+            entry.sqe.flags |= sqe_flags::IO_DRAIN;
+        }
+        if entry.sqe.opcode == op::NOP && self.random.percent(5) {
+            entry.sqe.flags |= sqe_flags::CQE_SKIP_SUCCESS;
+        }
+        let mut spoilt = false;
+        if self.random.percent(15) {
+            self.spoil(&mut entry);
+            spoilt = true;
+        }
+        if !no_array(self.program.flags) && self.random.percent(1) {
+            entry.index = Some(self.random.pick(&[self.program.entries, 0xffff, u32::MAX]));
+            spoilt = true;
+        }
+        if self.program.notifies {
+            entry.sqe.flags &= !sqe_flags::IO_DRAIN;
+        }
+        entry.waits = self.waits(&entry);
+        let sqe = &entry.sqe;
+        let surely = !spoilt
+            && sqe.flags & !sqe_flags::FIXED_FILE == 0
+            && (sqe.flags == 0 || self.program.register_files);
+        if surely && self.surely_waits(&entry) {
+            let fd = if sqe.flags == 0 { sqe.fd } else { FIXED[sqe.fd as usize] };
+            self.parked.push((number, sqe.opcode, fd));
+        }
+        entry
+    }
+
+    /// Whether a well-formed request waits until it is cancelled.
+    fn surely_waits(&self, entry: &Entry) -> bool {
+        match entry.sqe.opcode {
+            op::TIMEOUT => entry.waits == Waits::Ever,
+            op::READ | op::RECV | op::POLL_ADD | op::ACCEPT => {
+                matches!(entry.waits, Waits::For(fd, events)
+                    if QUIET.contains(&fd) && events & libc::POLLOUT == 0)
+            }
+            _ => false,
+        }
+    }
+
+    /// What a request may wait for, read off the SQE itself.
+    fn waits(&self, entry: &Entry) -> Waits {
+        let sqe = &entry.sqe;
+        let fd = resolve(sqe);
+        let stream = !matches!(kind(fd), Kind::File(_) | Kind::Other | Kind::Bad);
+        match sqe.opcode {
+            op::READ | op::READV | op::READ_FIXED | op::RECV | op::RECVMSG | op::ACCEPT
+                if stream =>
+            {
+                Waits::For(fd, libc::POLLIN)
+            }
+            op::WRITE
+            | op::WRITEV
+            | op::WRITE_FIXED
+            | op::SEND
+            | op::SENDMSG
+            | op::SEND_ZC
+            | op::SENDMSG_ZC
+                if stream =>
+            {
+                Waits::For(fd, libc::POLLOUT)
+            }
+            op::POLL_ADD => Waits::For(fd, sqe.op_flags as i16),
+            op::TIMEOUT => entry.waits,
+            _ => Waits::No,
+        }
+    }
+
+    fn fill(&mut self, entry: &mut Entry, number: u64) {
+        match self.random.below(100) {
+            0..10 => self.nop(entry),
+            10..30 => self.read_write(entry, number),
+            30..36 => self.vectored(entry, number),
+            36..40 => self.fixed(entry, number),
+            40..44 => self.file_upkeep(entry, number),
+            44..52 => self.poll(entry),
+            52..54 => self.poll_remove(entry),
+            54..59 => self.timeout(entry, number),
+            59..61 => self.timeout_remove(entry, number),
+            61..65 => self.cancel(entry),
+            65..68 => self.accept(entry, number),
+            68..71 => self.connect(entry),
+            71..78 => self.send_receive(entry, number),
+            78..80 => self.messages(entry, number),
+            80..81 => self.command(entry, number),
+            81..82 => self.shutdown(entry),
+            82..84 => self.socket(entry),
+            84..88 => self.open(entry, number),
+            88..90 => self.close(entry),
+            90..92 => self.statx(entry, number),
+            92..96 => self.paths(entry, number),
+            96..97 => self.epoll(entry, number),
+            97..98 => self.files_update(entry, number),
+            _ => self.msg_ring(entry),
+        }
+    }
+
+    /// A descriptor, or a registered one.
+    fn aim(&mut self, entry: &mut Entry, fds: &[i32]) {
+        let fd = self.random.pick(fds);
+        let fixed = FIXED.iter().position(|registered| *registered == fd);
+        match fixed {
+            Some(slot) if self.random.percent(30) => {
+                entry.sqe.fd = slot as i32;
+                entry.sqe.flags |= sqe_flags::FIXED_FILE;
+            }
+            _ => entry.sqe.fd = fd,
+        }
+    }
+}
+
+/// Whether a request ends others. Two of one chain could mean the same, which the second finds on
+/// its way out, or not any more.
+fn cancels(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
+}
+
+/// Whether the kernel always gives a request to a worker.
+fn punted(sqe: &Sqe) -> bool {
+    let pollable = matches!(
+        sqe.opcode,
+        op::NOP | op::READ | op::READV | op::RECV | op::RECVMSG | op::ACCEPT | op::POLL_ADD
+    );
+    !pollable || sqe.flags & sqe_flags::ASYNC != 0
+}
+
+/// The descriptor an SQE means, through the registered table as it is at the start.
+#[must_use]
+pub fn resolve(sqe: &Sqe) -> i32 {
+    if sqe.flags & sqe_flags::FIXED_FILE == 0 {
+        return sqe.fd;
+    }
+    usize::try_from(sqe.fd).ok().and_then(|slot| FIXED.get(slot)).copied().unwrap_or(-1)
+}

@@ -1,0 +1,44 @@
+//! Wrong fields.
+
+use sysring_sys::abi::io_uring::{op, sqe_flags};
+
+use super::Generator;
+use crate::diff::layout::*;
+use crate::diff::program::Entry;
+
+impl Generator {
+    /// Makes one field wrong.
+    pub(super) fn spoil(&mut self, entry: &mut Entry) {
+        let sqe = &mut entry.sqe;
+        let random = &mut self.random;
+        match random.below(16) {
+            0 => sqe.opcode = random.pick(&[65, 66, 100, 255]),
+            1 => sqe.flags |= 0x80,
+            2 => sqe.flags |= sqe_flags::BUFFER_SELECT,
+            3 => {
+                sqe.flags |= sqe_flags::FIXED_FILE;
+                sqe.fd = random.pick(&[0, 5, 9, 16, 100_000, -1]);
+            }
+            4 => sqe.ioprio = random.pick(&[0x100, 0x8000, 0xffff]),
+            5 => sqe.op_flags |= 1 << random.pick(&[28u32, 29, 30, 31]),
+            6 => sqe.buf_index = random.pick(&[1, 77, 0xffff]),
+            7 => sqe.personality = random.pick(&[1, 77]),
+            8 => sqe.file_index = random.pick(&[1, 20, u32::MAX]),
+            9 => sqe.addr3 = random.pick(&[1, WILD]),
+            10 => sqe.pad2 = 1,
+            11 => sqe.fd = random.pick(&[CLOSED, -1, -7, 70_000, i32::MAX]),
+            12 | 13 => {
+                sqe.addr =
+                    random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8]);
+                // The kernel forgets the position behind what it wrote before it met the fault.
+                if sqe.addr == EDGE + 0xf00 && sqe.off == u64::MAX {
+                    sqe.off = 0;
+                }
+            }
+            // An advice on that much memory takes the program's own.
+            14 if sqe.opcode == op::MADVISE => {}
+            14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
+            _ => sqe.len = random.pick(&[0, 3]),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Polls, timeouts, and what ends requests that wait.
+
+use sysring_sys::abi::io_uring::{self as uring, Sqe, op, sqe_flags};
+
+use super::{Generator, LONG, SHORT, bytes};
+use crate::diff::layout::*;
+use crate::diff::program::{Entry, Scrub, Waits};
+
+impl Generator {
+    pub(super) fn poll(&mut self, entry: &mut Entry) {
+        entry.sqe.opcode = op::POLL_ADD;
+        self.aim(
+            entry,
+            &[
+                200, 210, 211, 212, 214, 214, 215, 218, 219, 220, 221, 230, 231, 232, 236, 238,
+                240, 241, 250, 251, 252, 260, 260, 261, 205, 206, 255,
+            ],
+        );
+        let events = self.random.pick(&[
+            libc::POLLIN,
+            libc::POLLIN,
+            libc::POLLOUT,
+            libc::POLLIN | libc::POLLOUT,
+            libc::POLLPRI,
+            libc::POLLRDHUP,
+            0,
+        ]);
+        entry.sqe.op_flags = u32::from(events as u16);
+        if self.random.percent(20) {
+            entry.sqe.len = self.random.pick(&[1, 1, 8, 9, 2, 16]);
+            // Of several events the kernel tells the one that woke it; which is not promised.
+            // One that finds the queue full ends: not where others fill it.
+            let tight =
+                self.program.cq_entries != 0 && self.program.cq_entries < 2 * self.program.entries;
+            if entry.sqe.len == 1 && tight {
+                entry.sqe.len = 0;
+            }
+            if entry.sqe.len == 1 && entry.sqe.op_flags == (libc::POLLIN | libc::POLLOUT) as u32 {
+                entry.sqe.op_flags = libc::POLLIN as u32;
+            }
+        }
+    }
+
+    pub(super) fn poll_remove(&mut self, entry: &mut Entry) {
+        entry.sqe.opcode = op::POLL_REMOVE;
+        entry.sqe.fd = -1;
+        entry.sqe.addr = self.victim();
+    }
+
+    pub(super) fn timeout(&mut self, entry: &mut Entry, number: u64) {
+        let place = ARENA + number * SLOT + AUX;
+        let short = self.random.percent(50);
+        let time = if short { SHORT } else { LONG };
+        entry.sqe.opcode = op::TIMEOUT;
+        entry.sqe.fd = -1;
+        entry.sqe.addr = place;
+        entry.sqe.len = 1;
+        entry.sqe.op_flags = match short {
+            // ETIME_SUCCESS, other clocks, and times long past.
+            true => self.random.pick(&[0, 0, 1 << 5, 1 << 2, 1 << 3, 1, 1 | 1 << 3, 1 | 1 << 2]),
+            false => self.random.pick(&[0, 0, 1 << 5, 1 << 2, 1 << 3]),
+        };
+        let mut parts = [time / 1_000_000_000, time % 1_000_000_000];
+        if self.random.percent(6) {
+            parts = self.random.pick(&[[0, 0], [0, 2_000_000_000], [u64::MAX, 0], [0, u64::MAX]]);
+        }
+        entry.memory.push((place, bytes(&parts)));
+        entry.waits = if short { Waits::No } else { Waits::Ever };
+    }
+
+    pub(super) fn timeout_remove(&mut self, entry: &mut Entry, number: u64) {
+        entry.sqe.opcode = op::TIMEOUT_REMOVE;
+        entry.sqe.fd = -1;
+        entry.sqe.addr = self.victim();
+        if self.random.percent(30) {
+            let place = ARENA + number * SLOT + AUX;
+            entry.sqe.op_flags = 1 << 1;
+            entry.sqe.off = place;
+            entry.memory.push((place, bytes(&[LONG / 1_000_000_000 + 1, 0])));
+        }
+    }
+
+    pub(super) fn make_link_timeout(&mut self, entry: &mut Entry, short: bool) {
+        let number = entry.sqe.user_data;
+        let slot = ARENA + number * SLOT;
+        let keep = entry.sqe.flags & (sqe_flags::IO_LINK | sqe_flags::IO_HARDLINK);
+        let time = if short { SHORT } else { LONG };
+        entry.sqe = Sqe {
+            opcode: op::LINK_TIMEOUT,
+            fd: -1,
+            flags: keep,
+            addr: slot + AUX,
+            len: 1,
+            user_data: number,
+            ..Sqe::default()
+        };
+        entry.memory = vec![(slot + AUX, bytes(&[time / 1_000_000_000, time % 1_000_000_000]))];
+        entry.waits = if short { Waits::No } else { Waits::Ever };
+        entry.scrub = Scrub::Nothing;
+        entry.opens = false;
+    }
+
+    pub(super) fn cancel(&mut self, entry: &mut Entry) {
+        use uring::cancel;
+        entry.sqe.opcode = op::ASYNC_CANCEL;
+        entry.sqe.fd = -1;
+        match self.random.below(6) {
+            0 | 1 => entry.sqe.addr = self.victim(),
+            2 => {
+                entry.sqe.addr = self.victim();
+                entry.sqe.op_flags = cancel::ALL;
+            }
+            3 => {
+                entry.sqe.fd = self.random.pick(&QUIET);
+                entry.sqe.op_flags = cancel::FD | self.random.pick(&[0, cancel::ALL]);
+            }
+            4 => {
+                entry.sqe.len = u32::from(self.random.pick(&[op::READ, op::POLL_ADD, op::TIMEOUT]));
+                entry.sqe.op_flags = cancel::OP | cancel::FD;
+                entry.sqe.fd = self.random.pick(&QUIET);
+            }
+            _ => {
+                entry.sqe.addr = self.victim();
+                entry.sqe.op_flags = self.random.pick(&[
+                    cancel::USERDATA,
+                    cancel::USERDATA | cancel::ALL,
+                    1 << 6,
+                    cancel::ANY | cancel::FD,
+                ]);
+            }
+        }
+    }
+
+    /// The number of a request that surely waits, or of none.
+    pub(super) fn victim(&mut self) -> u64 {
+        if self.parked.is_empty() || self.random.percent(25) {
+            return 0xdead;
+        }
+        let at = self.random.below(self.parked.len() as u64) as usize;
+        self.parked[at].0
+    }
+}

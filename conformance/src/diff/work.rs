@@ -1,0 +1,150 @@
+//! Many programs: who differs, and whether it counts.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::Options;
+use super::pair::{Answer, Pair, Side};
+use super::report::{one, report};
+
+/// Runs the comparison; whether there was no difference.
+///
+/// # Errors
+/// What kept it from running.
+pub fn diff(options: &Options) -> Result<bool, String> {
+    if !crate::raw::kernel_works() {
+        println!("skipped: the kernel's io_uring does not work here: nothing to compare with");
+        println!("0 passed, 0 failed, 1 skipped");
+        return Ok(true);
+    }
+    if options.one {
+        return one(options);
+    }
+    let started = Instant::now();
+    let counts = Counts::default();
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for job in 0..options.jobs.max(1) {
+            let (counts, problems) = (&counts, &problems);
+            scope.spawn(move || {
+                if let Err(problem) = work(options, job, counts) {
+                    problems.lock().unwrap_or_else(|e| e.into_inner()).push(problem);
+                }
+            });
+        }
+    });
+    if let Some(problem) = problems.into_inner().unwrap_or_else(|e| e.into_inner()).pop() {
+        return Err(problem);
+    }
+    let ran = counts.next.into_inner().min(options.programs);
+    let (mut differences, racy) = (counts.differences.into_inner(), counts.racy.into_inner());
+    let mut once = counts.once.into_inner();
+    // With the machine to themselves: what differed only while others ran was late, not wrong.
+    for seed in counts.again.into_inner().unwrap_or_else(|e| e.into_inner()) {
+        if never_again(&mut Pair::start(options, 0)?, seed)? {
+            println!("seed {seed} alone: no difference");
+            differences -= 1;
+            once += 1;
+        }
+    }
+    if once > ran / SELDOM + 1 {
+        println!("{once} differences that did not come again are too many to be the machine's");
+        differences += once;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{ran} programs in {seconds:.0} s ({:.0} a second); in {racy} the kernel's answers vary, \
+         {once} differed once and not again",
+        ran as f64 / seconds
+    );
+    println!("{} passed, {differences} failed, 0 skipped", ran - differences);
+    Ok(differences == 0)
+}
+
+/// What the jobs count together.
+#[derive(Default)]
+struct Counts {
+    /// Programs given out.
+    next: AtomicU64,
+    differences: AtomicU64,
+    racy: AtomicU64,
+    /// Differed, and not again in [`AGAIN`] runs.
+    once: AtomicU64,
+    /// Seeds that differed again, to be run once more when the machine is quiet.
+    again: Mutex<Vec<u64>>,
+}
+
+/// How many programs a side is given ahead.
+const AHEAD: u64 = 16;
+
+fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
+    let mut pair = Pair::start(options, job)?;
+    while counts.differences.load(Ordering::Relaxed) < options.most {
+        let from = counts.next.fetch_add(AHEAD, Ordering::Relaxed);
+        let to = (from + AHEAD).min(options.programs);
+        if from >= to {
+            return Ok(());
+        }
+        let seeds: Vec<u64> = (from..to).map(|at| options.seed + at).collect();
+        for seed in &seeds {
+            let _ = pair.kernel.ask(*seed, &[]);
+            let _ = pair.other.ask(*seed, &[]);
+        }
+        let mut at = 0;
+        while at < seeds.len() {
+            let (a, b) = (pair.kernel.collect()?, pair.other.collect()?);
+            if !a.same(&b) {
+                // Both start anew: what was asked ahead is lost with the side that died.
+                pair = Pair::start(options, job)?;
+                if kernel_may_say(&mut pair.kernel, seeds[at], &b)? {
+                    counts.racy.fetch_add(1, Ordering::Relaxed);
+                } else if !b.loses() && never_again(&mut pair, seeds[at])? {
+                    counts.once.fetch_add(1, Ordering::Relaxed);
+                    report(options, &mut pair, seeds[at], &a, &b)?;
+                } else {
+                    counts.differences.fetch_add(1, Ordering::Relaxed);
+                    if !b.loses() {
+                        counts.again.lock().unwrap_or_else(|e| e.into_inner()).push(seeds[at]);
+                    }
+                    report(options, &mut pair, seeds[at], &a, &b)?;
+                }
+                for seed in &seeds[at + 1..] {
+                    let _ = pair.kernel.ask(*seed, &[]);
+                    let _ = pair.other.ask(*seed, &[]);
+                }
+            }
+            at += 1;
+        }
+    }
+    Ok(())
+}
+
+/// How often the kernel is asked again before an answer counts as one that it never gives.
+const AGAIN: u32 = 60;
+
+/// Whether the kernel gives this answer, too, if it is asked often enough: in one program of a
+/// thousand something ends on another thread a moment earlier or later, and both are right.
+fn kernel_may_say(kernel: &mut Side, seed: u64, answer: &Answer) -> Result<bool, String> {
+    for _ in 0..AGAIN {
+        let _ = kernel.ask(seed, &[]);
+        if kernel.collect()?.same(answer) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Of this many programs one may differ once, on a machine that is busy, and never again.
+const SELDOM: u64 = 20_000;
+
+/// Whether a difference does not come again.
+fn never_again(pair: &mut Pair, seed: u64) -> Result<bool, String> {
+    for _ in 0..AGAIN {
+        let (a, b) = pair.run(seed, &[])?;
+        if !a.same(&b) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
