@@ -11,7 +11,7 @@ use sysring_sys::call::{self, Buffer};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User};
 
-use crate::memory::PAGE;
+use crate::memory;
 
 /// Mappings that were found to be in order, of which the next buffer may be part.
 #[derive(Debug, Default)]
@@ -21,7 +21,8 @@ impl Known {
     /// Whether whole pages are, in part at least, such a mapping. Where there is nothing to tell by
     /// (a process without /proc), they are not.
     pub fn is_tracked_file(&mut self, pages: Range<usize>) -> bool {
-        if self.0.start <= pages.start && pages.end <= self.0.end || !is_shared(pages.start) {
+        if self.0.start <= pages.start && pages.end <= self.0.end || !memory::is_shared(pages.start)
+        {
             return false;
         }
         let Some(mapping) = Mapping::at(pages.start) else { return false };
@@ -30,19 +31,6 @@ impl Known {
         }
         self.0 = mapping.range;
         false
-    }
-}
-
-/// Whether a page is shared memory: only that can be mapped a second time so.
-fn is_shared(page: usize) -> bool {
-    // SAFETY: with an old length of zero nothing moves, and the kernel chooses the place.
-    match unsafe { call::mremap(page, 0, PAGE, g::MREMAP_MAYMOVE, 0) } {
-        Ok(at) => {
-            // SAFETY: the second mapping, which nobody knows of.
-            let _ = unsafe { call::munmap(at, PAGE) };
-            true
-        }
-        Err(_) => false,
     }
 }
 
@@ -153,6 +141,7 @@ fn numbers(field: &[u8], between: u8, radix: u32) -> [u64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::PAGE;
 
     #[test]
     fn shared_files_of_a_disk_are_told_from_memory() {

@@ -18,7 +18,6 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::cancel::Match;
 use crate::locked::Locked;
 use crate::memory;
-use crate::queues::Queues;
 use crate::region::Region;
 use crate::register::ring_fds;
 use crate::request::{Req, Stage};
@@ -390,18 +389,13 @@ fn map_region(
 ) -> Result<usize> {
     // Locked until it is mapped: what is there may be exchanged.
     let mut locked = ring.lock();
-    let (start, size) = region_at(&mut locked, offset)?;
+    let region = region_at(&mut locked, offset)?;
     let len = memory::pages(len);
-    if len == 0 || len > size {
+    if len == 0 || len > region.size() {
         return Err(Errno::EINVAL);
     }
-    // An old length of zero makes a second mapping of the same shared memory.
     let fixed = flags & (g::MAP_FIXED | g::MAP_FIXED_NOREPLACE) != 0;
-    let how = g::MREMAP_MAYMOVE | if fixed { g::MREMAP_FIXED } else { 0 };
-    let to = if fixed { address } else { 0 };
-    // SAFETY: with an old length of zero nothing moves; a fixed address replaces what the
-    // application asked to be replaced.
-    let at = unsafe { call::mremap(start as usize, 0, len, how, to) }?;
+    let at = region.map_again(len, fixed.then_some(address))?;
     if protection != g::PROT_READ | g::PROT_WRITE {
         // SAFETY: the new mapping, which is the application's.
         unsafe { call::mprotect(at, len, protection) }?;
@@ -410,22 +404,17 @@ fn map_region(
 }
 
 /// What a ring has at an offset; what the application has lent it cannot map.
-fn region_at(locked: &mut Locked<'_>, offset: u64) -> Result<(*mut u8, usize)> {
+fn region_at<'a>(locked: &'a mut Locked<'_>, offset: u64) -> Result<&'a Region> {
     let lent = locked.ring.shape.has(setup::NO_MMAP);
-    let queues = locked.queues.as_ref().filter(|_| !lent);
-    let (sq_ring, sqes) = match queues {
-        Some(Queues { rings, sqes }) => (Some(rings), Some(sqes)),
-        None => (None, None),
-    };
-    let whole = |region: &Region| (region.start(), region.size());
+    let state = &mut **locked;
+    let queues = state.queues.as_ref().filter(|_| !lent);
     match offset & OFF_MMAP_MASK {
-        OFF_SQ_RING | OFF_CQ_RING => sq_ring.map(whole),
-        OFF_SQES => sqes.map(whole),
-        OFF_PARAM_REGION => locked.params.as_ref().and_then(|params| params.mappable()),
+        OFF_SQ_RING | OFF_CQ_RING => queues.map(|queues| &queues.rings),
+        OFF_SQES => queues.map(|queues| &queues.sqes),
+        OFF_PARAM_REGION => state.params.as_ref().and_then(|params| params.mappable()),
         OFF_PBUF_RING => {
             let group = (offset & !OFF_MMAP_MASK) >> OFF_PBUF_SHIFT;
-            let mapping = locked.groups.mapping(group as u16).ok_or(Errno::EINVAL)?;
-            Some((mapping.start(), mapping.size()))
+            Some(state.groups.mapping(group as u16).ok_or(Errno::EINVAL)?)
         }
         _ => None,
     }

@@ -13,8 +13,9 @@ use sysring_sys::abi::io_uring::{BufEntry, cqe_flags};
 use sysring_sys::{Errno, Result, User};
 
 use crate::locked::Locked;
-use crate::memory::{self, Mapping};
+use crate::memory;
 use crate::op::MAX_RW_COUNT;
+use crate::region::Region;
 use crate::request::{Req, flag};
 use crate::user;
 
@@ -98,7 +99,7 @@ enum Place {
     /// The application's memory, which may be gone at any time.
     Theirs(User<BufEntry>),
     /// Memory of ours that the application maps.
-    Ours(Mapping),
+    Ours(Region),
 }
 
 /// What a ring is registered with.
@@ -216,7 +217,7 @@ impl Groups {
         }
         let place = match shape.at {
             Some(at) => Place::Theirs(at),
-            None => Place::Ours(Mapping::shared(shape.entries as usize * size_of::<BufEntry>())?),
+            None => Place::Ours(Region::own(shape.entries as usize * size_of::<BufEntry>())?),
         };
         let ring = BufRing {
             place,
@@ -255,9 +256,9 @@ impl Groups {
 
     /// The memory of a ring that the application is to map.
     #[must_use]
-    pub fn mapping(&mut self, id: u16) -> Option<&Mapping> {
+    pub fn mapping(&mut self, id: u16) -> Option<&Region> {
         match &self.find(id)?.source {
-            Source::Ring(BufRing { place: Place::Ours(mapping), .. }) => Some(mapping),
+            Source::Ring(BufRing { place: Place::Ours(region), .. }) => Some(region),
             _ => None,
         }
     }
@@ -349,10 +350,10 @@ impl BufRing {
     fn look(&mut self) -> Result<()> {
         self.tail = match &self.place {
             Place::Theirs(at) => user::read(at.cast::<u8>().add(Self::TAIL).cast())?,
-            Place::Ours(mapping) => {
-                // SAFETY: inside the mapping, and aligned; the application writes it, too.
+            Place::Ours(region) => {
+                // SAFETY: inside the region, and aligned; the application writes it, too.
                 // Acquire pairs with the release with which it publishes entries.
-                unsafe { &*mapping.start().add(Self::TAIL).cast::<AtomicU16>() }.load(Acquire)
+                unsafe { &*region.start().add(Self::TAIL).cast::<AtomicU16>() }.load(Acquire)
             }
         };
         Ok(())
@@ -362,9 +363,9 @@ impl BufRing {
         let index = usize::from(index & self.mask);
         match &self.place {
             Place::Theirs(at) => user::read(at.add(index)),
-            Place::Ours(mapping) => {
-                // SAFETY: inside the mapping; any bytes are an entry.
-                Ok(unsafe { mapping.start().cast::<BufEntry>().add(index).read_volatile() })
+            Place::Ours(region) => {
+                // SAFETY: inside the region; any bytes are an entry.
+                Ok(unsafe { region.start().cast::<BufEntry>().add(index).read_volatile() })
             }
         }
     }
@@ -379,9 +380,9 @@ impl BufRing {
                 let _ = user::write(entry.cast(), &address);
                 let _ = user::write(entry.add(size_of::<u64>()).cast(), &len);
             }
-            // SAFETY: inside the mapping.
-            Place::Ours(mapping) => unsafe {
-                let entry = mapping.start().cast::<BufEntry>().add(index);
+            // SAFETY: inside the region.
+            Place::Ours(region) => unsafe {
+                let entry = region.start().cast::<BufEntry>().add(index);
                 (&raw mut (*entry).addr).write_volatile(address);
                 (&raw mut (*entry).len).write_volatile(len);
             },

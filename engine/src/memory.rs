@@ -2,6 +2,7 @@
 
 use core::ptr::{self, NonNull};
 
+use sysring_sys::raw::general::MREMAP_MAYMOVE;
 use sysring_sys::{Result, call};
 
 use crate::sync::Mutex;
@@ -62,6 +63,20 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range is this mapping's own; its owner is done with it.
         let _ = unsafe { call::munmap(self.start as usize, self.len) };
+    }
+}
+
+/// Whether a page is shared memory: only that can be mapped a second time so.
+#[must_use]
+pub fn is_shared(page: usize) -> bool {
+    // SAFETY: with an old length of zero nothing moves, and the kernel chooses the place.
+    match unsafe { call::mremap(page, 0, PAGE, MREMAP_MAYMOVE, 0) } {
+        Ok(at) => {
+            // SAFETY: the second mapping, which nobody knows of.
+            let _ = unsafe { call::munmap(at, PAGE) };
+            true
+        }
+        Err(_) => false,
     }
 }
 

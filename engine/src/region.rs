@@ -6,14 +6,14 @@
 //! cannot be, so a memory file with the same contents takes their place, and becomes private memory
 //! when the ring closes.
 
-use core::sync::atomic::AtomicI32;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use core::sync::atomic::{AtomicI32, AtomicU8};
 
 use sysring_sys::call::{self, Buffer, Offset};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
-use crate::memory::{Mapping, PAGE};
+use crate::memory::{self, Mapping, PAGE};
 use crate::{descriptors, user};
 
 /// The size of a huge page: such memory is mapped in no smaller pieces.
@@ -27,17 +27,47 @@ pub struct Region {
     len: usize,
     /// Where the application has it, if it is the application's.
     theirs: u64,
-    /// The memory file that took the place of private memory; -1 for none.
+    /// The memory file behind it, if there is one, or -1: it took the place of private memory, or
+    /// nothing else can be mapped twice here.
     file: AtomicI32,
 }
 
 impl Region {
-    /// Memory of the engine's, which a child of `fork` shares.
+    /// Memory of the engine's, in whole pages, which a child of `fork` shares.
+    ///
+    /// # Errors
+    /// `ENOMEM`; `EMFILE` where it takes a file.
+    pub fn own(len: usize) -> Result<Region> {
+        let len = memory::pages(len);
+        if can_be_mapped_twice() {
+            return Mapping::shared(len).map(|mapping| Region::of(mapping, 0, len, 0));
+        }
+        let file = memory_file()?;
+        let made = call::ftruncate(file, len as i64)
+            .and_then(|()| map(file, 0, len, g::MAP_SHARED))
+            // SAFETY: just made, for us.
+            .map(|start| {
+                Region::of(unsafe { Mapping::from_raw(start as *mut u8, len) }, 0, len, 0)
+            });
+        keep_behind(file, made)
+    }
+
+    /// A second mapping, for the application: where it says, in place of what is there, or
+    /// anywhere.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn own(len: usize) -> Result<Region> {
-        Mapping::shared(len).map(|mapping| Region::of(mapping, 0, len, 0))
+    pub fn map_again(&self, len: usize, at: Option<usize>) -> Result<usize> {
+        let file = Fd::new(self.file.load(Relaxed));
+        if file.is_valid() {
+            let fixed = if at.is_some() { g::MAP_FIXED } else { 0 };
+            return map(file, at.unwrap_or(0), len, g::MAP_SHARED | fixed);
+        }
+        let fixed = if at.is_some() { g::MREMAP_FIXED } else { 0 };
+        let start = self.start() as usize;
+        // SAFETY: with an old length of zero nothing moves; a fixed address replaces what the
+        // application asked to be replaced.
+        unsafe { call::mremap(start, 0, len, g::MREMAP_MAYMOVE | fixed, at.unwrap_or(0)) }
     }
 
     /// `len` bytes, in whole pages, of the application's.
@@ -85,7 +115,7 @@ impl Region {
         let theirs = address.address();
         let offset = theirs as usize % grain;
         let (start, whole) = (theirs as usize - offset, (offset + len).next_multiple_of(grain));
-        let file = descriptors::keep(call::memfd_create(c"io_uring", g::MFD_CLOEXEC)?)?;
+        let file = memory_file()?;
         let made = fill(file, User::new(start as u64), whole).and_then(|()| {
             let mapping = map(file, 0, whole, g::MAP_SHARED)?;
             // SAFETY: just made, for us.
@@ -93,11 +123,7 @@ impl Region {
             map(file, start, whole, g::MAP_SHARED | g::MAP_FIXED)?;
             Ok(Region::of(mapping, offset, len, theirs))
         });
-        match &made {
-            Ok(region) => region.file.store(file.raw(), Relaxed),
-            Err(_) => descriptors::let_go(file),
-        }
-        made
+        keep_behind(file, made)
     }
 
     #[inline(always)]
@@ -120,7 +146,7 @@ impl Region {
             return;
         }
         // It may have been unmapped meanwhile, and something else be there.
-        if self.is_theirs() {
+        if self.theirs != 0 && self.is_theirs() {
             let start = self.theirs as usize - self.offset;
             let _ = map(file, start, self.mapping.size(), g::MAP_PRIVATE | g::MAP_FIXED);
         }
@@ -148,6 +174,32 @@ impl Drop for Region {
     }
 }
 
+/// Whether shared memory can be mapped a second time by its address. In QEMU's user mode it cannot.
+fn can_be_mapped_twice() -> bool {
+    const UNKNOWN: u8 = 0;
+    const YES: u8 = 1;
+    const NO: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if KNOWN.load(Relaxed) == UNKNOWN {
+        let can = Mapping::shared(PAGE).is_ok_and(|page| memory::is_shared(page.start() as usize));
+        KNOWN.store(if can { YES } else { NO }, Relaxed);
+    }
+    KNOWN.load(Relaxed) == YES
+}
+
+fn memory_file() -> Result<Fd> {
+    descriptors::keep(call::memfd_create(c"io_uring", g::MFD_CLOEXEC)?)
+}
+
+/// The file belongs to the region that was made of it, if it was.
+fn keep_behind(file: Fd, made: Result<Region>) -> Result<Region> {
+    match &made {
+        Ok(region) => region.file.store(file.raw(), Relaxed),
+        Err(_) => descriptors::let_go(file),
+    }
+    made
+}
+
 /// Touches every page for writing.
 fn check_writable(address: User<u8>, len: usize) -> Result<()> {
     let start = address.address() as usize;
@@ -169,8 +221,9 @@ fn fill(file: Fd, address: User<u8>, len: usize) -> Result<()> {
     call::whole(call::pwrite(file, Buffer { address, len }, Offset(0)), len)
 }
 
-/// Maps a memory file: in place of the application's memory with the same contents, or anywhere.
+/// Maps a memory file: in place of memory of the application's, or anywhere.
 fn map(file: Fd, address: usize, len: usize, flags: u32) -> Result<usize> {
-    // SAFETY: what is replaced has the same contents, and was lent for this.
+    // SAFETY: what is replaced has the same contents and was lent for this, or the application asked
+    // for it to be replaced.
     unsafe { call::mmap(address, len, g::PROT_READ | g::PROT_WRITE, flags, file, 0) }
 }

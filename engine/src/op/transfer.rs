@@ -68,8 +68,11 @@ impl Direction {
         if flags == RwFlags::NONE {
             return plain(vec);
         }
-        // What is wrong with the file or the offset comes first.
-        plain(Vector { address: User::NULL, count: 0 }).and(Err(Errno::EOPNOTSUPP))
+        // What is wrong with the file or the offset comes first. QEMU's user mode, which has no such
+        // call, does not look at the file if there is no entry at all.
+        let empty = Iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+        plain(Vector { address: User::of(&raw const empty), count: 1 })
+            .and(Err(Errno::EOPNOTSUPP))
     }
 }
 

@@ -27,10 +27,10 @@ pub struct Params {
 }
 
 impl Params {
-    /// Where it begins and how long it is, for an application that maps it.
+    /// For an application that maps it.
     #[must_use]
-    pub fn mappable(&self) -> Option<(*mut u8, usize)> {
-        (!self.lent).then(|| (self.region.start(), self.region.size()))
+    pub fn mappable(&self) -> Option<&Region> {
+        (!self.lent).then_some(&self.region)
     }
 
     fn read_wait(&self, offset: u64) -> Result<RegWait> {
