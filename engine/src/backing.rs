@@ -21,12 +21,14 @@ impl Known {
     /// Whether whole pages are, in part at least, such a mapping. Where there is nothing to tell by
     /// (a process without /proc), they are not.
     pub fn is_tracked_file(&mut self, pages: Range<usize>) -> bool {
-        if self.0.start <= pages.start && pages.end <= self.0.end || !memory::is_shared(pages.start)
-        {
+        let is_known = self.0.start <= pages.start && pages.end <= self.0.end;
+        // The table is read only where there is no shorter way to tell.
+        let is_private = || memory::can_be_mapped_twice() && !memory::is_shared(pages.start);
+        if is_known || is_private() {
             return false;
         }
         let Some(mapping) = Mapping::at(pages.start) else { return false };
-        if mapping.writable && is_of_a_disk(mapping.device) {
+        if mapping.shared && mapping.writable && is_of_a_disk(mapping.device) {
             return true;
         }
         self.0 = mapping.range;
@@ -38,6 +40,7 @@ impl Known {
 struct Mapping {
     range: Range<usize>,
     writable: bool,
+    shared: bool,
     /// Major and minor number.
     device: [u64; 2],
 }
@@ -45,7 +48,7 @@ struct Mapping {
 impl Mapping {
     /// The mapping that has an address.
     fn at(address: usize) -> Option<Mapping> {
-        let mut here = Mapping { range: 0..0, writable: false, device: [0; 2] };
+        let mut here = Mapping { range: 0..0, writable: false, shared: false, device: [0; 2] };
         let mut found = false;
         read_fields(c"/proc/self/maps", |column, field| {
             match column {
@@ -53,7 +56,10 @@ impl Mapping {
                     let [start, end] = numbers(field, b'-', 16);
                     here.range = start as usize..end as usize;
                 }
-                1 => here.writable = field.get(1) == Some(&b'w'),
+                1 => {
+                    here.writable = field.get(1) == Some(&b'w');
+                    here.shared = field.get(3) == Some(&b's');
+                }
                 3 => {
                     here.device = numbers(field, b':', 16);
                     found = here.range.contains(&address);

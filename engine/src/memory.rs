@@ -1,6 +1,8 @@
 //! Memory of the engine's own: whole mappings for what is large, a few size classes for the rest.
 
 use core::ptr::{self, NonNull};
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::raw::general::MREMAP_MAYMOVE;
 use sysring_sys::{Result, call};
@@ -66,7 +68,22 @@ impl Drop for Mapping {
     }
 }
 
-/// Whether a page is shared memory: only that can be mapped a second time so.
+/// Whether shared memory can be mapped a second time by its address, and private memory cannot. In
+/// QEMU's user mode no memory can.
+#[must_use]
+pub fn can_be_mapped_twice() -> bool {
+    const UNKNOWN: u8 = 0;
+    const YES: u8 = 1;
+    const NO: u8 = 2;
+    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    if KNOWN.load(Relaxed) == UNKNOWN {
+        let can = Mapping::shared(PAGE).is_ok_and(|page| is_shared(page.start() as usize));
+        KNOWN.store(if can { YES } else { NO }, Relaxed);
+    }
+    KNOWN.load(Relaxed) == YES
+}
+
+/// Whether a page is shared memory, where that [can be mapped twice](can_be_mapped_twice).
 #[must_use]
 pub fn is_shared(page: usize) -> bool {
     // SAFETY: with an old length of zero nothing moves, and the kernel chooses the place.

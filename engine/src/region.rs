@@ -6,8 +6,8 @@
 //! cannot be, so a memory file with the same contents takes their place, and becomes private memory
 //! when the ring closes.
 
+use core::sync::atomic::AtomicI32;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
-use core::sync::atomic::{AtomicI32, AtomicU8};
 
 use sysring_sys::call::{self, Buffer, Offset};
 use sysring_sys::raw::general as g;
@@ -39,16 +39,16 @@ impl Region {
     /// `ENOMEM`; `EMFILE` where it takes a file.
     pub fn own(len: usize) -> Result<Region> {
         let len = memory::pages(len);
-        if can_be_mapped_twice() {
+        if memory::can_be_mapped_twice() {
             return Mapping::shared(len).map(|mapping| Region::of(mapping, 0, len, 0));
         }
         let file = memory_file()?;
-        let made = call::ftruncate(file, len as i64)
-            .and_then(|()| map(file, 0, len, g::MAP_SHARED))
+        let made = call::ftruncate(file, len as i64).and_then(|()| {
+            let start = map(file, 0, len, g::MAP_SHARED)?;
             // SAFETY: just made, for us.
-            .map(|start| {
-                Region::of(unsafe { Mapping::from_raw(start as *mut u8, len) }, 0, len, 0)
-            });
+            let mapping = unsafe { Mapping::from_raw(start as *mut u8, len) };
+            Ok(Region::of(mapping, 0, len, 0))
+        });
         keep_behind(file, made)
     }
 
@@ -172,19 +172,6 @@ impl Drop for Region {
     fn drop(&mut self) {
         self.give_back();
     }
-}
-
-/// Whether shared memory can be mapped a second time by its address. In QEMU's user mode it cannot.
-fn can_be_mapped_twice() -> bool {
-    const UNKNOWN: u8 = 0;
-    const YES: u8 = 1;
-    const NO: u8 = 2;
-    static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
-    if KNOWN.load(Relaxed) == UNKNOWN {
-        let can = Mapping::shared(PAGE).is_ok_and(|page| memory::is_shared(page.start() as usize));
-        KNOWN.store(if can { YES } else { NO }, Relaxed);
-    }
-    KNOWN.load(Relaxed) == YES
 }
 
 fn memory_file() -> Result<Fd> {

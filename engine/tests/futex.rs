@@ -91,6 +91,12 @@ fn masks_choose_who_is_woken() {
 
 #[test]
 fn a_vector_tells_which() {
+    // SAFETY: no addresses.
+    let none = unsafe { libc::syscall(libc::SYS_futex_waitv, 0, 0, 0, 0, 0) };
+    if none < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+        println!("skipped: the kernel waits for one futex at a time");
+        return;
+    }
     let mut ring = Client::new(8, 0);
     let words: [AtomicU32; 128] = std::array::from_fn(|i| AtomicU32::new(i as u32));
     for chosen in [0, 1, 77, 127] {

@@ -105,6 +105,10 @@ mod tests {
 
     #[test]
     fn threads_that_block_nothing_are_passed() {
+        if std::env::var_os("QEMU_LD_PREFIX").is_some() {
+            println!("skipped: QEMU has a thread of its own here, which blocks all signals");
+            return;
+        }
         assert!(let_sigsys_through());
     }
 }

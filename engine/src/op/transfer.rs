@@ -1,5 +1,7 @@
 //! Moving bytes: which way, from where in the file, and to or from which memory.
 
+use core::ptr;
+
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
@@ -71,8 +73,7 @@ impl Direction {
         // What is wrong with the file or the offset comes first. QEMU's user mode, which has no such
         // call, does not look at the file if there is no entry at all.
         let empty = Iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-        plain(Vector { address: User::of(&raw const empty), count: 1 })
-            .and(Err(Errno::EOPNOTSUPP))
+        plain(Vector { address: User::of(&raw const empty), count: 1 }).and(Err(Errno::EOPNOTSUPP))
     }
 }
 
