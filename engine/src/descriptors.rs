@@ -47,6 +47,12 @@ static ALL: AtomicPtr<Ring> = AtomicPtr::new(ptr::null_mut());
 pub struct Held(&'static Ring);
 
 impl Held {
+    /// A hold that the caller has taken already.
+    #[must_use]
+    pub fn adopt(ring: &'static Ring) -> Held {
+        Held(ring)
+    }
+
     #[must_use]
     pub fn ring(&self) -> &'static Ring {
         self.0
@@ -107,7 +113,8 @@ pub fn put(ring: &Ring) {
     if ring.refs.fetch_sub(1, AcqRel) != 1 {
         return;
     }
-    let mut locked = ring.lock();
+    // Of the ring whose last use ends here nothing is left to run; another one may be held.
+    let mut locked = ring.lock_as_guest();
     locked.files.clear();
     locked.buffers.clear();
     locked.groups.clear();
@@ -622,7 +629,7 @@ pub fn watched_by_operation(fd: Fd) -> bool {
     let Some(held) = get(fd) else { return false };
     held.ring().watched.store(true, Relaxed);
     // Whoever holds the lock looks at the flag on leaving `enter`.
-    if let Some(mut locked) = held.ring().try_lock() {
+    if let Some(mut locked) = held.ring().try_lock_as_guest() {
         locked.leave(false);
     }
     true

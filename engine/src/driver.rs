@@ -16,7 +16,7 @@ use crate::locked::Locked;
 use crate::poll::NO_EVENT;
 use crate::ring::Ring;
 use crate::sync::Mutex;
-use crate::{descriptors, thread, wait};
+use crate::{descriptors, thread, unsettled, wait, wq};
 
 /// The epoll instance the driver sleeps on, -1 while there is no driver.
 static SET: AtomicI32 = AtomicI32::new(-1);
@@ -206,6 +206,20 @@ impl Locked<'_> {
     }
 }
 
+/// Sees that there is a driver.
+///
+/// # Errors
+/// `EAGAIN` or `ENOMEM`: no thread to be had. `EMFILE`.
+pub fn prepare() -> Result<()> {
+    driver().map(drop)
+}
+
+/// Leaves to the driver what the calling thread must not do, as it has not the identity of the
+/// application's: to go on with other rings, to start workers. There is one ([`prepare`]).
+pub fn ask_to_settle() {
+    let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+}
+
 /// Sees that the driver is awake at a time.
 fn ask_for(due: i64) {
     if due < NEXT.load(Acquire) {
@@ -247,13 +261,13 @@ pub fn renew() {
     if !RUNS.load(Relaxed) {
         return;
     }
-    // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
-    let term = TERM.fetch_add(1, Release).wrapping_add(1);
+    let term = TERM.load(Relaxed).wrapping_add(1);
     if thread::start(run, term as usize).is_err() {
         // An old driver is better than none.
-        TERM.fetch_sub(1, Release);
         return;
     }
+    // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
+    TERM.store(term, Release);
     let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
 }
 
@@ -261,10 +275,15 @@ extern "C" fn run(term: usize) -> ! {
     thread::set_name(*b"iou-drv\0");
     let set = Fd::new(SET.load(Relaxed));
     loop {
-        if TERM.load(Acquire) != term as u32 {
+        // A newer one may be in office; this one may be so new that it is not said yet.
+        if TERM.load(Acquire).wrapping_sub(term as u32) as i32 > 0 {
             thread::end();
         }
-        let due = works(tend_all);
+        let due = works(|| {
+            unsettled::settle();
+            wq::reinforce();
+            tend_all()
+        });
         // Release pairs with the Acquire in `be_driven`: who finds its timer later than this
         // time rings the bell.
         NEXT.store(due.unwrap_or(i64::MAX), Release);

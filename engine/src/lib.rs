@@ -58,6 +58,7 @@ pub mod sync;
 pub mod tag;
 pub mod thread;
 pub mod timeout;
+mod unsettled;
 pub mod user;
 pub mod wait;
 mod watch;

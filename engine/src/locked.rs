@@ -9,7 +9,7 @@ use crate::personality::Personality;
 use crate::request::Req;
 use crate::ring::{Control, Ring};
 use crate::state::State;
-use crate::wq;
+use crate::{driver, unsettled, wq};
 
 /// The right to a ring's state; commits and unlocks when dropped.
 #[derive(Debug)]
@@ -19,6 +19,18 @@ pub struct Locked<'r> {
     pub submitter: bool,
     /// The thread is a worker of this personality: it may do nothing but that's work.
     pub acting: Option<&'static Personality>,
+    role: Role,
+}
+
+/// What else the thread has to do with rings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Role {
+    /// Nothing: it holds this one.
+    Holder,
+    /// It may hold another one, so it runs nothing that waits here: that may want the other.
+    Guest,
+    /// It goes from ring to ring, and does what guests have left.
+    Settler,
 }
 
 impl Ring {
@@ -29,13 +41,25 @@ impl Ring {
     /// As `lock`, by a worker of a personality.
     pub fn lock_as(&self, acting: Option<&'static Personality>) -> Locked<'_> {
         self.control().lock.lock();
-        Locked { ring: self, submitter: false, acting }
+        Locked { ring: self, submitter: false, acting, role: Role::Holder }
+    }
+
+    /// As `lock`, by one who may hold another ring.
+    pub fn lock_as_guest(&self) -> Locked<'_> {
+        self.control().lock.lock();
+        Locked { ring: self, submitter: false, acting: None, role: Role::Guest }
+    }
+
+    /// As `lock`, to do what a guest has left.
+    pub fn lock_to_settle(&self) -> Locked<'_> {
+        self.control().lock.lock();
+        Locked { ring: self, submitter: false, acting: None, role: Role::Settler }
     }
 
     /// As `lock`, by a thread of the application's.
     pub fn lock_as_submitter(&self) -> Locked<'_> {
         self.control().lock.lock();
-        let mut locked = Locked { ring: self, submitter: true, acting: None };
+        let mut locked = Locked { ring: self, submitter: true, acting: None, role: Role::Holder };
         if locked.readiness.inherited {
             self.control().shared.store(true, Relaxed);
             locked.readiness.join();
@@ -44,12 +68,17 @@ impl Ring {
     }
 
     pub fn try_lock(&self) -> Option<Locked<'_>> {
-        self.try_lock_as(None)
+        self.try_lock_as(None, Role::Holder)
     }
 
-    fn try_lock_as(&self, acting: Option<&'static Personality>) -> Option<Locked<'_>> {
+    /// As `try_lock`, by one who may hold another ring.
+    pub fn try_lock_as_guest(&self) -> Option<Locked<'_>> {
+        self.try_lock_as(None, Role::Guest)
+    }
+
+    fn try_lock_as(&self, acting: Option<&'static Personality>, role: Role) -> Option<Locked<'_>> {
         // Not `then_some`: a `Locked` that is made and dropped unlocks.
-        let locked = || Locked { ring: self, submitter: false, acting };
+        let locked = || Locked { ring: self, submitter: false, acting, role };
         self.control().lock.try_lock().then(locked)
     }
 
@@ -72,8 +101,8 @@ impl Ring {
         if self.is_shared() {
             // The holder may be another process, which has a list of its own.
             self.control().lock.lock();
-            drop(Locked { ring: self, submitter: false, acting });
-        } else if let Some(locked) = self.try_lock_as(acting) {
+            drop(Locked { ring: self, submitter: false, acting, role: Role::Holder });
+        } else if let Some(locked) = self.try_lock_as(acting, Role::Holder) {
             drop(locked);
         }
     }
@@ -102,6 +131,23 @@ impl Locked<'_> {
         // SAFETY: the lock is held; `submitter` and `disabled`, which are read without it, are
         // atomics.
         unsafe { &mut *self.ring.regions().control.start().cast::<Control>() }
+    }
+
+    /// Whether what waits here is for others to run.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.role == Role::Guest
+    }
+
+    /// Sees that what guests have left is done, here and in other rings. Nothing is held.
+    #[cold]
+    fn settle(role: Role, acting: bool) {
+        match role {
+            Role::Holder if acting => driver::ask_to_settle(),
+            Role::Holder => unsettled::settle(),
+            // Who called will.
+            Role::Guest | Role::Settler => {}
+        }
     }
 
     /// Requests that workers handed in while the lock was held.
@@ -141,9 +187,11 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let ring = self.ring;
         loop {
-            self.take_remote();
-            if self.readiness.armed_edge {
-                self.reap();
+            if !self.is_guest() {
+                self.take_remote();
+                if self.readiness.armed_edge {
+                    self.reap();
+                }
             }
             self.aio_flush();
             let wake = self.commit();
@@ -154,20 +202,31 @@ impl Drop for Locked<'_> {
                 // By a thread that does not wait for it: somebody must.
                 self.leave(false);
             }
+            let left = self.is_guest() && !(self.tasks.is_empty() && self.drain.is_empty());
             let punted = wq::Batch::of(self);
             ring.control().lock.unlock();
             punted.send();
             wake.send(ring);
             // See `finish_remotely`.
             fence(SeqCst);
-            if ring.remote.load(Relaxed).is_null() {
+            let handed_in = !ring.remote.load(Relaxed).is_null();
+            if self.is_guest() {
+                if handed_in || left {
+                    unsettled::add(ring);
+                }
                 return;
+            }
+            if !handed_in {
+                break;
             }
             if ring.is_shared() {
                 ring.control().lock.lock();
             } else if !ring.control().lock.try_lock() {
-                return;
+                break;
             }
+        }
+        if !unsettled::is_empty() {
+            Locked::settle(self.role, self.acting.is_some());
         }
     }
 }

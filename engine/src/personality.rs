@@ -12,6 +12,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sysring_sys::call::Credentials;
 use sysring_sys::{Errno, Result, call};
 
+use crate::driver;
 use crate::sync::Mutex;
 use crate::wq::Crew;
 
@@ -44,6 +45,8 @@ impl Personality {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`: no thread to be had. `ENOMEM`: too many different ones.
     fn take() -> Result<&'static Personality> {
+        // What others have to do for those who have these credentials, it does.
+        driver::prepare()?;
         let mine = call::credentials();
         let _choosing = CHOOSING.lock();
         let same = |p: &&Personality| mine.is_some() && p.credentials() == mine;

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
 use sysring_sys::{Result, call, raw::general as g};
 
 use crate::memory::PAGE;
-use crate::{descriptors, driver, memory, personality, register, sleeper, wq};
+use crate::{descriptors, driver, memory, personality, register, sleeper, unsettled, wq};
 
 /// A word that the kernel zeroes in a child of `fork` (`MADV_WIPEONFORK`, Linux 4.14): one load
 /// tells a child from its parent.
@@ -85,6 +85,7 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
     driver::after_fork();
     descriptors::after_fork();
     register::after_fork();
+    unsettled::after_fork();
     if word.load(Relaxed) != UNRELIABLE {
         word.store(MARKED, Release);
     }

@@ -84,6 +84,9 @@ pub struct Ring {
     /// Next in the list of rings to be used again, and in the list of all.
     pub next_free: AtomicPtr<Ring>,
     pub next_ring: AtomicPtr<Ring>,
+    /// The ring is in the list of unsettled ones, and what is next there.
+    pub unsettled: AtomicBool,
+    pub next_unsettled: AtomicPtr<Ring>,
 }
 
 // SAFETY: `state` is reached through `Locked` only; the rest is atomic, or set before the ring is
@@ -114,6 +117,8 @@ impl Ring {
             polls_rings: AtomicBool::new(false),
             next_free: AtomicPtr::new(ptr::null_mut()),
             next_ring: AtomicPtr::new(ptr::null_mut()),
+            unsettled: AtomicBool::new(false),
+            next_unsettled: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
@@ -283,6 +288,7 @@ impl Ring {
         self.remote.store(ptr::null_mut(), Relaxed);
         self.sleepers.store(0, Relaxed);
         self.bell.store(-1, Relaxed);
+        self.unsettled.store(false, Relaxed);
         self.refs.store(1, Relaxed);
         self.sqpoll.after_fork();
     }

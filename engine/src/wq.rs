@@ -4,8 +4,8 @@
 //! something must block, run the queue back to back, and end when idle.
 
 use core::ptr;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::abi::{PollFd, Timespec};
@@ -75,6 +75,9 @@ pub fn after_fork() {
     wq_limits::after_fork();
 }
 
+/// Something was queued by who may start no workers for it.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
 /// Requests on their way from a ring's lock to the pool.
 #[must_use]
 pub struct Batch {
@@ -83,6 +86,8 @@ pub struct Batch {
     /// What goes to the crews of personalities.
     entrusted: Queue,
     submitter: bool,
+    /// Who sends it has credentials of its own, which no worker may inherit.
+    acting: bool,
 }
 
 impl Batch {
@@ -95,7 +100,13 @@ impl Batch {
         if count + more != 0 {
             locked.ring.refs.fetch_add(count + more, Relaxed);
         }
-        Batch { queue, count, entrusted, submitter: locked.submitter }
+        Batch {
+            queue,
+            count,
+            entrusted,
+            submitter: locked.submitter,
+            acting: locked.acting.is_some(),
+        }
     }
 
     /// Puts the requests into the pool and sees that somebody runs them.
@@ -114,27 +125,43 @@ impl Batch {
             pool.queue.append(&mut self.queue);
             pool.queued += self.count;
             let wake = pool.idle.min(self.count);
-            let lacking = pool.queued.saturating_sub(pool.idle);
-            let spawn = lacking
-                .min(SPAWN_AT_ONCE)
-                .min(wq_limits::most_workers().saturating_sub(pool.total));
-            pool.total += spawn;
+            let spawn = if self.acting { 0 } else { pool.count_lacking() };
             (wake, spawn, pool.generation, others)
         };
         OWN.wake(wake);
         if others {
             driver::renew();
         }
-        for _ in 0..spawn {
-            let started = thread::start(worker, generation as usize).is_ok();
-            if !started && !OWN.pool.lock().lack_one(generation) {
-                return OWN.stand_in(generation);
-            }
+        if self.acting {
+            // Read by the driver, which the bell wakes after this.
+            SHORT.store(true, Relaxed);
+            return driver::ask_to_settle();
         }
+        OWN.take_on(spawn, generation);
     }
 }
 
+/// By the driver: starts workers for what others could only queue.
+pub fn reinforce() {
+    if !SHORT.swap(false, Relaxed) {
+        return;
+    }
+    let (spawn, generation) = {
+        let mut pool = OWN.pool.lock();
+        (pool.count_lacking(), pool.generation)
+    };
+    OWN.take_on(spawn, generation);
+}
+
 impl Pool {
+    /// Counts as many new workers as the queue wants, who are to be started.
+    fn count_lacking(&mut self) -> u32 {
+        let room = wq_limits::most_workers().saturating_sub(self.total);
+        let lacking = self.queued.saturating_sub(self.idle).min(SPAWN_AT_ONCE).min(room);
+        self.total += lacking;
+        lacking
+    }
+
     /// A worker that was counted could not be started. Whether there are others; if not, the
     /// caller is counted in its place, and has to do the work.
     fn lack_one(&mut self, generation: u32) -> bool {
@@ -233,6 +260,16 @@ impl Crew {
     pub fn muster(&self, personality: &'static Personality) -> Result<()> {
         *self.pool.lock() = Pool { total: 1, ..Pool::new() };
         self.hire(0, Some(personality))
+    }
+
+    /// Starts workers who have been counted; if there are none to be had, the caller is one.
+    fn take_on(&self, count: u32, generation: u32) {
+        for _ in 0..count {
+            let started = thread::start(worker, generation as usize).is_ok();
+            if !started && !self.pool.lock().lack_one(generation) {
+                return self.stand_in(generation);
+            }
+        }
     }
 
     /// Starts a worker who has been counted.

@@ -105,7 +105,7 @@ fn on<T>(
         return act(ring);
     }
     loop {
-        if let Some(mut locked) = target.try_lock() {
+        if let Some(mut locked) = target.try_lock_as_guest() {
             return act(&mut locked);
         }
         // Whoever holds it is at work, not asleep: locks are never held over a wait.

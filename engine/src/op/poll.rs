@@ -109,7 +109,8 @@ fn room_to_submit(req: Req) -> u32 {
     // The queues of such a ring may be exchanged by its owner, who is somebody else or ourselves.
     let exchanged = target.shape.has(setup::DEFER_TASKRUN) && !core::ptr::eq(target, req.ring);
     let room = || target.sq_pending() < target.layout().sq_entries;
-    let room = if exchanged { target.try_lock().is_none_or(|_kept| room()) } else { room() };
+    let room =
+        if exchanged { target.try_lock_as_guest().is_none_or(|_kept| room()) } else { room() };
     if room { g::EPOLLOUT | g::EPOLLWRNORM } else { 0 }
 }
 

@@ -1,0 +1,68 @@
+//! Rings that were left with work in hand.
+//!
+//! Who holds a ring and takes another for a moment must not run what waits there: that might want
+//! the first one. A worker with credentials of its own must not either. They put the ring on this
+//! list, and it is taken off by the next thread of the engine's that holds none: the same one, as
+//! soon as it has let go of its own ring, or the driver.
+
+use core::ptr;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicPtr};
+
+use crate::descriptors::Held;
+use crate::ring::Ring;
+use crate::sync::Mutex;
+
+static FIRST: Mutex<AtomicPtr<Ring>> = Mutex::new(AtomicPtr::new(ptr::null_mut()));
+/// The list is not empty: to be asked without its lock.
+static SOME: AtomicBool = AtomicBool::new(false);
+
+/// Puts a ring on the list, which holds on to it.
+pub fn add(ring: &Ring) {
+    let first = FIRST.lock();
+    if ring.unsettled.swap(true, Relaxed) {
+        return;
+    }
+    ring.refs.fetch_add(1, Relaxed);
+    ring.next_unsettled.store(first.load(Relaxed), Relaxed);
+    first.store(ptr::from_ref(ring).cast_mut(), Relaxed);
+    // Release pairs with the Acquire in `is_empty`. Whoever reads too early is not the one who has
+    // to see it: that is the thread that is here.
+    SOME.store(true, Release);
+}
+
+/// Whether there is nothing to settle.
+#[inline(always)]
+pub fn is_empty() -> bool {
+    !SOME.load(Acquire)
+}
+
+/// Settles what is on the list, and what that adds to it. The caller holds no ring.
+pub fn settle() {
+    while let Some(held) = take() {
+        drop(held.ring().lock_to_settle());
+    }
+}
+
+fn take() -> Option<Held> {
+    let first = FIRST.lock();
+    let ring = first.load(Relaxed);
+    if ring.is_null() {
+        return None;
+    }
+    // SAFETY: rings are never unmapped.
+    let ring: &'static Ring = unsafe { &*ring };
+    let next = ring.next_unsettled.load(Relaxed);
+    first.store(next, Relaxed);
+    SOME.store(!next.is_null(), Release);
+    // Whatever comes to wait there from here on puts it on the list again.
+    ring.unsettled.store(false, Relaxed);
+    Some(Held::adopt(ring))
+}
+
+/// In a child of `fork`: what was to be done is the parent's.
+pub fn after_fork() {
+    FIRST.reset();
+    FIRST.lock().store(ptr::null_mut(), Relaxed);
+    SOME.store(false, Relaxed);
+}
