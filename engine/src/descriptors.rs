@@ -113,8 +113,10 @@ pub fn put(ring: &Ring) {
     if ring.refs.fetch_sub(1, AcqRel) != 1 {
         return;
     }
-    // Of the ring whose last use ends here nothing is left to run; another one may be held.
-    let mut locked = ring.lock_as_guest();
+    // What is left is told that it is over, and starts nothing: another ring may be held.
+    let mut locked = ring.lock_to_settle();
+    locked.aio.close();
+    end_aio(&mut locked);
     locked.files.clear();
     locked.buffers.clear();
     locked.groups.clear();
@@ -122,7 +124,6 @@ pub fn put(ring: &Ring) {
     if let Some(eventfd) = locked.eventfd.take() {
         let_go(eventfd.fd);
     }
-    locked.aio.close();
     locked.timers.free();
     locked.readiness.close();
     ring.sqpoll.close();
@@ -132,6 +133,15 @@ pub fn put(ring: &Ring) {
     let unused = UNUSED.lock();
     ring.next_free.store(unused.load(Relaxed), Relaxed);
     unused.store(ptr::from_ref(ring).cast_mut(), Relaxed);
+}
+
+/// Disks are not asked to stop. They are done now, and nobody hears with what: only what the
+/// requests have is given back.
+fn end_aio(locked: &mut Locked<'_>) {
+    while let Some(req) = locked.find(|req| req.stage == Stage::Aio) {
+        locked.complete(req, Errno::ECANCELED.to_res(), 0);
+    }
+    locked.run_tasks();
 }
 
 /// Calls `act` for every ring in use.

@@ -44,12 +44,6 @@ impl Ring {
         Locked { ring: self, submitter: false, acting, role: Role::Holder }
     }
 
-    /// As `lock`, by one who may hold another ring.
-    pub fn lock_as_guest(&self) -> Locked<'_> {
-        self.control().lock.lock();
-        Locked { ring: self, submitter: false, acting: None, role: Role::Guest }
-    }
-
     /// As `lock`, to do what a guest has left.
     pub fn lock_to_settle(&self) -> Locked<'_> {
         self.control().lock.lock();
@@ -71,7 +65,7 @@ impl Ring {
         self.try_lock_as(None, Role::Holder)
     }
 
-    /// As `try_lock`, by one who may hold another ring.
+    /// As `try_lock`, by one who holds another ring.
     pub fn try_lock_as_guest(&self) -> Option<Locked<'_>> {
         self.try_lock_as(None, Role::Guest)
     }
