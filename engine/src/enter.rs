@@ -258,10 +258,16 @@ pub type RingSlot = AtomicPtr<Ring>;
 
 /// A slot's ring, held.
 pub fn held_from(slot: &RingSlot) -> Option<Held> {
-    let ring = slot.load(Acquire);
-    if ring.is_null() {
-        return None;
+    loop {
+        let ring = slot.load(Acquire);
+        if ring.is_null() {
+            return None;
+        }
+        // SAFETY: rings are never unmapped.
+        let held = descriptors::hold(unsafe { &*ring });
+        // Still this one, now that it cannot go away?
+        if slot.load(Acquire) == ring {
+            return held;
+        }
     }
-    // SAFETY: rings are never unmapped.
-    descriptors::hold(unsafe { &*ring })
 }

@@ -74,16 +74,16 @@ pub mod flag {
     pub const DEFERRED: u32 = 1 << 16;
     /// Has taken a buffer from its group.
     pub const BUFFER_TAKEN: u32 = 1 << 17;
-    /// Cancelled where it waited: its turn comes only to complete.
-    pub const TAKEN_DOWN: u32 = 1 << 22;
-    /// Of several shots this is the last, though all went well.
-    pub const LAST_SHOT: u32 = 1 << 21;
     /// In the ring's list of requests in flight.
     pub const LISTED: u32 = 1 << 18;
     /// Takes its buffer from a group.
     pub const BUFFER_SELECT: u32 = 1 << 19;
-    /// The second half of its CQE, of 32 bytes, is in `scratch`.
-    pub const WIDE_CQE: u32 = 1 << 30;
+    /// The descriptor is registered with the ring's epoll instance.
+    pub const ARMED: u32 = 1 << 20;
+    /// Of several shots this is the last, though all went well.
+    pub const LAST_SHOT: u32 = 1 << 21;
+    /// Cancelled where it waited: its turn comes only to complete.
+    pub const TAKEN_DOWN: u32 = 1 << 22;
     /// What came was longer than there was room for, and was to be whole.
     pub const TRUNCATED: u32 = 1 << 23;
     /// Begins a link that its batch leaves open: the kernel has a worker run it as if it could
@@ -99,10 +99,10 @@ pub mod flag {
     pub const TAGGED: u32 = 1 << 28;
     /// Has found its registered buffer, and keeps it whatever becomes of the slot.
     pub const BUFFER_FOUND: u32 = 1 << 29;
+    /// The second half of its CQE, of 32 bytes, is in `scratch`.
+    pub const WIDE_CQE: u32 = 1 << 30;
     /// A notification: all that is left is to tell it.
     pub const NOTICE: u32 = 1 << 31;
-    /// The descriptor is registered with the ring's epoll instance.
-    pub const ARMED: u32 = 1 << 20;
 }
 
 /// The open file a request works on.

@@ -55,20 +55,24 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
         let open = sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0);
         return open.and(Err(Errno::EOPNOTSUPP));
     };
-    let ring = ptr::from_ref(held.ring()).cast_mut();
-    let index = if given.offset == u32::MAX {
-        claim_any(held.ring()).ok_or(Errno::EBUSY)? as usize
-    } else {
-        let slot = RINGS.get(given.offset as usize).filter(|_| given.offset < A_TASKS);
-        if !claim(slot.ok_or(Errno::EINVAL)?, ring) {
-            return Err(Errno::EBUSY);
-        }
-        given.offset as usize
-    };
-    // The index names the ring as a descriptor does, and outlives it.
+    // The index names the ring as a descriptor does, and outlives it: counted before anybody can
+    // find it there and free it.
     descriptors::add_handle(held.ring());
-    given.offset = index as u32;
-    user::write(at, &given).inspect_err(|_| empty(index as u32))
+    given.offset = claim_wanted(held.ring(), given.offset)
+        .inspect_err(|_| descriptors::drop_handle(held.ring()))?;
+    user::write(at, &given).inspect_err(|_| empty(given.offset))
+}
+
+/// The index that was asked for, or with `u32::MAX` any.
+fn claim_wanted(ring: &Ring, index: u32) -> Result<u32> {
+    if index == u32::MAX {
+        return claim_any(ring).ok_or(Errno::EBUSY);
+    }
+    let slot = RINGS.get(index as usize).filter(|_| index < A_TASKS).ok_or(Errno::EINVAL)?;
+    match claim(slot, ptr::from_ref(ring).cast_mut()) {
+        true => Ok(index),
+        false => Err(Errno::EBUSY),
+    }
 }
 
 /// A free index, from now on this ring's.

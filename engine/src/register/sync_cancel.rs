@@ -25,14 +25,21 @@ pub fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
         call::now(call::CLOCK_MONOTONIC).saturating_add(time.saturating_add(given.timeout_nsec))
     });
     let mut locked = ring.lock_as_submitter();
+    let mut waited_for = false;
     loop {
         match locked.cancel(&what) {
             Err(Errno::EALREADY) => {}
             answer => {
+                // What was waited for has ended, or could be cancelled after all.
+                let answer = match answer {
+                    Ok(_) | Err(Errno::ENOENT) if waited_for => Ok(0),
+                    answer => answer,
+                };
                 locked.run_tasks();
                 return answer;
             }
         }
+        waited_for = true;
         // Whatever completes next may be the one.
         let how = Wait { min_complete: locked.cq_ready() + 1, deadline, ..Wait::default() };
         let (again, waited) = wait(locked, how, &Caller::default());
