@@ -2,6 +2,7 @@
 #![allow(missing_docs)] // A program's insides; each module says what it is for.
 
 pub mod diff;
+pub mod faults;
 pub mod fields;
 pub mod random;
 pub mod raw;

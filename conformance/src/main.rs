@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sysring_conformance::{diff, fields, soak, suite};
+use sysring_conformance::{diff, faults, fields, soak, suite};
 
 #[derive(Parser)]
 #[command(about, version)]
@@ -21,6 +21,8 @@ enum Task {
     /// One side of that; started by `diff`.
     #[command(hide = true)]
     Side(diff::SideOptions),
+    /// Run random programs on an engine whose system calls fail at random.
+    Faults(faults::Options),
     /// Give every field and every argument wrong values, on the kernel and on the engine.
     Fields(fields::Options),
     /// One side of that; started by `fields`.
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Task::Suite(options) => suite::suite(&options),
         Task::Diff(options) => diff::diff(&options),
         Task::Side(options) => diff::side(&options),
+        Task::Faults(options) => faults::faults(&options),
         Task::Fields(options) => fields::fields(&options),
         Task::FieldsSide(options) => fields::side(&options),
         Task::Soak(options) => soak::soak(&options),

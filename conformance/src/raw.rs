@@ -16,6 +16,22 @@ pub trait Backend {
     fn register(&self, fd: i32, opcode: u32, arg: u64, count: u32) -> i64;
     fn mmap(&self, fd: i32, len: usize, offset: u64) -> i64;
     fn close(&self, fd: i32) -> i64;
+
+    /// A program begins. From here on a backend may fail at random, as the seed decides.
+    fn begin(&self, _seed: u64) {}
+
+    /// Whether it does: who is refused a ring asks again then.
+    fn fails_at_random(&self) -> bool {
+        false
+    }
+
+    /// What fails at random fails no more: all that is out must end.
+    fn calm(&self) {}
+
+    /// The rings of a program are closed: what there is to say of how it went.
+    fn remarks(&self) -> String {
+        String::new()
+    }
 }
 
 /// The system calls themselves.

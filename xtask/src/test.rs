@@ -66,6 +66,22 @@ pub fn all() -> ExitCode {
         &[],
     );
     total += step::run(
+        "system calls that fail",
+        Outcome::Summary,
+        &[
+            "cargo",
+            "run",
+            "--release",
+            "-p",
+            "sysring-conformance",
+            "--",
+            "faults",
+            "--programs",
+            "10000",
+        ],
+        &[],
+    );
+    total += step::run(
         "soak",
         Outcome::Summary,
         &[

@@ -5,7 +5,7 @@
 
 mod conflict;
 mod execute;
-mod generate;
+pub(crate) mod generate;
 mod layout;
 mod pair;
 mod program;
@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+pub(crate) use pair::{Answer, Side, folders, is_loss};
 pub use side::{SideOptions, side};
 pub use work::diff;
 

@@ -1,5 +1,6 @@
 //! Both sides as seen by who compares them.
 
+use std::ffi::OsString;
 use std::io::{BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
@@ -27,12 +28,17 @@ pub enum Answer {
     Died(String),
 }
 
+/// Whether a line says that something was lost, came twice, or was left behind.
+pub(crate) fn is_loss(line: &str) -> bool {
+    line.starts_with("LOST") || line.starts_with("LEAKED") || line.contains("twice")
+}
+
 impl Answer {
     /// Whether something went wrong that no timing excuses.
     pub fn loses(&self) -> bool {
         match self {
             Answer::Died(_) => true,
-            Answer::Record { text, .. } => text.contains("LOST") || text.contains("twice"),
+            Answer::Record { text, .. } => text.lines().any(is_loss),
         }
     }
 
@@ -173,12 +179,19 @@ pub(super) fn side_command(
         _ => Command::new(program),
     };
     let backend = if backend == Which::Engine { "engine" } else { "kernel" };
+    command.args(["side", "--backend", backend]).args(folders(&format!("{job}{name}")));
+    command
+}
+
+/// The options that name a side's scratch folders, in memory and on disk.
+pub(crate) fn folders(name: &str) -> [OsString; 4] {
     let id = std::process::id();
     let shared = Path::new("/dev/shm");
     let fast = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };
-    command.args(["side", "--backend", backend, "--folder"]);
-    command.arg(fast.join(format!("sysring-diff-{id}-{job}{name}")));
-    command.arg("--disk-folder");
-    command.arg(crate::target_folder().join(format!("diff-{id}-{job}{name}")));
-    command
+    [
+        "--folder".into(),
+        fast.join(format!("sysring-diff-{id}-{name}")).into(),
+        "--disk-folder".into(),
+        crate::target_folder().join(format!("diff-{id}-{name}")).into(),
+    ]
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Which, execute, generate, world};
+use crate::faults::Faulty;
 use crate::raw::{Backend, Engine, Kernel};
 
 /// Options of `conformance side`, which `diff` starts.
@@ -13,6 +14,9 @@ use crate::raw::{Backend, Engine, Kernel};
 pub struct SideOptions {
     #[arg(long, value_enum)]
     backend: Which,
+    /// Of a thousand system calls of the engine, how many fail.
+    #[arg(long, default_value_t = 0)]
+    faults: u64,
     #[arg(long)]
     folder: PathBuf,
     #[arg(long)]
@@ -27,13 +31,10 @@ pub struct SideOptions {
 pub fn side(options: &SideOptions) -> Result<bool, String> {
     prepare_process();
     world::map_arena();
-    let engine;
-    let backend: &dyn Backend = match options.backend {
-        Which::Engine => {
-            engine = Engine::new();
-            &engine
-        }
-        Which::Kernel | Which::Run => &Kernel,
+    let backend: Box<dyn Backend> = match options.backend {
+        Which::Engine if options.faults > 0 => Box::new(Faulty::new(options.faults)),
+        Which::Engine => Box::new(Engine::new()),
+        Which::Kernel | Which::Run => Box::new(Kernel),
     };
     let mut output = BufWriter::new(std::io::stdout());
     for line in std::io::stdin().lock().lines() {
@@ -43,7 +44,7 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         let mut program = generate::generate(seed.parse().map_err(|_| "no seed".to_owned())?);
         program.drop_parts(&parts);
         let folder = if program.disk { &options.disk_folder } else { &options.folder };
-        let record = execute::execute(backend, &program, folder);
+        let record = execute::execute(&*backend, &program, folder);
         for text in [record.text, record.trace] {
             output.write_all(&(text.len() as u32).to_le_bytes()).map_err(|e| e.to_string())?;
             output.write_all(text.as_bytes()).map_err(|e| e.to_string())?;

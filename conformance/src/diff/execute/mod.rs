@@ -26,6 +26,9 @@ struct Out {
     /// An earlier request of its chain that was to post nothing failed: then the rest of the
     /// chain posts nothing either.
     excused: bool,
+    /// The same of a hard link, which goes on if the failed one had begun, and not if the chain
+    /// was refused when it was submitted.
+    doubtful: bool,
 }
 struct Run<'a> {
     ring: Ring<'a>,
@@ -51,11 +54,14 @@ pub fn execute(backend: &dyn Backend, program: &Program, folder: &Path) -> Recor
     let world = World::new(folder);
     let mut text = String::new();
     prepare_memory(program);
+    backend.begin(program.seed);
     let _ = writeln!(text, "program {}", program.seed);
     let mut record = match Run::new(backend, program, &mut text) {
         Ok(run) => run.steps(program),
         Err(()) => Record { text, trace: String::new() },
     };
+    backend.calm();
+    record.text.push_str(&backend.remarks());
     record.text.push_str(&world.report(!program.abandon));
     record
 }
@@ -90,8 +96,18 @@ impl<'a> Run<'a> {
     fn new(backend: &'a dyn Backend, program: &Program, text: &mut String) -> Result<Run<'a>, ()> {
         let params =
             Params { flags: program.flags, cq_entries: program.cq_entries, ..Params::default() };
-        let ring = Ring::new(backend, program.entries, params);
-        let second = Ring::new(backend, 32, Params::default());
+        let make = |entries, params| {
+            let mut made = Ring::new(backend, entries, params);
+            for _ in 0..100 {
+                if made.is_ok() || !backend.fails_at_random() {
+                    break;
+                }
+                made = Ring::new(backend, entries, params);
+            }
+            made
+        };
+        let ring = make(program.entries, params);
+        let second = make(32, Params::default());
         let (ring, second) = match (ring, second) {
             (Ok(ring), Ok(second)) => (ring, second),
             (ring, second) => {
@@ -159,6 +175,9 @@ impl<'a> Run<'a> {
             }
             self.settle();
         }
+        if !program.abandon {
+            self.ring.backend.calm();
+        }
         // A ring that defers its work does it only when it is asked to.
         self.ring.enter(0, 0, uring::enter::GETEVENTS);
         self.reap();
@@ -211,6 +230,7 @@ impl<'a> Run<'a> {
                         entry: entry.clone(),
                         posted: false,
                         excused: false,
+                        doubtful: false,
                     });
                     self.entries.push(entry.clone());
                 }
@@ -244,19 +264,23 @@ impl<'a> Run<'a> {
                 Some(at) if more => self.out[at].posted = true,
                 Some(at) => {
                     let gone = self.out.remove(at);
-                    let soft = gone.entry.sqe.flags & sqe_flags::IO_HARDLINK == 0;
-                    if optional(&gone) && gone.entry.chain.is_some() && soft {
+                    if optional(&gone) && gone.entry.chain.is_some() {
+                        let soft = gone.entry.sqe.flags & sqe_flags::IO_HARDLINK == 0;
                         let rest =
                             self.out.iter_mut().filter(|o| o.entry.chain == gone.entry.chain);
-                        rest.for_each(|out| out.excused = true);
+                        rest.for_each(|out| {
+                            out.excused |= soft;
+                            out.doubtful |= !soft;
+                        });
                     }
                 }
                 None => {
-                    // Those from MSG_RING on are messages. Who notifies though it was cancelled
+                    // What nobody asked for is a message. Who notifies though it was cancelled
                     // with its chain has not said before that it would.
                     let notifies = cqe.flags & cqe_flags::NOTIF != 0;
-                    if cqe.user_data < 0x5_0000 && !notifies {
-                        self.say(&format!("completion #{} twice, or of no request", cqe.user_data));
+                    let asked = |entry: &Entry| entry.sqe.user_data == cqe.user_data;
+                    if self.entries.iter().any(asked) && !notifies {
+                        self.say(&format!("completion #{} twice", cqe.user_data));
                     }
                 }
             }

@@ -10,6 +10,9 @@ use crate::diff::program::Waits;
 /// A request that should have ended is called lost after this long.
 const LOST: Duration = Duration::from_secs(3);
 
+/// A request that may have been refused with its chain is waited for this long.
+const DOUBT: Duration = Duration::from_millis(300);
+
 /// How long a ring in which everything seems to wait is watched before that is believed.
 const CALM: u64 = 300_000;
 
@@ -36,6 +39,14 @@ impl Run<'_> {
                 continue;
             }
             calm = 0;
+            if started.elapsed() > DOUBT {
+                let late = self.out.iter().filter(|out| !self.may_be_silent(out));
+                if late.clone().all(|out| out.doubtful) {
+                    let numbers: Vec<u64> = late.map(|out| out.number).collect();
+                    self.out.retain(|out| !numbers.contains(&out.number));
+                    return;
+                }
+            }
             if started.elapsed() > LOST {
                 let lost: Vec<String> = self
                     .out
@@ -111,6 +122,9 @@ impl Run<'_> {
             self.ring.enter(1, 0, 0);
             while started.elapsed() < LOST {
                 self.reap();
+                if self.swept == Some(0) {
+                    self.out.retain(|out| !out.doubtful);
+                }
                 if self.swept.is_some() && self.out.iter().all(optional) {
                     return;
                 }

@@ -1,0 +1,253 @@
+//! Fault injection: random programs on an engine whose system calls fail at random.
+//!
+//! What the answers are is not looked at: they follow from what failed. What must hold is that
+//! every submission has exactly one completion, that nothing hangs or dies, and that nothing of
+//! what was made for a ring is left when it is gone.
+
+mod errors;
+mod gate;
+
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sysring_sys::User;
+use sysring_sys::abi::io_uring::Params;
+
+use crate::diff::{self, Answer, Side};
+use crate::raw::{Backend, Engine};
+
+/// Options of `conformance faults`.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The first seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many programs, one seed each.
+    #[arg(long, default_value_t = 1000)]
+    programs: u64,
+    /// Of a thousand system calls of the engine, how many fail.
+    #[arg(long, default_value_t = 30)]
+    share: u64,
+    /// Only the program of this seed, with a trace.
+    #[arg(long)]
+    one: bool,
+    /// Parts of the program to leave out.
+    #[arg(long, value_delimiter = ',')]
+    drop: Vec<usize>,
+    /// Processes at work. They wait more than they work.
+    #[arg(long, default_value_t = 8)]
+    jobs: usize,
+    /// Stop after this many failures.
+    #[arg(long, default_value_t = 10)]
+    most: u64,
+}
+
+/// The engine, while its system calls fail.
+pub struct Faulty {
+    engine: Engine,
+    share: u64,
+}
+
+impl Faulty {
+    /// Moves the process's gate.
+    #[must_use]
+    pub fn new(share: u64) -> Faulty {
+        gate::stand_here();
+        Faulty { engine: Engine::new(), share }
+    }
+}
+
+impl Backend for Faulty {
+    fn begin(&self, seed: u64) {
+        gate::arm(seed, self.share);
+    }
+
+    fn calm(&self) {
+        gate::disarm();
+    }
+
+    fn fails_at_random(&self) -> bool {
+        true
+    }
+
+    fn remarks(&self) -> String {
+        let failed = gate::take_failed();
+        let mut left = Leftovers::count();
+        // A worker may still be about to let go of a ring that was left behind.
+        for _ in 0..100 {
+            if left.are_few() {
+                return format!("{FAILED}{failed}\n");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            left = Leftovers::count();
+        }
+        format!("{FAILED}{failed}\nLEAKED {left:?}\n")
+    }
+
+    fn setup(&self, entries: u32, params: User<Params>) -> i64 {
+        self.engine.setup(entries, params)
+    }
+
+    fn enter(&self, fd: i32, submit: u32, min: u32, flags: u32, arg: u64, size: usize) -> i64 {
+        self.engine.enter(fd, submit, min, flags, arg, size)
+    }
+
+    fn register(&self, fd: i32, opcode: u32, arg: u64, count: u32) -> i64 {
+        self.engine.register(fd, opcode, arg, count)
+    }
+
+    fn mmap(&self, fd: i32, len: usize, offset: u64) -> i64 {
+        self.engine.mmap(fd, len, offset)
+    }
+
+    fn close(&self, fd: i32) -> i64 {
+        self.engine.close(fd)
+    }
+}
+
+/// Begins the line that says how many calls have failed.
+const FAILED: &str = "calls that failed: ";
+
+/// What the engine has when no ring is left.
+#[derive(Debug)]
+struct Leftovers {
+    descriptors: usize,
+    mappings: usize,
+}
+
+impl Leftovers {
+    fn count() -> Leftovers {
+        let number = |entry: std::io::Result<std::fs::DirEntry>| -> Option<i32> {
+            entry.ok()?.file_name().to_str()?.parse().ok()
+        };
+        let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+        let own = |fd: &i32| *fd >= errors::OWN as i32;
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        Leftovers {
+            descriptors: all.filter_map(number).filter(own).count(),
+            mappings: maps.lines().count(),
+        }
+    }
+
+    /// Whether this is what it keeps: two descriptors of its driver's, the mappings of the
+    /// process, and those of workers that rest.
+    fn are_few(&self) -> bool {
+        self.descriptors <= 2 && self.mappings < 100
+    }
+}
+
+fn start(options: &Options, job: usize) -> Result<Side, String> {
+    let share = options.share.to_string();
+    Side::start(Box::new(move || {
+        let mut command = Command::new(std::env::current_exe().unwrap_or_default());
+        command.args(["side", "--backend", "engine", "--faults", &share]);
+        command.args(diff::folders(&format!("{job}f")));
+        command
+    }))
+}
+
+/// Runs the programs; whether all was well.
+///
+/// # Errors
+/// What kept it from running.
+pub fn faults(options: &Options) -> Result<bool, String> {
+    if options.one {
+        return one(options);
+    }
+    let started = Instant::now();
+    let counts = Counts::default();
+    let problems = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for job in 0..options.jobs.max(1) {
+            let (counts, problems) = (&counts, &problems);
+            scope.spawn(move || {
+                if let Err(problem) = work(options, job, counts) {
+                    problems.lock().unwrap_or_else(|e| e.into_inner()).push(problem);
+                }
+            });
+        }
+    });
+    if let Some(problem) = problems.into_inner().unwrap_or_else(|e| e.into_inner()).pop() {
+        return Err(problem);
+    }
+    let ran = counts.next.into_inner().min(options.programs);
+    let (wrong, failed) = (counts.wrong.into_inner(), counts.failed.into_inner());
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{ran} programs in {seconds:.0} s ({:.0} a second); {failed} system calls failed",
+        ran as f64 / seconds
+    );
+    println!("{} passed, {wrong} failed, 0 skipped", ran - wrong);
+    Ok(wrong == 0)
+}
+
+/// What the jobs count together.
+#[derive(Default)]
+struct Counts {
+    /// Programs given out.
+    next: AtomicU64,
+    wrong: AtomicU64,
+    /// System calls that failed.
+    failed: AtomicU64,
+}
+
+fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
+    let mut side = start(options, job)?;
+    while counts.wrong.load(Ordering::Relaxed) < options.most {
+        let at = counts.next.fetch_add(1, Ordering::Relaxed);
+        if at >= options.programs {
+            break;
+        }
+        let seed = options.seed + at;
+        let _ = side.ask(seed, &[]);
+        let answer = side.collect()?;
+        counts.failed.fetch_add(failed(&answer), Ordering::Relaxed);
+        if answer.loses() {
+            counts.wrong.fetch_add(1, Ordering::Relaxed);
+            report(options, &mut side, seed, &answer)?;
+            // What went wrong may go on in this process.
+            side = start(options, job)?;
+        }
+    }
+    Ok(())
+}
+
+fn failed(answer: &Answer) -> u64 {
+    let Answer::Record { text, .. } = answer else { return 0 };
+    text.lines().find_map(|line| line.strip_prefix(FAILED)?.parse().ok()).unwrap_or(0)
+}
+
+fn report(options: &Options, side: &mut Side, seed: u64, answer: &Answer) -> Result<(), String> {
+    let _ = side.ask(seed, &[]);
+    let again = if side.collect()?.loses() { "" } else { " (not at the second run)" };
+    println!("WRONG{again}: conformance faults --share {} --seed {seed} --one", options.share);
+    print!("{}", diff::generate::generate(seed));
+    match answer {
+        Answer::Died(how) => println!("  died: {how}"),
+        Answer::Record { text, trace } => {
+            for line in text.lines().filter(|line| diff::is_loss(line)) {
+                println!("  {line}");
+            }
+            trace.lines().take(200).for_each(|line| println!("{line}"));
+        }
+    }
+    Ok(())
+}
+
+/// One program, with its trace.
+fn one(options: &Options) -> Result<bool, String> {
+    let mut program = diff::generate::generate(options.seed);
+    program.drop_parts(&options.drop);
+    print!("{program}");
+    let mut side = start(options, 0)?;
+    let _ = side.ask(options.seed, &options.drop);
+    let answer = side.collect()?;
+    match &answer {
+        Answer::Died(how) => println!("died: {how}"),
+        Answer::Record { text, trace } => println!("{trace}--- at the end\n{text}"),
+    }
+    Ok(!answer.loses())
+}
