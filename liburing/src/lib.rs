@@ -17,11 +17,9 @@ mod buf_ring;
 pub mod choice;
 mod cqe;
 mod door;
-mod environment;
 mod ffi;
 #[cfg(feature = "object")]
 mod freestanding;
-mod kernel;
 mod probe;
 mod queue;
 mod register;
@@ -32,6 +30,5 @@ mod ring_fd;
 mod size;
 mod submit;
 mod syscall;
-mod user;
 mod version;
 mod wait;

@@ -1,5 +1,5 @@
 //! The engine in this process, called as a function: the one that `sysring run` has placed here, or
-//! the library's own.
+//! the one of this build.
 
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
@@ -70,7 +70,7 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
     if placed().is_some() { None } else { own::close(fd) }
 }
 
-/// What the calls come to in a library without an engine: they are never made.
+/// What the calls come to in a build without an engine: they are never made.
 #[cfg(not(feature = "engine"))]
 mod own {
     use super::*;
@@ -97,11 +97,11 @@ mod own {
     }
 }
 
-/// The library's own engine. Signals wait while it works.
+/// The engine of this build. Signals wait while it works.
 #[cfg(feature = "engine")]
 mod own {
     use super::*;
-    use crate::door::{FLAGS, PROTECTION};
+    use crate::{FLAGS, PROTECTION};
     use sysring_engine::{Caller, descriptors};
     use sysring_sys::Errno;
     use sysring_sys::call::Quiet;

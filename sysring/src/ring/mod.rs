@@ -1,0 +1,351 @@
+//! A ring: two queues, and a call that hands over what is in one and waits for what comes into the
+//! other.
+
+mod builder;
+mod cause;
+mod completion;
+mod entry;
+mod memory;
+mod operations;
+mod queue;
+mod register;
+mod report;
+mod submission;
+mod time;
+mod wait;
+
+use core::fmt;
+use core::time::Duration;
+
+use sysring_door::{self as door, Engine as Serves};
+use sysring_sys::abi::io_uring::{Params, enter, setup};
+use sysring_sys::abi::signal::SIGSET_SIZE;
+use sysring_sys::{Errno, Fd, User};
+
+pub use builder::Builder;
+pub use cause::Cause;
+pub use completion::Completions;
+pub use entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
+pub use operations::Operations;
+pub use register::{Register, Restrictions, SyncCancel};
+pub use report::{Reason, Report, SetupError, Step};
+pub use submission::{Full, Submission};
+pub use time::Timespec;
+pub use wait::Wait;
+
+use memory::Memory;
+use queue::{Cq, Sq};
+
+/// A ring: entries are [pushed](Ring::push), [submitted](Ring::submit), and their
+/// [completions](Ring::completions) taken.
+///
+/// It is the kernel's where io_uring works, and otherwise served by the engine in this process,
+/// which is called as a function: nothing is installed, no call is trapped. [`Ring::report`] says
+/// which, and why.
+///
+/// ```
+/// use sysring::{Ring, op};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let file = std::fs::File::open("/proc/self/cmdline")?;
+/// let mut buffer = [0; 64];
+///
+/// let mut ring = Ring::new(8)?;
+/// let read = op::Read::new(&file, buffer.as_mut_ptr(), 64).build().user_data(7);
+/// // SAFETY: file and buffer stay until the completion is taken.
+/// unsafe { ring.push(read)? };
+/// ring.submit_and_wait(1)?;
+///
+/// let completion = ring.completion().ok_or("none")?;
+/// assert_eq!(completion.user_data(), 7);
+/// let len = completion.result()? as usize;
+/// println!("{}", buffer[..len].escape_ascii());
+/// # Ok(()) }
+/// ```
+///
+/// # Dropping
+/// The descriptor is closed and the queues are unmapped. Operations under way are cancelled, but
+/// not waited for: until each has ended, the memory it was given must stay.
+pub struct Ring<S: SqEntry = Sqe, C: CqEntry = Cqe> {
+    sq: Sq<S>,
+    cq: Cq<C>,
+    handle: Handle,
+    /// What the queues point to: goes last.
+    _memory: Memory,
+    report: Report,
+}
+
+// SAFETY: what the queues point to is the ring's own mapping; every change is made through `&mut`,
+// or is a system call.
+unsafe impl<S: SqEntry, C: CqEntry> Send for Ring<S, C> {}
+// SAFETY: as above: a shared reference only loads atomics and makes system calls.
+unsafe impl<S: SqEntry, C: CqEntry> Sync for Ring<S, C> {}
+
+impl Ring {
+    /// A ring with room for so many submissions (rounded up to a power of two), and twice as many
+    /// completions.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new(entries: u32) -> Result<Ring, SetupError> {
+        Builder::new().build(entries)
+    }
+
+    /// A ring with more to say about it.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
+impl<S: SqEntry, C: CqEntry> Ring<S, C> {
+    /// Adds an entry to the submission queue; the next `submit` hands it over.
+    ///
+    /// # Safety
+    /// An entry names memory by address, and files by number, which the operation uses until it has
+    /// ended: its last completion was taken (that without [`more`](Cqe::more)), and that of each
+    /// entry that reads through it. Until then
+    /// - what it reads must stay as it is, and what it writes must not be looked at nor touched;
+    /// - none of it may be freed or moved, not even when the ring is dropped.
+    ///
+    /// What only describes the operation (paths, `iovec`s, `msghdr`s, times) need not stay longer than
+    /// until `submit` has taken the entry, on Linux 5.5 and later without [`Builder::sqpoll`].
+    ///
+    /// # Errors
+    /// [`Full`]: the entry was not added. `submit` makes room.
+    #[inline(always)]
+    pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<(), Full> {
+        if self.sq.push(entry.into()) { Ok(()) } else { Err(Full) }
+    }
+
+    /// The submission queue, to add several entries.
+    #[inline(always)]
+    pub fn submission(&mut self) -> Submission<'_, S> {
+        Submission::new(&mut self.sq)
+    }
+
+    /// The completions that are there. No call is made: [`submit_and_wait`](Ring::submit_and_wait)
+    /// waits for them.
+    #[inline(always)]
+    pub fn completions(&mut self) -> Completions<'_, C> {
+        Completions::new(&mut self.cq)
+    }
+
+    /// Takes the first completion, if there is one: for loops that push meanwhile.
+    #[inline(always)]
+    pub fn completion(&mut self) -> Option<C> {
+        self.completions().next()
+    }
+
+    /// Both queues at once.
+    #[inline(always)]
+    pub fn split(&mut self) -> (Submission<'_, S>, Completions<'_, C>) {
+        (Submission::new(&mut self.sq), Completions::new(&mut self.cq))
+    }
+
+    /// Hands over what was pushed; how many entries were taken.
+    ///
+    /// # Errors
+    /// Those of `io_uring_enter(2)`, and no entry was taken:
+    /// - `EAGAIN`: out of memory for requests: take completions, and try again.
+    /// - `EBUSY`: completions wait for room in their queue (before Linux 5.19): take some.
+    /// - `EBADR`: completions were lost, for want of memory.
+    /// - `EEXIST`: with [`Builder::single_issuer`], from another thread than the first.
+    /// - `EBADFD`: the ring was made [disabled](Builder::disabled), and still is.
+    /// - `EINTR`: a signal came while it waited.
+    /// - `EOWNERDEAD`: the thread of [`Builder::sqpoll`] has ended.
+    ///
+    /// What is wrong with an entry is said by its completion.
+    #[inline(always)]
+    pub fn submit(&mut self) -> Result<u32, Errno> {
+        self.submit_and_wait(0)
+    }
+
+    /// The same, and waits until at least `want` completions lie in the queue.
+    ///
+    /// # Errors
+    /// As [`submit`](Ring::submit). If entries were taken, their number is the answer, even where
+    /// the wait was cut short.
+    #[inline(always)]
+    pub fn submit_and_wait(&mut self, want: u32) -> Result<u32, Errno> {
+        let mut flags = 0;
+        if want != 0 || self.handle.is_polled() || self.sq.holds_completions_back() {
+            flags = enter::GETEVENTS;
+        }
+        self.enter(want, flags, User::NULL, SIGSET_SIZE)
+    }
+
+    /// The same, for so long at most.
+    ///
+    /// # Errors
+    /// As [`submit`](Ring::submit), and `ETIME` if time ran out, no entry was taken and no completion is
+    /// there; `EINVAL` before Linux 5.11.
+    pub fn submit_and_wait_timeout(&mut self, want: u32, span: Duration) -> Result<u32, Errno> {
+        self.submit_with(&Wait::at_least(want).timeout(span))
+    }
+
+    /// The same, with all that a wait can be told.
+    ///
+    /// # Errors
+    /// As [`submit_and_wait_timeout`](Ring::submit_and_wait_timeout); `EINVAL` for what is not known.
+    pub fn submit_with(&mut self, wait: &Wait) -> Result<u32, Errno> {
+        wait.with(|want, flags, argument, size| self.enter(want, flags, argument, size))
+    }
+
+    /// Publishes what was pushed and makes the call, if there is need of one.
+    #[inline(always)]
+    fn enter(
+        &mut self,
+        want: u32,
+        mut flags: u32,
+        argument: User<u8>,
+        size: usize,
+    ) -> Result<u32, Errno> {
+        let submit = self.sq.publish();
+        if self.handle.has_thread() {
+            flags |= self.wake_up(submit);
+            if flags == 0 {
+                return Ok(submit);
+            }
+        } else if flags == 0 && submit == 0 {
+            return Ok(0);
+        }
+        self.handle.enter(submit, want, flags, argument, size)
+    }
+
+    /// The flag that wakes the polling thread, where it sleeps and there is work.
+    #[cold]
+    fn wake_up(&self, submit: u32) -> u32 {
+        if submit != 0 && self.sq.thread_sleeps() { enter::SQ_WAKEUP } else { 0 }
+    }
+
+    /// Waits until the thread of [`Builder::sqpoll`] has made room in the submission queue (Linux
+    /// 5.10).
+    ///
+    /// # Errors
+    /// `EINVAL` before Linux 5.10, `EOWNERDEAD` if the thread has ended.
+    pub fn wait_for_room(&mut self) -> Result<(), Errno> {
+        self.sq.publish();
+        if self.sq.room() > 0 || !self.handle.has_thread() {
+            return Ok(());
+        }
+        let flags = enter::SQ_WAIT | self.wake_up(self.sq.len());
+        self.handle.enter(0, 0, flags, User::NULL, SIGSET_SIZE).map(drop)
+    }
+
+    /// What can be registered with the ring, and asked of it.
+    #[must_use]
+    pub fn register(&self) -> Register<'_> {
+        Register::new(&self.handle)
+    }
+
+    /// Who serves the ring, and why.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The ring's descriptor: it can be polled, and is readable while there are completions.
+    ///
+    /// Do not close it. Where the engine in userspace serves, it is known to the engine of this
+    /// process alone.
+    #[must_use]
+    pub fn fd(&self) -> Fd {
+        self.handle.fd
+    }
+
+    /// Whether the eventfd that is registered with the ring is told of completions: to be left alone
+    /// while they are taken anyway (Linux 5.8).
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` before Linux 5.8.
+    pub fn tell_eventfd(&mut self, tell: bool) -> Result<(), Errno> {
+        if self.cq.tell_eventfd(tell) { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
+    }
+
+    /// How many completions were lost: for want of room before Linux 5.5, of memory since.
+    #[must_use]
+    pub fn lost(&self) -> u32 {
+        self.cq.overflow()
+    }
+
+    /// How many entries were not understood at all so far: none that the builders make.
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        self.sq.dropped()
+    }
+}
+
+#[cfg(feature = "std")]
+impl<S: SqEntry, C: CqEntry> std::os::fd::AsFd for Ring<S, C> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        // SAFETY: open while the ring is there.
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(self.handle.fd.raw()) }
+    }
+}
+
+#[cfg(feature = "std")]
+impl<S: SqEntry, C: CqEntry> std::os::fd::AsRawFd for Ring<S, C> {
+    fn as_raw_fd(&self) -> i32 {
+        self.handle.fd.raw()
+    }
+}
+
+impl<S: SqEntry, C: CqEntry> fmt::Debug for Ring<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("fd", &self.handle.fd)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a ring is named in calls; closed when it is dropped.
+struct Handle {
+    serves: Serves,
+    fd: Fd,
+    setup: u32,
+}
+
+impl Handle {
+    fn new(serves: Serves, fd: Fd, params: &Params) -> Handle {
+        Handle { serves, fd, setup: params.flags }
+    }
+
+    /// Whether completions come only when they are asked for.
+    #[inline(always)]
+    fn is_polled(&self) -> bool {
+        self.setup & setup::IOPOLL != 0
+    }
+
+    /// Whether a thread of the other side looks for submissions.
+    #[inline(always)]
+    fn has_thread(&self) -> bool {
+        self.setup & setup::SQPOLL != 0
+    }
+
+    /// `io_uring_enter(2)`.
+    #[inline(always)]
+    fn enter(
+        &self,
+        submit: u32,
+        want: u32,
+        flags: u32,
+        argument: User<u8>,
+        size: usize,
+    ) -> Result<u32, Errno> {
+        door::enter(self.serves, self.fd.raw(), submit, want, flags, argument, size)
+            .map(|taken| taken as u32)
+    }
+
+    /// `io_uring_register(2)`.
+    fn register(&self, opcode: u32, argument: User<u8>, count: u32) -> Result<u32, Errno> {
+        door::register(self.serves, self.fd.raw(), opcode, argument, count)
+            .map(|answer| answer as u32)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = door::close(self.serves, self.fd);
+    }
+}

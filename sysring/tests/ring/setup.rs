@@ -1,0 +1,77 @@
+//! Making rings, and what is said of them.
+
+use sysring::sys::abi::io_uring::setup;
+use sysring::{Engine, Errno, Ring, Sqe128, op};
+
+use crate::common::{both, made, ring, run};
+
+#[test]
+fn what_is_asked_for_serves() {
+    both(|engine| {
+        let ring = ring(engine);
+        assert_eq!(ring.report().is_kernel(), engine == Engine::Kernel);
+        let said = ring.report().to_string();
+        assert!(said.starts_with("the program asks for it; using the "), "{said}");
+    });
+}
+
+#[test]
+fn hints_and_needs_are_flags() {
+    both(|engine| {
+        let ring = made(
+            Ring::builder()
+                .engine(engine)
+                .defer_taskrun()
+                .submit_all()
+                .cq_entries(64)
+                .require(op::Read::CODE)
+                .build(8),
+        );
+        let report = ring.report();
+        let all = setup::SINGLE_ISSUER | setup::DEFER_TASKRUN | setup::SUBMIT_ALL | setup::CQSIZE;
+        assert_eq!(report.setup_flags() & all | report.left_out() & all, all);
+        assert_eq!(report.left_out() & setup::SUBMIT_ALL, 0);
+    });
+}
+
+#[test]
+fn large_entries_of_both_queues() {
+    both(|engine| {
+        let builder = Ring::builder().engine(engine).large_submissions().large_completions();
+        let mut ring = made(builder.build(8));
+        for i in 0..20 {
+            let entry = Sqe128::new(op::Nop::new().build(), [!0; 8]).user_data(i);
+            // SAFETY: a NOP uses no memory.
+            unsafe { ring.push(entry) }.unwrap();
+            assert_eq!(ring.submit_and_wait(1), Ok(1));
+            let completion = ring.completion().unwrap();
+            assert_eq!((completion.user_data(), completion.result()), (i, Ok(0)));
+            assert_eq!(completion.extra(), [0, 0]);
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_is_an_error_that_says_why() {
+    both(|engine| {
+        let error = Ring::builder().engine(engine).build(0).unwrap_err();
+        assert_eq!(error.errno(), Errno::EINVAL);
+        assert_eq!(error.to_string(), "io_uring_setup: invalid argument (EINVAL)");
+        let error = Ring::builder().engine(engine).build(1 << 20).unwrap_err();
+        assert_eq!(error.errno(), Errno::EINVAL);
+        let clamped = made(Ring::builder().engine(engine).clamp().build(1 << 20));
+        drop(clamped);
+        let error = Ring::builder().engine(engine).require(200).build(1).unwrap_err();
+        assert_eq!(error.errno(), Errno::EOPNOTSUPP);
+        assert_eq!(error.to_string(), "the operation operation 200 does not exist here");
+    });
+}
+
+#[test]
+fn a_ring_attaches_to_another() {
+    both(|engine| {
+        let first = ring(engine);
+        let mut second = made(Ring::builder().engine(engine).attach(&first).build(4));
+        assert_eq!(run(&mut second, op::Nop::new()), Ok(0));
+    });
+}
