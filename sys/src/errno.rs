@@ -131,10 +131,12 @@ errnos! {
     ELOOP = 40, "too many levels of symbolic links";
     ENODATA = 61, "no data available";
     ETIME = 62, "timer expired";
+    EBADMSG = 74, "bad message";
     EBADFD = 77, "file descriptor in bad state";
     EOVERFLOW = 75, "value too large for defined data type";
     ENOTSOCK = 88, "socket operation on non-socket";
     EMSGSIZE = 90, "message too long";
+    EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
     EADDRINUSE = 98, "address already in use";
     ENETUNREACH = 101, "network is unreachable";

@@ -2,6 +2,7 @@
 
 mod coverage;
 mod install;
+mod model;
 mod prerequisites;
 mod step;
 mod tally;
@@ -20,6 +21,8 @@ chores:
   install [--without-engine] --prefix DIR
                            build liburing.so.2, liburing-ffi.so.2 and their static twins, and place
                            them in DIR/lib
+  model                    check the protocol of the ring of events in every interleaving; how deep,
+                           says LOOM_MAX_PREEMPTIONS (2)
   coverage [--check]       write docs/coverage.md from the engine's tables, or tell whether it is
                            up to date
 
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         ["install", "--without-engine", "--prefix", prefix] => {
             installed(install::install(Path::new(prefix), false))
         }
+        ["model"] => model::check(),
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => unable(&format!("docs/coverage.md could not be written: {error}")),

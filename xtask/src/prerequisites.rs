@@ -28,7 +28,10 @@ const PACKAGES: &[Package] = &[
 
 /// Programs that some tests run if they are there. Not every distribution has them all: without one
 /// its tests say so, and count as skipped.
-const CLIENTS: &[Package] = &[Package { name: "runsc", proof: Proof::Program("runsc") }];
+const CLIENTS: &[Package] = &[
+    Package { name: "python3", proof: Proof::Program("python3") },
+    Package { name: "runsc", proof: Proof::Program("runsc") },
+];
 
 /// The parts of a Rust toolchain that rustup's minimal profile leaves out.
 const COMPONENTS: &[(&str, &str)] = &[("rustfmt", "fmt"), ("clippy", "clippy")];

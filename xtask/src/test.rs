@@ -37,6 +37,8 @@ pub fn all() -> ExitCode {
         &[],
     );
 
+    total += step::run("models", Outcome::Libtest, &["cargo", "xtask", "model"], &[]);
+
     total += step::run(
         "release build",
         Outcome::Status,
