@@ -54,7 +54,6 @@ pub mod sqpoll;
 pub mod state;
 pub mod stats;
 pub mod submit;
-pub mod sync;
 pub mod tag;
 pub mod thread;
 pub mod timeout;
@@ -68,6 +67,7 @@ mod wq_limits;
 pub use enter::{FLAGS as ENTER_FLAGS, enter};
 pub use register::register;
 pub use setup::{FEATURES, FLAGS as SETUP_FLAGS, setup};
+pub use sysring_sys::sync;
 
 use sysring_sys::abi::signal::SigSet;
 

@@ -5,7 +5,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use sysring_sys::{arch, call};
+use crate::{arch, call};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
@@ -20,16 +20,21 @@ const SPINS: u32 = 100;
 pub struct RawLock(AtomicU32);
 
 impl RawLock {
+    /// A free lock.
+    #[must_use]
     pub const fn new() -> RawLock {
         RawLock(AtomicU32::new(FREE))
     }
 
+    /// Takes the lock if it is free; whether it was.
     #[inline]
+    #[must_use]
     pub fn try_lock(&self) -> bool {
         // Acquire pairs with the Release in `unlock`: what the last holder wrote is seen here.
         self.0.compare_exchange(FREE, HELD, Acquire, Relaxed).is_ok()
     }
 
+    /// Takes the lock, when it is free.
     #[inline]
     pub fn lock(&self) {
         if !self.try_lock() {
@@ -51,6 +56,7 @@ impl RawLock {
         }
     }
 
+    /// Gives the lock back, which the caller holds.
     #[inline]
     pub fn unlock(&self) {
         if self.0.swap(FREE, Release) == CONTENDED {
@@ -76,10 +82,12 @@ pub struct Mutex<T> {
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
+    /// A value behind a free lock.
     pub const fn new(value: T) -> Mutex<T> {
         Mutex { lock: RawLock::new(), value: UnsafeCell::new(value) }
     }
 
+    /// Waits for the right to the value.
     pub fn lock(&self) -> Guard<'_, T> {
         self.lock.lock();
         Guard { mutex: self }

@@ -1,0 +1,303 @@
+//! x86-64: the call that can be left in the middle.
+//!
+//! What a function must preserve is all that a context is: the System V ABI says that across a call
+//! `rbx`, `rbp`, `r12`–`r15`, `rsp`, the control words of SSE and x87, and the bases of FS and GS stay
+//! as they were, the direction flag is clear, and nothing else is kept. So a caller that is inside
+//! [`enter_locked`] can go on in any thread of the process that restores those and returns.
+//!
+//! Layout of the caller's stack from the moment the call is entered until it returns:
+//!
+//! ```text
+//!   rbp + 8    return address
+//!   rbp        caller's rbp           <- rbp
+//!   rbp - 8    rbx
+//!   rbp - 16   r12
+//!   rbp - 24   r13
+//!   rbp - 32   r14
+//!   rbp - 40   r15
+//!   rbp - 48   MXCSR (4 bytes), x87 control word (2 bytes), 2 unused    <- Context::stack
+//! ```
+
+use core::arch::{asm, global_asm};
+use core::mem::offset_of;
+
+use super::Request;
+use crate::carrier::{Carrier, orphaned};
+use crate::context::{Context, attend};
+
+/// What a call that can be left comes back with: in `rax` and `rdx`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Answer {
+    /// The return register as the kernel left it, if the caller has not moved.
+    pub result: isize,
+    /// 1: the call blocked, this is another thread, and there is no result yet.
+    pub moved: usize,
+}
+
+// The functions know the context by the offsets that they are given below.
+#[allow(improper_ctypes)]
+unsafe extern "C" {
+    /// Makes a call on the stack of the carrier that runs the context, with the state word one
+    /// higher: IN_CALL. Afterwards whoever moves the word on by one more has the context: this
+    /// thread, which returns; or a standby that did so while this thread was in the kernel.
+    ///
+    /// # Safety
+    /// The calling thread runs `context`, whose state is USER; the call is sound.
+    #[link_name = "sysring_syslet_enter_locked"]
+    pub fn enter_locked(context: *const Context, request: *const Request) -> Answer;
+
+    /// The same where all threads of the scope are bound to one processor: an instruction is whole
+    /// there without a locked bus.
+    ///
+    /// # Safety
+    /// As above, and they are bound.
+    #[link_name = "sysring_syslet_enter_local"]
+    pub fn enter_local(context: *const Context, request: *const Request) -> Answer;
+
+    /// Goes on as the context, whose state the calling thread has moved from IN_CALL to USER: returns
+    /// from its call as *moved*.
+    ///
+    /// # Safety
+    /// The calling thread has won the context, and nothing on its own stack is needed any more.
+    #[link_name = "sysring_syslet_resume"]
+    pub fn resume(context: *const Context) -> !;
+}
+
+/// Begins a function.
+macro_rules! function {
+    ($name:literal) => {
+        concat!(
+            ".pushsection .text.",
+            $name,
+            ",\"ax\",@progbits\n",
+            ".p2align 5\n",
+            ".globl ",
+            $name,
+            "\n",
+            ".hidden ",
+            $name,
+            "\n",
+            ".type ",
+            $name,
+            ",@function\n",
+            $name,
+            ":\n",
+            ".cfi_startproc"
+        )
+    };
+}
+
+/// Ends it.
+macro_rules! end {
+    ($name:literal) => {
+        concat!(".cfi_endproc\n", ".size ", $name, ", . - ", $name, "\n", ".popsection")
+    };
+}
+
+/// Leaves the caller's frame, as it lies below `rbp` and as `rsp` points to it.
+macro_rules! leave {
+    () => {
+        "add rsp, 8
+        pop r15
+        pop r14
+        pop r13
+        pop r12
+        pop rbx
+        pop rbp
+        .cfi_def_cfa rsp, 8
+        ret"
+    };
+}
+
+macro_rules! enter {
+    ($name:literal, $compare_exchange:literal) => {
+        global_asm!(
+            function!($name),
+            // The frame. Debuggers find the caller through rbp even on the carrier's stack.
+            "push rbp",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset rbp, -16",
+            "mov rbp, rsp",
+            ".cfi_def_cfa rbp, 16",
+            "push rbx",
+            ".cfi_offset rbx, -24",
+            "push r12",
+            ".cfi_offset r12, -32",
+            "push r13",
+            ".cfi_offset r13, -40",
+            "push r14",
+            ".cfi_offset r14, -48",
+            "push r15",
+            ".cfi_offset r15, -56",
+            "sub rsp, 8",
+            "stmxcsr [rsp]",
+            "fnstcw [rsp + 4]",
+            "mov rbx, rdi",                 // rbx: the context
+            "mov r12, [rdi + {carrier}]",   // r12: the carrier that this thread is
+            "mov r13, [rdi + {state}]",     // r13: USER
+            "lea r14, [r13 + 1]",           // r14: IN_CALL
+            "mov [rdi + {stack}], rsp",
+            // All of the request goes into registers now: it lies on the caller's stack, and that may
+            // be another thread's as soon as the state says IN_CALL.
+            "mov rax, [rsi]",
+            "mov rdi, [rsi + 8]",
+            "mov rdx, [rsi + 24]",
+            "mov r10, [rsi + 32]",
+            "mov r8, [rsi + 40]",
+            "mov r9, [rsi + 48]",
+            "mov rsi, [rsi + 16]",
+            "mov rsp, [r12 + {stack_top}]",
+            // From here on the context may be taken. Stores are seen in order on this architecture:
+            // who sees IN_CALL sees all of the above.
+            "mov [rbx + {state}], r14",
+            // Who watches may have gone to sleep for lack of calls.
+            "cmp dword ptr [rbx + {attention}], 0",
+            "jne 3f",
+            "2:",
+            "syscall",                      // rax: the result; rcx and r11 are lost
+            "mov rdx, rax",
+            "mov rax, r14",
+            "lea rcx, [r13 + 2]",           // rcx: USER, one call later
+            concat!($compare_exchange, " [rbx + {state}], rcx"),
+            "jne 4f",
+            // Nobody took it.
+            "mov rax, rdx",
+            "xor edx, edx",
+            "mov rsp, [rbx + {stack}]",
+            leave!(),
+            // Wakes who watches, and keeps the call's registers. 7 pushes and 8 bytes: rsp is a
+            // multiple of 16 again, as it must be at a call.
+            "3:",
+            ".cfi_def_cfa rbp, 16",
+            "push rax",
+            "push rdi",
+            "push rsi",
+            "push rdx",
+            "push r10",
+            "push r8",
+            "push r9",
+            "sub rsp, 8",
+            "mov rdi, rbx",
+            "call {attend}",
+            "add rsp, 8",
+            "pop r9",
+            "pop r8",
+            "pop r10",
+            "pop rdx",
+            "pop rsi",
+            "pop rdi",
+            "pop rax",
+            "jmp 2b",
+            // The context was taken: what is left of this thread is a carrier with a result. The
+            // thread-local storage it came with is in use elsewhere.
+            "4:",
+            ".cfi_undefined rip",
+            "xor eax, eax",
+            "wrfsbase rax",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "mov rsi, rdx",
+            "call {orphaned}",
+            "ud2",
+            end!($name),
+            carrier = const offset_of!(Context, carrier),
+            state = const offset_of!(Context, state),
+            stack = const offset_of!(Context, stack),
+            attention = const offset_of!(Context, attention),
+            stack_top = const offset_of!(Carrier, stack_top),
+            attend = sym attend,
+            orphaned = sym orphaned,
+        );
+    };
+}
+
+enter!("sysring_syslet_enter_locked", "lock cmpxchg");
+enter!("sysring_syslet_enter_local", "cmpxchg");
+
+global_asm!(
+    function!("sysring_syslet_resume"),
+    "mov rax, [rdi + {fs}]",
+    "wrfsbase rax",
+    "mov rax, [rdi + {gs}]",
+    "wrgsbase rax",
+    "mov rsp, [rdi + {stack}]",
+    "ldmxcsr [rsp]",
+    "fldcw [rsp + 4]",
+    "xor eax, eax",
+    "mov edx, 1",
+    leave!(),
+    end!("sysring_syslet_resume"),
+    fs = const offset_of!(Context, fs),
+    gs = const offset_of!(Context, gs),
+    stack = const offset_of!(Context, stack),
+);
+
+/// Makes a call and waits for its end; the return register as the kernel left it.
+///
+/// The instruction is one of ours, not the gate of `sysring-sys`: what a filter would do with a
+/// call of the application's it does with this one.
+///
+/// # Safety
+/// The call must be sound for this process.
+pub unsafe fn plain(request: &Request) -> isize {
+    let [a, b, c, d, e, f] = request.args;
+    let result: isize;
+    // SAFETY: the kernel changes rax, rcx and r11 alone; the caller vouches for the call.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") request.number as isize => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
+            in("r9") f,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    result
+}
+
+/// The base of FS: what makes this thread's thread-local storage its own.
+///
+/// # Safety
+/// The kernel lets programs read it so (FSGSBASE).
+pub unsafe fn fs_base() -> usize {
+    let base: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+/// The base of GS.
+///
+/// # Safety
+/// As [`fs_base`].
+pub unsafe fn gs_base() -> usize {
+    let base: usize;
+    // SAFETY: reads a register.
+    unsafe { asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+/// Takes the thread-local storage away from a thread that came with its maker's.
+///
+/// # Safety
+/// As [`fs_base`]; the thread never uses thread-local storage.
+pub unsafe fn clear_fs_base() {
+    // SAFETY: the caller vouches for it.
+    unsafe { asm!("wrfsbase {}", in(reg) 0usize, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Whether a shadow stack is active for this thread: it would have to move, too, and cannot.
+pub fn has_shadow_stack() -> bool {
+    let pointer: usize;
+    // SAFETY: does nothing where there is none, and the register stays 0.
+    unsafe {
+        asm!("rdsspq {}", inout(reg) 0usize => pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer != 0
+}

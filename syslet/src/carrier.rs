@@ -1,0 +1,220 @@
+//! Carriers: the kernel threads that run a context, finish its calls, or wait to take over.
+//!
+//! The caller's own thread is the *home* carrier. The others are made by the context when it needs
+//! one more, so that they have its credentials, namespaces, filters and priority. What is not the
+//! context uses no libc and no thread-local storage.
+
+use core::ptr;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, call};
+
+use crate::arch::{self, Request};
+use crate::context::{Context, in_call};
+use crate::kernel;
+use crate::room::{self, Seat};
+use crate::store::Slot;
+
+/// Nothing yet.
+const NONE: u32 = 0;
+/// To take the context from the call that it blocks in.
+const TAKE: u32 = 1;
+/// To be the context's home again.
+const RECEIVE: u32 = 2;
+
+/// It lies at the top of its seat, and the stack below it.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct Carrier {
+    /// Where the thread's own stack begins: calls are made there, so that the context's stack is free
+    /// to go on elsewhere.
+    pub stack_top: AtomicUsize,
+    context: AtomicPtr<Context>,
+    /// Where the result of the call goes that the context has left.
+    pub slot: AtomicPtr<Slot>,
+    /// The next thread that waits to take over.
+    pub next: AtomicPtr<Carrier>,
+    /// The call that it is to take the context from.
+    target: AtomicU64,
+    /// What it is to do next. The thread sleeps on it.
+    summons: AtomicU32,
+    /// 1 when the context has left this thread for its home.
+    parted: AtomicU32,
+    /// The thread; 0 when it is gone, which the kernel says.
+    tid: AtomicU32,
+}
+
+impl Carrier {
+    /// Prepares the seat of a thread.
+    pub fn sit(seat: Seat, context: &Context) -> &Carrier {
+        // SAFETY: the seat's memory is mapped, zeroed, and nobody else's; zeroes are a carrier.
+        let carrier = unsafe { &*seat.top::<Carrier>() };
+        carrier.stack_top.store(ptr::from_ref(carrier) as usize, Relaxed);
+        carrier.context.store(ptr::from_ref(context).cast_mut(), Relaxed);
+        carrier
+    }
+
+    pub fn context(&self) -> &Context {
+        // SAFETY: the context outlives its carriers.
+        unsafe { &*self.context.load(Relaxed) }
+    }
+
+    /// Starts a thread on a seat: `start` is given the carrier's address.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENOMEM`: no thread to be had.
+    pub fn start(&self, start: extern "C" fn(usize) -> !) -> Result<()> {
+        // The kernel stores the id before the thread runs, and clears it when the thread is gone.
+        let flags = g::CLONE_VM
+            | g::CLONE_FS
+            | g::CLONE_FILES
+            | g::CLONE_SIGHAND
+            | g::CLONE_THREAD
+            | g::CLONE_SYSVSEM
+            | g::CLONE_PARENT_SETTID
+            | g::CLONE_CHILD_CLEARTID;
+        let (stack, tid) = (self.stack_top.load(Relaxed), self.tid.as_ptr() as usize);
+        let me = ptr::from_ref(self) as usize;
+        // SAFETY: the stack is the seat's; the thread is joined before the room goes. It begins with
+        // its maker's signal mask, which blocks all that could run a handler.
+        let made =
+            unsafe { sysring_sys::arch::clone_thread(flags as usize, stack, tid, tid, start, me) };
+        Errno::from_ret(made).map(drop)
+    }
+
+    /// Waits until the thread is gone.
+    pub fn join(&self) {
+        loop {
+            // Acquire: what the thread did is done.
+            match self.tid.load(Acquire) {
+                0 => return,
+                tid => {
+                    let _ = call::futex_wait(&self.tid, tid, None);
+                }
+            }
+        }
+    }
+
+    /// Sends a standby to take the context from the call that `state` names.
+    pub fn send_to(&self, state: u64) {
+        self.target.store(state, Relaxed);
+        self.summon(TAKE);
+    }
+
+    /// Wakes a thread, which finds that the scope is over.
+    pub fn dismiss(&self) {
+        self.summon(TAKE);
+    }
+
+    fn summon(&self, what: u32) {
+        // Release pairs with the Acquire in `await_summons`.
+        self.summons.store(what, Release);
+        kernel::wake(&self.summons);
+    }
+
+    fn await_summons(&self) -> u32 {
+        loop {
+            match self.summons.swap(NONE, Acquire) {
+                NONE => _ = kernel::sleep_while(&self.summons, NONE, None),
+                what => return what,
+            }
+        }
+    }
+}
+
+/// What a standby's thread does from its first moment.
+pub extern "C" fn standby_thread(carrier: usize) -> ! {
+    // SAFETY: `Carrier::start` was given this by a carrier, which lives until the thread is joined;
+    // scopes exist only where FSGSBASE does.
+    let carrier = unsafe {
+        arch::clear_fs_base();
+        &*(carrier as *const Carrier)
+    };
+    let (start, len) = Seat::of(carrier).signal_stack();
+    // SAFETY: that part of the seat is for this.
+    let _ = unsafe { kernel::set_signal_stack(start, len) };
+    stand_by(carrier)
+}
+
+/// Where a thread comes to that was left with a call: `arch::enter_…` calls it with the result.
+pub extern "C" fn orphaned(carrier: &Carrier, result: isize) -> ! {
+    let context = carrier.context();
+    let slot = carrier.slot.load(Relaxed);
+    // Without a slot it is the call that the context went home from, which nobody asks for.
+    if !slot.is_null() {
+        context.hand_in(slot, result);
+    }
+    stand_by(carrier)
+}
+
+/// Waits to take over, for as long as the scope lasts. Who is woken has the token.
+fn stand_by(carrier: &Carrier) -> ! {
+    let context = carrier.context();
+    loop {
+        context.park(carrier);
+        let what = carrier.await_summons();
+        if context.over.load(Relaxed) {
+            call::exit_thread();
+        }
+        if what == RECEIVE {
+            receive(carrier);
+        }
+        let slot = context.spare.load(Relaxed);
+        if !slot.is_null() {
+            context.take_over(carrier, carrier.target.load(Relaxed), slot);
+        }
+        context.drop_token();
+    }
+}
+
+/// The caller's own thread takes the context back, which is about to make a call for that.
+fn receive(carrier: &Carrier) -> ! {
+    let context = carrier.context();
+    context.unpark(carrier);
+    loop {
+        let state = context.state.load(Relaxed);
+        if in_call(state) {
+            context.take_over(carrier, state, ptr::null_mut());
+        }
+        call::sched_yield();
+    }
+}
+
+/// Brings the context back to the thread that it began on, once that has finished its own call.
+pub fn go_home(context: &Context) {
+    let home = context.room.home();
+    let here = context.carrier.load(Relaxed);
+    if ptr::eq(here, home) {
+        return;
+    }
+    // SAFETY: carriers live as long as the context.
+    let here = unsafe { &*here };
+    // Nobody else takes the context on its way. `take_over` gives the token back.
+    context.take_token();
+    here.parted.store(0, Relaxed);
+    home.summon(RECEIVE);
+    let wait = Request {
+        number: g::__NR_futex as usize,
+        args: [
+            here.parted.as_ptr() as usize,
+            (g::FUTEX_WAIT | g::FUTEX_PRIVATE_FLAG) as usize,
+            0,
+            0,
+            0,
+            0,
+        ],
+    };
+    // SAFETY: this thread runs the context; the call sleeps on a word of ours. A signal may end it
+    // (a fault's, sent by somebody): then it is made again.
+    while unsafe {
+        context.expect_no_help();
+        arch::enter_locked(context, &wait).moved == 0
+    } {}
+    here.parted.store(1, Relaxed);
+    kernel::wake(&here.parted);
+}
+
+/// How many bytes a carrier's own data take of its seat.
+const _: () = assert!(size_of::<Carrier>() <= room::SEAT / 64);

@@ -1,0 +1,221 @@
+//! A scope's way to its context.
+
+#[cfg(not(target_arch = "x86_64"))]
+pub use nowhere::*;
+#[cfg(target_arch = "x86_64")]
+pub use somewhere::*;
+
+#[cfg(target_arch = "x86_64")]
+mod somewhere {
+    use core::ptr;
+    use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+    use core::time::Duration;
+
+    use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
+    use sysring_sys::{Errno, call};
+
+    use crate::arch::{self, Request};
+    use crate::context::Context;
+    use crate::scope::{Builder, Scope};
+    use crate::store::Slot;
+    use crate::support::Unavailable;
+    use crate::{carrier, kernel, life};
+
+    /// A context, as a scope has it.
+    #[derive(Debug)]
+    pub struct Inside {
+        context: *const Context,
+        local: bool,
+        outermost: bool,
+    }
+
+    /// Begins a scope, inside another one if there is one.
+    pub fn enter(builder: &Builder) -> Result<Inside, Unavailable> {
+        if !builder.moves {
+            return Err(Unavailable::NotWanted);
+        }
+        match life::current() {
+            Some(context) => Ok(Inside::of(context, false)),
+            None => Ok(Inside::of(life::begin(builder)?, true)),
+        }
+    }
+
+    impl Inside {
+        fn of(context: *const Context, outermost: bool) -> Inside {
+            // SAFETY: the context that this thread is.
+            let local = unsafe { &*context }.local.load(Relaxed);
+            Inside { context, local, outermost }
+        }
+
+        fn context(&self) -> &Context {
+            // SAFETY: the context lasts until the outermost scope is dropped, and other scopes are
+            // dropped before.
+            unsafe { &*self.context }
+        }
+
+        /// The result, or none if the call blocked.
+        ///
+        /// # Safety
+        /// The call must be sound.
+        #[inline]
+        pub unsafe fn call(&self, request: &Request) -> Option<isize> {
+            // SAFETY: this thread runs the context, for it has the scope, which is not `Send`. That
+            // the second is right was promised to `Builder::cpu_local`.
+            let answer = unsafe {
+                if self.local {
+                    arch::enter_local(self.context, request)
+                } else {
+                    arch::enter_locked(self.context, request)
+                }
+            };
+            (answer.moved == 0).then_some(answer.result)
+        }
+
+        /// Puts down who is waiting for the call that has just blocked, and what it is called;
+        /// prepares for the next.
+        pub fn blocked(&self, scope: &Scope) -> u64 {
+            let context = self.context();
+            let id = context.named.load(Relaxed);
+            context.named.store(id + 1, Relaxed);
+            // SAFETY: whoever took the context over had this slot, or it would not have.
+            let slot = unsafe { &*context.spare.load(Relaxed) };
+            slot.owner.set(scope);
+            slot.id.set(id);
+            context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
+            if context.lacks_standby() {
+                // Without one, the next call that blocks is waited for.
+                let _ = context.room.add_standby(context);
+            }
+            if cfg!(debug_assertions) {
+                life::check_credentials(context);
+            }
+            id
+        }
+
+        pub fn moves(&self) -> Result<(), Unavailable> {
+            if self.context().is_here() { Ok(()) } else { Err(Unavailable::Forked) }
+        }
+
+        pub fn go_home(&self) {
+            if self.context().is_here() {
+                carrier::go_home(self.context());
+            }
+        }
+
+        /// Hands results to the scopes that asked, and sleeps until it is `enough`.
+        pub fn gather(&self, enough: &dyn Fn() -> bool, most: Option<Duration>) {
+            let until = most.map(from_now);
+            loop {
+                self.hand_out();
+                if enough() || self.answer_orphans() {
+                    return;
+                }
+                if self.sleep(until.as_ref()) == Err(Errno::ETIMEDOUT) {
+                    return self.hand_out();
+                }
+            }
+        }
+
+        fn hand_out(&self) {
+            self.context().store.take_finished(|slot| {
+                // SAFETY: a scope waits for its calls before it ends.
+                let owner = unsafe { &*slot.owner.replace(ptr::null()) };
+                owner.arrive(slot);
+            });
+        }
+
+        /// In a child of `fork`: the calls are the parent's, and here their end is `ECANCELED`.
+        fn answer_orphans(&self) -> bool {
+            let context = self.context();
+            if context.is_here() {
+                return false;
+            }
+            context.store.each_owned(|slot| {
+                slot.result.store(Errno::ECANCELED.to_res() as isize, Relaxed);
+                // SAFETY: as above.
+                let owner = unsafe { &*slot.owner.replace(ptr::null()) };
+                owner.arrive(slot);
+            });
+            true
+        }
+
+        fn sleep(&self, until: Option<&Timespec>) -> Result<(), Errno> {
+            let context = self.context();
+            // Sequentially consistent, with the look below: as in `Context::hand_in`.
+            context.waiting.store(1, SeqCst);
+            let slept = if context.store.has_finished() {
+                Ok(())
+            } else {
+                context.before.hearing(|| kernel::sleep_while(&context.waiting, 1, until))
+            };
+            context.waiting.store(0, Relaxed);
+            slept
+        }
+
+        pub fn give_back(&self, slot: &Slot) {
+            let context = self.context();
+            context.store.give_back(slot);
+            if context.spare.load(Relaxed).is_null() {
+                context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
+            }
+        }
+    }
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            if self.outermost {
+                life::end(self.context());
+            }
+        }
+    }
+
+    fn from_now(most: Duration) -> Timespec {
+        let most = i64::try_from(most.as_nanos()).unwrap_or(i64::MAX);
+        let at = call::now(call::CLOCK_MONOTONIC).saturating_add(most);
+        Timespec { tv_sec: at / NSEC_PER_SEC, tv_nsec: at % NSEC_PER_SEC }
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod nowhere {
+    use core::time::Duration;
+
+    use crate::arch::Request;
+    use crate::scope::{Builder, Scope};
+    use crate::store::Slot;
+    use crate::support::Unavailable;
+
+    /// There is no context: this is never made.
+    #[derive(Debug)]
+    pub enum Inside {}
+
+    pub fn enter(builder: &Builder) -> Result<Inside, Unavailable> {
+        Err(if builder.moves { Unavailable::Architecture } else { Unavailable::NotWanted })
+    }
+
+    impl Inside {
+        pub unsafe fn call(&self, _: &Request) -> Option<isize> {
+            match *self {}
+        }
+
+        pub fn blocked(&self, _: &Scope) -> u64 {
+            match *self {}
+        }
+
+        pub fn moves(&self) -> Result<(), Unavailable> {
+            match *self {}
+        }
+
+        pub fn go_home(&self) {
+            match *self {}
+        }
+
+        pub fn gather(&self, _: &dyn Fn() -> bool, _: Option<Duration>) {
+            match *self {}
+        }
+
+        pub fn give_back(&self, _: &Slot) {
+            match *self {}
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How a context begins and ends.
+
+use core::ptr;
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::call;
+
+use crate::arch;
+use crate::carrier;
+use crate::context::Context;
+use crate::detector::detector_thread;
+use crate::kernel;
+use crate::monitor;
+use crate::room::Room;
+use crate::scope::Builder;
+use crate::support::{self, Unavailable};
+
+/// The context that the calling thread is, if it is one already.
+pub fn current() -> Option<*const Context> {
+    support::available().ok()?;
+    // SAFETY: available.
+    monitor::find(unsafe { arch::fs_base() })
+}
+
+/// Makes the calling thread a context.
+///
+/// # Errors
+/// Why that cannot be; then nothing has changed.
+pub fn begin(builder: &Builder) -> Result<*const Context, Unavailable> {
+    support::available()?;
+    let memory = Room::build(builder.limit).map_err(Unavailable::Refused)?;
+    // SAFETY: a fresh room with an empty context, which stays until `end`.
+    let context = unsafe { &*memory };
+    // SAFETY: available.
+    let (fs, gs) = unsafe { (arch::fs_base(), arch::gs_base()) };
+    context.fs.store(fs, Relaxed);
+    context.gs.store(gs, Relaxed);
+    context.process.store(call::getpid() as u32, Relaxed);
+    context.store.begin();
+    context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
+    let home = context.room.seat_home(context);
+    context.carrier.store(ptr::from_ref(home).cast_mut(), Relaxed);
+    if let Err(why) = people(context, builder, fs) {
+        context.room.tear_down();
+        return Err(why);
+    }
+    Ok(memory)
+}
+
+/// Changes the caller's thread and starts the others.
+fn people(context: &Context, builder: &Builder, fs: usize) -> Result<(), Unavailable> {
+    // The monitor is started before: it is not for one processor.
+    monitor::enlist(context).map_err(Unavailable::Refused)?;
+    let changed = context.before.change(fs);
+    let started = changed.and_then(|()| {
+        let detector = context.room.add_detector(context, detector_thread);
+        detector.map_err(Unavailable::Refused).inspect_err(|_| context.before.restore())
+    });
+    if let Err(why) = started {
+        monitor::strike_off(context);
+        return Err(why);
+    }
+    context.local.store(builder.local && context.before.processor.get().is_some(), Relaxed);
+    // Without it calls are waited for where they are made, until one can be had.
+    let _ = context.room.add_standby(context);
+    Ok(())
+}
+
+/// Makes the calling thread what it was before. All calls have been answered.
+pub fn end(context: &Context) {
+    if context.is_here() {
+        check_credentials(context);
+        carrier::go_home(context);
+        monitor::strike_off(context);
+        context.take_token();
+        context.over.store(true, Relaxed);
+        context.detector.store(0, Relaxed);
+        kernel::wake(&context.detector);
+        context.room.dismiss();
+        context.room.join();
+    }
+    context.before.restore();
+    // SAFETY: nobody is left who could use them.
+    unsafe { context.store.end() };
+    context.room.tear_down();
+}
+
+/// A program that changed its ids inside the scope changed those of one carrier. To go on with the
+/// old ones would be a hole, so it does not go on.
+pub fn check_credentials(context: &Context) {
+    if context.moves.load(Relaxed) != 0 && !context.before.is_same_person() {
+        die(b"sysring-syslet: user or group ids were changed inside a scope\n");
+    }
+}
+
+fn die(message: &[u8]) -> ! {
+    let text =
+        call::Buffer { address: sysring_sys::User::of(message.as_ptr()), len: message.len() };
+    let _ = call::write(sysring_sys::Fd::new(2), text);
+    call::exit_group(134)
+}

@@ -1,0 +1,130 @@
+//! Calls that make no sense in a scope, by number.
+//!
+//! A call may be made by one thread and the program go on in another. So a call that changes the
+//! thread that makes it changes the wrong one sooner or later; and a call that never returns, or
+//! returns twice, is no call that could be left in the middle.
+
+use sysring_sys::raw::general as g;
+
+/// What is refused whatever its arguments.
+const ALWAYS: &[u32] = &[
+    // They end this thread or the program, or become two.
+    g::__NR_exit,
+    g::__NR_exit_group,
+    g::__NR_clone,
+    g::__NR_clone3,
+    g::__NR_execve,
+    g::__NR_execveat,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_fork,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_vfork,
+    g::__NR_restart_syscall,
+    // Its signals.
+    g::__NR_rt_sigreturn,
+    g::__NR_rt_sigprocmask,
+    g::__NR_rt_sigsuspend,
+    g::__NR_sigaltstack,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_pause,
+    // What the C library has told the kernel about it.
+    g::__NR_set_tid_address,
+    g::__NR_set_robust_list,
+    g::__NR_rseq,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_arch_prctl,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_set_thread_area,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_modify_ldt,
+    // Who it is, and what it may do.
+    g::__NR_setuid,
+    g::__NR_setgid,
+    g::__NR_setreuid,
+    g::__NR_setregid,
+    g::__NR_setresuid,
+    g::__NR_setresgid,
+    g::__NR_setfsuid,
+    g::__NR_setfsgid,
+    g::__NR_setgroups,
+    g::__NR_capset,
+    g::__NR_keyctl,
+    g::__NR_prctl,
+    g::__NR_personality,
+    g::__NR_seccomp,
+    g::__NR_landlock_restrict_self,
+    g::__NR_ptrace,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_iopl,
+    #[cfg(target_arch = "x86_64")]
+    g::__NR_ioperm,
+    g::__NR_pkey_alloc,
+    // Where it lives.
+    g::__NR_unshare,
+    g::__NR_setns,
+    g::__NR_set_mempolicy,
+];
+
+/// What is refused if it is meant for the calling thread: a 0 as this argument.
+const OF_ONESELF: &[(u32, usize)] = &[
+    (g::__NR_sched_setaffinity, 0),
+    (g::__NR_sched_setscheduler, 0),
+    (g::__NR_sched_setparam, 0),
+    (g::__NR_sched_setattr, 0),
+    (g::__NR_setpriority, 1),
+    (g::__NR_ioprio_set, 1),
+];
+
+/// Numbers in the table.
+const NUMBERS: usize = 512;
+
+/// One bit per number: there is something to look at.
+const MARKED: [u64; NUMBERS / 64] = {
+    let mut marked = [0; NUMBERS / 64];
+    mark(&mut marked, g::__NR_futex);
+    let mut i = 0;
+    while i < ALWAYS.len() {
+        mark(&mut marked, ALWAYS[i]);
+        i += 1;
+    }
+    i = 0;
+    while i < OF_ONESELF.len() {
+        mark(&mut marked, OF_ONESELF[i].0);
+        i += 1;
+    }
+    marked
+};
+
+const fn mark(marked: &mut [u64; NUMBERS / 64], number: u32) {
+    marked[number as usize / 64] |= 1 << (number % 64);
+}
+
+/// Whether a scope refuses a call, with `EOPNOTSUPP`: one that would change, end or double the thread
+/// that makes it, or ask the kernel about the thread's own locks (`FUTEX_LOCK_PI` and its kin).
+/// Calls that the table does not know are never refused.
+#[inline]
+#[must_use]
+pub fn refuses(number: u32, args: &[usize; 6]) -> bool {
+    let word = MARKED.get(number as usize / 64);
+    word.is_some_and(|word| word >> (number % 64) & 1 != 0) && looked_at(number, args)
+}
+
+#[cold]
+fn looked_at(number: u32, args: &[usize; 6]) -> bool {
+    if number == g::__NR_futex {
+        // Priority is inherited by a thread, and given back by the same.
+        return matches!(
+            args[1] as u32 & !(g::FUTEX_PRIVATE_FLAG | g::FUTEX_CLOCK_REALTIME),
+            g::FUTEX_LOCK_PI
+                | g::FUTEX_LOCK_PI2
+                | g::FUTEX_UNLOCK_PI
+                | g::FUTEX_TRYLOCK_PI
+                | g::FUTEX_WAIT_REQUEUE_PI
+                | g::FUTEX_CMP_REQUEUE_PI
+        );
+    }
+    match OF_ONESELF.iter().find(|(of_oneself, _)| *of_oneself == number) {
+        Some(&(_, argument)) => args[argument] as u32 == 0,
+        None => true,
+    }
+}

@@ -1,0 +1,160 @@
+//! The memory of a context: one range of addresses, cut into seats.
+//!
+//! ```text
+//! seat 0          the context
+//! seat 1          the home carrier
+//! seat 2          the detector
+//! seat 3 …        standbys, as many as were needed so far
+//!
+//! a seat: | never mapped | stack for signal handlers | stack, growing down | carrier |
+//! ```
+
+use core::ptr;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Fd, Result, call};
+
+use crate::carrier::{Carrier, standby_thread};
+use crate::context::Context;
+
+/// Bytes of a seat. What is not touched costs nothing.
+pub const SEAT: usize = 128 << 10;
+/// What runs over the end of a stack ends here.
+const GUARD: usize = 4 << 10;
+const SIGNAL_STACK: usize = 28 << 10;
+
+const CONTEXT: u32 = 0;
+const HOME: u32 = 1;
+const DETECTOR: u32 = 2;
+const STANDBYS: u32 = 3;
+
+/// One part of a room.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat(usize);
+
+impl Seat {
+    /// The seat on which a carrier sits.
+    pub fn of(carrier: &Carrier) -> Seat {
+        // Seats are aligned to their size.
+        Seat(ptr::from_ref(carrier) as usize & !(SEAT - 1))
+    }
+
+    /// Where a `T` lies at the top of the seat.
+    pub fn top<T>(self) -> *mut T {
+        ((self.0 + SEAT - size_of::<T>()) & !(align_of::<T>() - 1)) as *mut T
+    }
+
+    /// Address and size of the stack for signal handlers.
+    pub fn signal_stack(self) -> (usize, usize) {
+        (self.0 + GUARD, SIGNAL_STACK)
+    }
+
+    /// Makes the seat usable.
+    fn furnish(self) -> Result<()> {
+        // SAFETY: a part of a room that nobody has used.
+        unsafe { call::mprotect(self.0 + GUARD, SEAT - GUARD, g::PROT_READ | g::PROT_WRITE) }
+    }
+}
+
+/// Where a room lies; itself a part of the context in its first seat.
+#[derive(Debug)]
+pub struct Room {
+    start: usize,
+    len: usize,
+    /// The mapping, of which a part lies outside of seats.
+    mapping: usize,
+    /// Standbys there may be, and there are.
+    limit: u32,
+    standbys: AtomicU32,
+}
+
+impl Room {
+    /// Maps a room for so many standbys, and finds the context in it: all zeroes but for the room.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn build(limit: u32) -> Result<*mut Context> {
+        let len = (STANDBYS + limit) as usize * SEAT;
+        let flags = g::MAP_PRIVATE | g::MAP_ANONYMOUS | g::MAP_NORESERVE;
+        // SAFETY: no address is asked for, so nothing is replaced.
+        let mapping = unsafe { call::mmap(0, len + SEAT, g::PROT_NONE, flags, Fd::NONE, 0) }?;
+        let room = Room {
+            start: mapping.next_multiple_of(SEAT),
+            len: len + SEAT,
+            mapping,
+            limit,
+            standbys: AtomicU32::new(0),
+        };
+        let furnished = room.seat(CONTEXT).furnish().and_then(|()| room.seat(HOME).furnish());
+        if let Err(error) = furnished {
+            room.tear_down();
+            return Err(error);
+        }
+        let context = room.seat(CONTEXT).top::<Context>();
+        // SAFETY: the seat has room for the context, and zeroes are one.
+        unsafe { (*context).room = room };
+        Ok(context)
+    }
+
+    fn seat(&self, number: u32) -> Seat {
+        Seat(self.start + number as usize * SEAT)
+    }
+
+    /// The carrier that the caller's own thread is.
+    pub fn home(&self) -> &Carrier {
+        // SAFETY: the seat is furnished, and zeroes are a carrier.
+        unsafe { &*self.seat(HOME).top::<Carrier>() }
+    }
+
+    /// Seats the caller's own thread.
+    pub fn seat_home<'a>(&self, context: &'a Context) -> &'a Carrier {
+        Carrier::sit(self.seat(HOME), context)
+    }
+
+    /// Starts the detector.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENOMEM`.
+    pub fn add_detector(&self, context: &Context, start: extern "C" fn(usize) -> !) -> Result<()> {
+        self.seat(DETECTOR).furnish()?;
+        Carrier::sit(self.seat(DETECTOR), context).start(start)
+    }
+
+    /// Starts one more standby, if there may be one.
+    pub fn add_standby(&self, context: &Context) -> Result<()> {
+        let number = self.standbys.load(Relaxed);
+        if number == self.limit {
+            return Ok(());
+        }
+        let seat = self.seat(STANDBYS + number);
+        seat.furnish()?;
+        Carrier::sit(seat, context).start(standby_thread)?;
+        self.standbys.store(number + 1, Relaxed);
+        Ok(())
+    }
+
+    /// Waits until all threads of ours are gone, which have been told to.
+    pub fn join(&self) {
+        self.threads().for_each(Carrier::join);
+    }
+
+    /// Wakes all threads of ours, which find that the scope is over.
+    pub fn dismiss(&self) {
+        self.threads().for_each(Carrier::dismiss);
+    }
+
+    fn threads(&self) -> impl Iterator<Item = &Carrier> {
+        (DETECTOR..STANDBYS + self.standbys.load(Relaxed))
+            // SAFETY: these seats have been furnished; the detector's, too, once the context is
+            // complete.
+            .map(|number| unsafe { &*self.seat(number).top::<Carrier>() })
+    }
+
+    /// Gives the memory back, this room with it.
+    pub fn tear_down(&self) {
+        // SAFETY: no thread of ours is left, and the context is over.
+        let _ = unsafe { call::munmap(self.mapping, self.len) };
+    }
+}

@@ -1,0 +1,268 @@
+//! Scopes, as programs see them.
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use sysring_sys::{Errno, Result};
+
+use crate::arch::{self, Request};
+use crate::inside::{self, Inside};
+use crate::refused;
+use crate::store::{Arrived, Slot};
+use crate::support::Unavailable;
+
+/// How a scope is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Builder {
+    pub(crate) limit: u32,
+    pub(crate) moves: bool,
+    pub(crate) local: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// Up to 64 calls at once, safe whatever happens to the threads' processors.
+    #[must_use]
+    pub const fn new() -> Builder {
+        Builder { limit: 64, moves: true, local: false }
+    }
+
+    /// How many calls may be pending at once, 1 to 4096. Each is a thread that sleeps in the kernel. A
+    /// call beyond that is waited for where it is made, until another ends.
+    #[must_use]
+    pub const fn limit(mut self, calls: u32) -> Builder {
+        self.limit = if calls == 0 {
+            1
+        } else if calls > 4096 {
+            4096
+        } else {
+            calls
+        };
+        self
+    }
+
+    /// `false`: every call runs to its end in place, as where contexts cannot be moved.
+    #[must_use]
+    pub const fn moves(mut self, wanted: bool) -> Builder {
+        self.moves = wanted;
+        self
+    }
+
+    /// For programs with one thread per processor: spares each call a locked instruction, about
+    /// 15 ns.
+    ///
+    /// # Safety
+    /// While the scope lasts nothing gives its threads another processor: no `sched_setaffinity(2)`
+    /// from elsewhere, no change of the process's cpuset, no processor taken out of service.
+    /// Otherwise two threads may go on as the caller.
+    #[must_use]
+    pub const unsafe fn cpu_local(mut self) -> Builder {
+        self.local = true;
+        self
+    }
+
+    /// Runs `f` inside such a scope; see [`scope`]. Inside another scope this is a part of that one,
+    /// with that one's settings, which ends when its own calls have.
+    pub fn scope<R>(&self, f: impl FnOnce(&Scope) -> R) -> R {
+        let scope = Scope {
+            inside: inside::enter(self),
+            pending: Cell::new(0),
+            arrived: Arrived::new(),
+            not_send: PhantomData,
+        };
+        f(&scope)
+    }
+}
+
+/// Runs `f`. Calls that it makes through the [`Scope`] become asynchronous if they block.
+///
+/// When this returns, or unwinds, all those calls have ended, their unread results are dropped, and
+/// the caller is on the kernel thread it came on.
+pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
+    Builder::new().scope(f)
+}
+
+/// What became of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Outcome {
+    /// It did not block: its result.
+    Done(Result<usize>),
+    /// It blocked, and goes on; [`Scope::wait`] will have its result.
+    Pending(Id),
+}
+
+/// The name of a call that is pending. No two calls of a scope, and of those inside it, share one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Id(u64);
+
+impl Id {
+    /// The number: 0, 1, 2 … in the order in which calls blocked.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// The end of a call that was pending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Completion {
+    /// Which one.
+    pub id: Id,
+    /// What it would have returned.
+    pub result: Result<usize>,
+}
+
+/// A place where calls become asynchronous if they block: see [`scope`].
+pub struct Scope {
+    inside: core::result::Result<Inside, Unavailable>,
+    /// Calls that have not been answered; some may have arrived.
+    pending: Cell<usize>,
+    arrived: Arrived,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Scope {
+    /// Makes a system call by number.
+    ///
+    /// # Errors
+    /// `Done(Err(EOPNOTSUPP))`, without the kernel being asked, for the calls of [`refuses`]. Any
+    /// other error is the kernel's.
+    ///
+    /// # Safety
+    /// The call must be sound for this process. If it becomes [`Outcome::Pending`] the kernel goes on
+    /// to read and write the memory it was given until the call is answered by [`Scope::wait`], or
+    /// the scope ends: so that memory must stay, and not be used otherwise, until then. What lies
+    /// outside of the scope's closure, and is not touched inside before the answer, does.
+    ///
+    /// [`refuses`]: crate::refuses
+    #[inline]
+    pub unsafe fn call(&self, number: u32, args: [usize; 6]) -> Outcome {
+        if refused::refuses(number, &args) {
+            return Outcome::Done(Err(Errno::EOPNOTSUPP));
+        }
+        let request = Request { number: number as usize, args };
+        match &self.inside {
+            // SAFETY: passed on to the caller.
+            Ok(inside) => match unsafe { inside.call(&request) } {
+                Some(result) => Outcome::Done(Errno::from_ret(result)),
+                None => self.blocked(inside),
+            },
+            // SAFETY: as above.
+            Err(_) => Outcome::Done(Errno::from_ret(unsafe { arch::plain(&request) })),
+        }
+    }
+
+    /// The call has been left behind, and this is another thread.
+    #[cold]
+    fn blocked(&self, inside: &Inside) -> Outcome {
+        self.pending.set(self.pending.get() + 1);
+        Outcome::Pending(Id(inside.blocked(self)))
+    }
+
+    /// Waits until `count` results are there, or those of all pending calls if they are fewer, and
+    /// hands over all that there are, oldest first. `wait(0)` does not wait.
+    ///
+    /// While it sleeps, signals are handled, and it goes on to wait.
+    pub fn wait(&self, count: usize) -> Completions<'_> {
+        self.gather(count, None);
+        Completions { scope: self }
+    }
+
+    /// As [`Scope::wait`], but no longer than `most`.
+    pub fn wait_at_most(&self, count: usize, most: Duration) -> Completions<'_> {
+        self.gather(count, Some(most));
+        Completions { scope: self }
+    }
+
+    /// How many calls are pending: begun, blocked, and not handed over by [`Scope::wait`].
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.get()
+    }
+
+    /// Whether calls become asynchronous here when they block.
+    ///
+    /// # Errors
+    /// Why not: then every call runs to its end.
+    pub fn moves(&self) -> core::result::Result<(), Unavailable> {
+        match &self.inside {
+            Ok(inside) => inside.moves(),
+            Err(why) => Err(*why),
+        }
+    }
+
+    /// Brings the caller back to its own kernel thread until the next call that blocks; waits for the
+    /// call that that thread is in, if it is.
+    ///
+    /// For what asks who the thread is: a priority-inheriting lock, a `SINGLE_ISSUER` ring.
+    pub fn go_home(&self) {
+        if let Ok(inside) = &self.inside {
+            inside.go_home();
+        }
+    }
+
+    fn gather(&self, count: usize, most: Option<Duration>) {
+        if let Ok(inside) = &self.inside {
+            let enough = || self.arrived.count() >= count.min(self.pending.get());
+            inside.gather(&enough, most);
+        }
+    }
+
+    /// A result of this scope's has come.
+    pub(crate) fn arrive(&self, slot: &Slot) {
+        self.arrived.push(slot);
+    }
+
+    fn next(&self) -> Option<Completion> {
+        let slot = self.arrived.pop()?;
+        self.pending.set(self.pending.get() - 1);
+        let completion = Completion {
+            id: Id(slot.id.get()),
+            result: Errno::from_ret(slot.result.load(core::sync::atomic::Ordering::Relaxed)),
+        };
+        if let Ok(inside) = &self.inside {
+            inside.give_back(slot);
+        }
+        Some(completion)
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        while self.pending() != 0 {
+            self.wait(self.pending()).for_each(drop);
+        }
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Scope");
+        shown
+            .field("pending", &self.pending())
+            .field("moves", &self.moves())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Results that have come. Those that are not taken stay for the next [`Scope::wait`].
+#[derive(Debug)]
+pub struct Completions<'a> {
+    scope: &'a Scope,
+}
+
+impl Iterator for Completions<'_> {
+    type Item = Completion;
+
+    fn next(&mut self) -> Option<Completion> {
+        self.scope.next()
+    }
+}
