@@ -87,7 +87,9 @@ mod refused;
 mod room;
 #[cfg(target_arch = "x86_64")]
 mod rseq;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no result ever waits"))]
 mod scope;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no result ever waits"))]
 mod store;
 mod support;
 #[cfg(target_arch = "x86_64")]

@@ -60,14 +60,14 @@ pub use ring::{
     Restrictions, Ring, SetupError, SqEntry, Sqe, Sqe128, Step, Submission, SyncCancel, Timespec,
     Wait,
 };
-/// System calls that become asynchronous only if they block (the Cargo feature `syslet`).
-#[cfg(feature = "syslet")]
-pub use sysring_syslet as syslet;
 /// The layer below: the kernel's structures and numbers.
 pub use sysring_sys as sys;
 pub use sysring_sys::abi::signal::SigSet;
 pub use sysring_sys::abi::{Iovec, Msghdr};
 pub use sysring_sys::{Errno, Fd};
+/// System calls that become asynchronous only if they block (the Cargo feature `syslet`).
+#[cfg(feature = "syslet")]
+pub use sysring_syslet as syslet;
 
 /// Who should serve.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
