@@ -6,6 +6,7 @@ use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
 use crate::locked::Locked;
+use crate::op::table;
 use crate::request::{Req, Stage, flag};
 use crate::ring::Ring;
 use crate::stats;
@@ -119,12 +120,10 @@ impl Locked<'_> {
             req.cflags |= cqe_flags::MORE;
         }
         if !req.has(flag::CQE_SKIP) {
-            let wide = req.has(flag::WIDE_CQE);
-            if wide && self.ring.shape.has(setup::CQE_MIXED) {
-                req.cflags |= cqe_flags::CQE32;
+            match table::must(req.sqe.opcode).tell {
+                None => self.tell(req),
+                Some(tell) => tell(self, req),
             }
-            let extra = if wide { req.scratch } else { [0; 2] };
-            self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
         }
         // Whoever ends a timer, it is no longer due.
         self.timers.remove(req);
@@ -139,6 +138,16 @@ impl Locked<'_> {
             self.tasks.push(next);
         }
         self.forget(req);
+    }
+
+    /// Tells a result by a CQE.
+    fn tell(&mut self, mut req: Req) {
+        let wide = req.has(flag::WIDE_CQE);
+        if wide && self.ring.shape.has(setup::CQE_MIXED) {
+            req.cflags |= cqe_flags::CQE32;
+        }
+        let extra = if wide { req.scratch } else { [0; 2] };
+        self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
     }
 
     /// A request's place back to the slab.

@@ -54,6 +54,27 @@ impl Locked<'_> {
         self.ring.word(at::CQ_TAIL).store(tail, Release);
     }
 
+    /// Takes the CQE at the head, with its second half where it has one: for who reads the queue
+    /// through us.
+    pub fn cq_take(&mut self) -> Option<(Cqe, [u64; 2])> {
+        if self.cq_ready() == 0 {
+            return None;
+        }
+        let shape = self.ring.layout();
+        let head = self.cq_head();
+        let index = (head & (shape.cq_entries - 1)) as usize;
+        // SAFETY: the index is masked with our own copy of the size.
+        let taken = unsafe {
+            let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
+            let wide = shape.has(setup::CQE32);
+            let extra = if wide { at.add(16).cast::<[u64; 2]>().read_volatile() } else { [0; 2] };
+            (at.cast::<Cqe>().read_volatile(), extra)
+        };
+        // Release: it has been read.
+        self.ring.word(at::CQ_HEAD).store(head.wrapping_add(1), Release);
+        Some(taken)
+    }
+
     /// A completion that could not even be kept on the overflow list.
     pub fn cq_count_lost(&mut self) {
         self.ring.word(at::CQ_OVERFLOW).fetch_add(1, Relaxed);

@@ -260,6 +260,14 @@ pub fn leads_to(fd: Fd, ring: &Ring) -> bool {
 
 /// Makes a ring and its name.
 pub fn create(shape: Shape, params: &Params) -> Result<Name> {
+    create_as(shape, params, |ring| open(ring, params))
+}
+
+fn create_as<T>(
+    shape: Shape,
+    params: &Params,
+    open: impl FnOnce(&'static Ring) -> Result<T>,
+) -> Result<T> {
     make_table()?;
     let ring = unused_ring()?;
     // SAFETY: the ring is in nobody's hands but ours.
@@ -269,7 +277,7 @@ pub fn create(shape: Shape, params: &Params) -> Result<Name> {
     }
     // SAFETY: rings are never unmapped.
     let ring: &'static Ring = unsafe { &*ring };
-    match open(ring, params) {
+    match open(ring) {
         Ok(name) => {
             stats::add(&stats::get().rings, 1);
             Ok(name)
@@ -283,6 +291,18 @@ pub fn create(shape: Shape, params: &Params) -> Result<Name> {
             Err(e)
         }
     }
+}
+
+/// Makes a ring without a name, to be closed by [`drop_handle`].
+///
+/// # Errors
+/// `ENOMEM`, `EMFILE`, `ENFILE`.
+pub fn create_nameless(shape: Shape) -> Result<&'static Ring> {
+    create_as(shape, &Params::default(), |ring| {
+        let eventfd = keep(call::eventfd(0)?)?;
+        ring.lock().readiness.show(eventfd);
+        begin(ring, &Params::default()).map(|()| ring)
+    })
 }
 
 /// Opens a ring under a name, which leads to it once it is whole.

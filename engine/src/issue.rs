@@ -310,7 +310,7 @@ impl Locked<'_> {
     }
 
     /// Copies what the submitter may reuse once `submit` has returned (`FEAT_SUBMIT_STABLE`).
-    fn stabilise(&mut self, mut req: Req) -> Result<()> {
+    pub fn stabilise(&mut self, mut req: Req) -> Result<()> {
         if req.has(flag::STABLE) {
             return Ok(());
         }

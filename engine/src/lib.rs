@@ -5,6 +5,8 @@
 //! [`descriptors`] are what a caller that sees the process's system calls tells the engine about
 //! its ring descriptors. The engine knows nothing of how it is reached.
 //!
+//! [`native`] is a second front door, for system calls by number.
+//!
 //! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, a file
 //! for each family of operations in [`op`], and one table, [`op::table`]. The road of a request:
 //! [`submit`], `issue` (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
@@ -31,6 +33,7 @@ mod issue;
 pub mod kbuf;
 pub mod locked;
 pub mod memory;
+pub mod native;
 pub mod notice;
 mod nowait;
 pub mod op;

@@ -8,6 +8,7 @@ use sysring_sys::{Fd, Result};
 
 use crate::kbuf::Taken;
 use crate::memory;
+use crate::native::Call;
 use crate::personality::Personality;
 use crate::ring::Ring;
 use crate::tag::Tag;
@@ -162,6 +163,8 @@ pub struct Links {
 pub struct Request {
     /// The entry as it was when it was accepted.
     pub sqe: Sqe,
+    /// The system call of a native one.
+    pub call: Call,
     pub ring: *const Ring,
     /// Its place in the slab.
     pub id: u32,
@@ -461,6 +464,7 @@ impl Request {
     fn blank(ring: *const Ring, id: u32) -> Request {
         Request {
             sqe: Sqe::default(),
+            call: Call { nr: 0, args: [0; 6] },
             ring,
             id,
             life: 1,

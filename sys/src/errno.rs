@@ -133,6 +133,7 @@ errnos! {
     ETIME = 62, "timer expired";
     EBADMSG = 74, "bad message";
     EBADFD = 77, "file descriptor in bad state";
+    ENOMSG = 42, "no message of desired type";
     EOVERFLOW = 75, "value too large for defined data type";
     ENOTSOCK = 88, "socket operation on non-socket";
     EMSGSIZE = 90, "message too long";

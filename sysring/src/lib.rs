@@ -15,6 +15,8 @@
 //! # #[cfg(not(feature = "std"))] fn main() {}
 //! ```
 //!
+//! Beyond io_uring, [`calls`] makes any system call asynchronous.
+//!
 //! # What it does to the process
 //! - `no_new_privs` is set: a set-user-ID program started from here gains no privilege.
 //! - A seccomp filter is added for all threads. It traps the three io_uring calls, and those that
@@ -40,6 +42,8 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
+#[cfg(feature = "engine")]
+pub mod calls;
 #[cfg(feature = "engine")]
 mod error;
 #[cfg(feature = "engine")]

@@ -1,5 +1,7 @@
-//! `docs/coverage.md`: what of io_uring the engine has, written from the engine's own tables.
+//! `docs/coverage.md`, what of io_uring the engine has, and `docs/calls.md`, how it makes each system
+//! call: written from the engine's own tables.
 
+mod calls;
 mod names;
 
 use std::fmt::Write as _;
@@ -20,18 +22,25 @@ answered `EINVAL`, as by a kernel that is too old for it, and is not in what a p
 
 ";
 
-/// Writes the page.
+type Writer = fn() -> String;
+
+/// The pages, and who writes them.
+const PAGES: [(&str, Writer); 2] = [("coverage.md", page), ("calls.md", calls::page)];
+
+/// Writes the pages.
 pub fn write() -> io::Result<()> {
-    fs::write(path(), page())
+    PAGES.iter().try_for_each(|(name, page)| fs::write(path(name), page()))
 }
 
-/// Whether the page says what the tables say.
+/// Whether the pages say what the tables say.
 pub fn is_current() -> bool {
-    fs::read_to_string(path()).is_ok_and(|there| there == page())
+    PAGES
+        .iter()
+        .all(|(name, page)| fs::read_to_string(path(name)).is_ok_and(|there| there == page()))
 }
 
-fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/coverage.md")
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name)
 }
 
 fn page() -> String {

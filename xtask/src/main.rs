@@ -23,8 +23,8 @@ chores:
                            them in DIR/lib
   model                    check the protocol of the ring of events in every interleaving; how deep,
                            says LOOM_MAX_PREEMPTIONS (2)
-  coverage [--check]       write docs/coverage.md from the engine's tables, or tell whether it is
-                           up to date
+  coverage [--check]       write docs/coverage.md and docs/calls.md from the engine's tables, or
+                           tell whether they are up to date
 
 --allow-missing goes on without the tools that are not installed: the tests that need them say so
 and count as skipped.
@@ -60,11 +60,15 @@ fn main() -> ExitCode {
         ["model"] => model::check(),
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => unable(&format!("docs/coverage.md could not be written: {error}")),
+            Err(error) => {
+                unable(&format!("docs/coverage.md, docs/calls.md could not be written: {error}"))
+            }
         },
         ["coverage", "--check"] if coverage::is_current() => ExitCode::SUCCESS,
         ["coverage", "--check"] => {
-            eprintln!("docs/coverage.md is not what the engine has; run: cargo xtask coverage");
+            eprintln!(
+                "docs/coverage.md or docs/calls.md is not what the engine has; run: cargo xtask coverage"
+            );
             ExitCode::FAILURE
         }
         ["help" | "--help" | "-h"] => {

@@ -155,7 +155,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 }
 
 /// What `build_open_how` makes of old flags.
-fn forgiving(how: OpenHow) -> OpenHow {
+pub fn forgiving(how: OpenHow) -> OpenHow {
     let known = u64::from(
         g::O_ACCMODE
             | g::O_CREAT

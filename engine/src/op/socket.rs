@@ -127,7 +127,7 @@ fn more_wait(fd: Fd) -> bool {
 
 /// Makes the open file non-blocking for the length of a call. Others who use the same open file
 /// directly may see `EAGAIN` in that moment; the alternative would be to block here for them.
-fn without_blocking<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn without_blocking<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -> Result<T> {
     let flags = call::file_flags(fd)?;
     if flags & g::O_NONBLOCK != 0 {
         return act();
@@ -218,7 +218,7 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
 }
 
 /// Takes the socket's pending error.
-fn socket_error(fd: Fd) -> Result<()> {
+pub fn socket_error(fd: Fd) -> Result<()> {
     const SO_ERROR: i32 = 4;
     Errno::from_raw(option(fd, SO_ERROR)? as i32).map_or(Ok(()), Err)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::filter::{SILENT, Teller};
 use crate::issue::Issued;
 use crate::locked::Locked;
+use crate::native;
 use crate::request::Req;
 
 /// Properties of an operation.
@@ -58,6 +59,8 @@ pub struct Row {
     pub teller: &'static Teller,
     /// What is to be done when it is cancelled where it waits.
     pub cancelled: Option<fn(Req)>,
+    /// Tells the result, where that is not done by a CQE.
+    pub tell: Option<fn(&mut Locked<'_>, Req)>,
     /// Where it is less than the kernel's, and why.
     pub note: &'static str,
 }
@@ -98,6 +101,7 @@ macro_rules! rows {
                     work: None,
                     finish: None,
                     cancelled: None,
+                    tell: None,
                     teller: &SILENT,
                     note: "",
                 };
@@ -199,12 +203,12 @@ pub fn row(code: u8) -> Option<&'static Row> {
     ROWS.get(usize::from(code))?.as_ref()
 }
 
-/// The row of a request that was accepted, which therefore has one.
+/// The row of a request that was accepted: an operation's, or that of all native calls.
 #[inline(always)]
 #[must_use]
 pub fn must(code: u8) -> &'static Row {
     match row(code) {
         Some(row) => row,
-        None => unreachable!(),
+        None => &native::request::ROW,
     }
 }

@@ -104,18 +104,22 @@ pub fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<
     unsafe { sys!(__NR_fgetxattr, fd.arg(), name.arg(), value.arg(), len) }
 }
 
-/// The parts of `struct statx` that hold the file's type and the device that it is.
+/// The parts of `struct statx` that hold the file's type and length, and the device that it is.
 #[repr(C)]
 struct Statx {
     _mask_to_gid: [u32; 7],
     mode: u16,
-    _spare_to_mtime: [u16; 49],
+    _spare: u16,
+    _ino: u64,
+    size: u64,
+    _blocks_to_mtime: [u64; 10],
     major: u32,
     minor: u32,
     _rest: [u64; 15],
 }
 
 const _: () = assert!(size_of::<Statx>() == 256);
+const _: () = assert!(core::mem::offset_of!(Statx, size) == 40);
 const _: () = assert!(core::mem::offset_of!(Statx, major) == 128);
 
 /// Whether an open file is a regular file or a block device: what has an end and a cache, and is
@@ -142,14 +146,17 @@ fn status(fd: Fd) -> Result<Statx> {
     let mut stat = Statx {
         _mask_to_gid: [0; 7],
         mode: 0,
-        _spare_to_mtime: [0; 49],
+        _spare: 0,
+        _ino: 0,
+        size: 0,
+        _blocks_to_mtime: [0; 10],
         major: 0,
         minor: 0,
         _rest: [0; 15],
     };
     let out = User::of(&raw mut stat).cast();
     let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
-    statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE, out)?;
+    statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE | g::STATX_SIZE, out)?;
     Ok(stat)
 }
 
@@ -160,4 +167,15 @@ pub fn filesystem(fd: Fd) -> Result<u64> {
     // SAFETY: the kernel writes one `struct statfs`, for which there is room.
     unsafe { sys!(__NR_fstatfs, fd.arg(), User::of(&raw mut stat).arg()) }?;
     Ok(stat[0])
+}
+
+/// `lseek(2)`.
+pub fn lseek(fd: Fd, offset: i64, whence: u32) -> Result<i64> {
+    // SAFETY: numbers.
+    unsafe { sys!(__NR_lseek, fd.arg(), offset as usize, whence as usize) }.map(|at| at as i64)
+}
+
+/// How long an open file is; 0 of what has no length.
+pub fn file_size(fd: Fd) -> Result<i64> {
+    status(fd).map(|stat| stat.size as i64)
 }

@@ -1,0 +1,179 @@
+//! Native calls: any system call, by its number and six arguments.
+//!
+//! The second front door of the engine. A call is attempted first, on the thread that asks for it
+//! and without a lock, an allocation or a shared word: one that does not block costs what the bare
+//! call does. Only what would block becomes a request, and goes the road of all requests: readiness,
+//! a sleeper, a worker. What each call is tried by stands in [`table`], a row for each number; a
+//! number that has no row is made by a worker, so every number works.
+
+pub mod context;
+mod keep;
+mod locks;
+mod open;
+mod polls;
+mod queues;
+pub(crate) mod request;
+mod socket;
+pub mod table;
+mod time;
+mod transfer;
+mod wait;
+
+pub use context::{Context, Event, Issued, Options, Order};
+pub use request::{PENDING, upper_half};
+
+use sysring_sys::abi::Timespec;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, arch, call};
+
+use table::How;
+
+/// A system call: its number on this architecture, and its arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Call {
+    pub nr: u32,
+    pub args: [usize; 6],
+}
+
+impl Call {
+    /// Makes the call, here and now; the value or the negated error number.
+    ///
+    /// # Safety
+    /// As for [`arch::syscall`].
+    #[inline(always)]
+    pub unsafe fn make(&self) -> isize {
+        // SAFETY: passed on to the caller.
+        unsafe { arch::syscall(self.nr as usize, self.args) }
+    }
+
+    /// As `make`, of a request, whose issuer has answered for it.
+    #[inline(always)]
+    fn answer(&self) -> isize {
+        // SAFETY: whoever issued the call has promised that it is sound (`attempt`, `Context::issue`).
+        unsafe { self.make() }
+    }
+
+    /// The same with another argument.
+    fn with(&self, index: usize, value: usize) -> Call {
+        let mut call = *self;
+        call.args[index] = value;
+        call
+    }
+
+    /// An argument that is a descriptor.
+    fn fd(&self, index: usize) -> Fd {
+        Fd::new(self.args[index] as i32)
+    }
+}
+
+/// Where a call is to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Placement {
+    /// At once where it does not block, as far as that can be told (see [`table`]).
+    #[default]
+    Inline,
+    /// By a worker, whatever it is: the issuing thread does not even look.
+    Worker,
+}
+
+/// What an attempt came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Attempt {
+    /// The call's answer.
+    Done(isize),
+    /// Would block, after `moved` bytes of a transfer.
+    Blocked { moved: usize, then: Then },
+}
+
+/// How a call goes on that would block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// Try again when its descriptor is ready for these events (`EPOLL*`).
+    Ready(u32),
+    /// A worker makes it: it ends by itself.
+    Worker,
+    /// A thread of its own waits in it: others decide when it ends.
+    Sleeper,
+}
+
+impl Attempt {
+    const WORKER: Attempt = Attempt::Blocked { moved: 0, then: Then::Worker };
+    const SLEEPER: Attempt = Attempt::Blocked { moved: 0, then: Then::Sleeper };
+
+    /// When the descriptor is ready.
+    const fn ready(events: u32) -> Attempt {
+        Attempt::Blocked { moved: 0, then: Then::Ready(events) }
+    }
+
+    fn failed(e: Errno) -> Attempt {
+        Attempt::Done(e.to_res() as isize)
+    }
+
+    fn of(result: Result<usize>) -> Attempt {
+        Attempt::Done(Errno::to_ret(result))
+    }
+}
+
+/// Numbers of the x32 ABI would be other names for calls that are refused.
+#[cfg(target_arch = "x86_64")]
+const FOREIGN: u32 = 1 << 30;
+#[cfg(not(target_arch = "x86_64"))]
+const FOREIGN: u32 = 0;
+
+/// Makes a call if it does not block, by the calling thread.
+///
+/// # Safety
+/// The call is sound for this process now; and, should it be `Blocked` and given to a context, until
+/// it completes.
+///
+/// # Errors
+/// `EOPNOTSUPP`: the call makes no sense on another thread, or later ([`table::How::Refused`]).
+#[inline]
+pub unsafe fn attempt(call: &Call, placement: Placement) -> Result<Attempt> {
+    let how = table::how(call.nr);
+    if placement == Placement::Worker {
+        return by_worker(call, how);
+    }
+    match how {
+        How::Inline | How::Cached | How::Own => Ok(Attempt::Done(call.answer())),
+        How::Attempt(attempt, _) => Ok(attempt(call, false)),
+        How::Worker | How::Unknown => by_worker(call, how),
+        How::Sleeper => Ok(Attempt::SLEEPER),
+        How::Refused => Err(Errno::EOPNOTSUPP),
+    }
+}
+
+#[cold]
+fn by_worker(call: &Call, how: How) -> Result<Attempt> {
+    match how {
+        How::Own | How::Refused => Err(Errno::EOPNOTSUPP),
+        _ if call.nr & FOREIGN != 0 => Ok(Attempt::failed(Errno::ENOSYS)),
+        How::Sleeper => Ok(Attempt::SLEEPER),
+        _ => Ok(Attempt::WORKER),
+    }
+}
+
+/// Whether an open file is non-blocking: then what the call answers is the answer.
+fn is_nonblocking(fd: Fd) -> bool {
+    call::file_flags(fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0)
+}
+
+/// What `EAGAIN` means of an attempt that asked for it: the answer, where the file is non-blocking
+/// itself; else there is to be waited. A socket with a time limit keeps it, on a thread.
+#[cold]
+fn would_block(fd: Fd, events: u32, limit: i32) -> Attempt {
+    if is_nonblocking(fd) {
+        return Attempt::failed(Errno::EAGAIN);
+    }
+    if socket::has_limit(fd, limit) { Attempt::SLEEPER } else { Attempt::ready(events) }
+}
+
+const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;
+const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
+
+/// The address of a time that is none: to wait for so long, or until then, is not to wait.
+fn no_time() -> usize {
+    static NONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    &raw const NONE as usize
+}

@@ -1,0 +1,185 @@
+//! Native calls that have become requests: the row that the road knows them by.
+
+use sysring_sys::abi::io_uring::Sqe;
+use sysring_sys::{Errno, Result, User, call};
+
+use super::table::{self, How, NONE};
+use super::{Attempt, Call, Then, keep};
+use crate::filter::SILENT;
+use crate::issue::Issued;
+use crate::locked::Locked;
+use crate::op::table::Row;
+use crate::request::{File, Req, flag};
+use crate::sleeper;
+use crate::user;
+
+/// The operation code of a native call: none of io_uring's.
+pub const CODE: u8 = 0xff;
+
+pub static ROW: Row = Row {
+    name: "native call",
+    since: "",
+    flags: 0,
+    prepare: |_, _| Ok(()),
+    issue: again,
+    stabilise: Some(keep::copy),
+    work: Some(work),
+    finish: Some(finish),
+    teller: &SILENT,
+    cancelled: None,
+    tell: Some(tell),
+    note: "",
+};
+
+/// Where an answer goes: an entry of the context's queue that carries these words, or a word of the
+/// application's that is written and woken (`User::NULL`: none).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct To {
+    pub user_data: u64,
+    pub slot: User<i64>,
+}
+
+/// Begins a request for a call that would block.
+pub fn begin(mut req: Req, call: &Call, to: To) {
+    let (user_data, addr) = (to.user_data, to.slot.address());
+    req.begin(&Sqe { opcode: CODE, user_data, addr, ..Sqe::default() });
+    req.call = *call;
+    if let Some(row) = table::row(call.nr)
+        && row.fd != NONE
+    {
+        req.file = File { fd: call.fd(row.fd), owned: false };
+    }
+}
+
+/// The call as it is to be made now: on the open file that the request keeps.
+fn live(req: Req) -> Call {
+    match table::row(req.call.nr) {
+        Some(row) if row.fd != NONE => req.call.with(row.fd, req.file.fd.raw() as usize),
+        _ => req.call,
+    }
+}
+
+/// Its descriptor is ready.
+fn again(ring: &mut Locked<'_>, req: Req) -> Issued {
+    let attempt = match table::how(req.call.nr) {
+        How::Attempt(attempt, _) => attempt(&live(req), true),
+        _ => Attempt::WORKER,
+    };
+    follow(ring, req, attempt)
+}
+
+/// What an attempt means for the request.
+pub fn follow(ring: &mut Locked<'_>, mut req: Req, attempt: Attempt) -> Issued {
+    let then = match attempt {
+        Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
+        Attempt::Blocked { moved: 0, then } => then,
+        Attempt::Blocked { moved, then } => {
+            if let Err(e) = ring.stabilise(req) {
+                return Issued::Done(settle(req, e.to_res() as isize));
+            }
+            keep::advance(req, moved);
+            req.done += moved as u32;
+            then
+        }
+    };
+    match then {
+        Then::Ready(events) => Issued::Wait(events),
+        Then::Worker => Issued::Work,
+        Then::Sleeper => sleep(ring, req),
+    }
+}
+
+/// To a thread of its own; where there is none, to a worker, who may be long.
+fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    if let Err(e) = ring.stabilise(req) {
+        return Issued::Done(settle(req, e.to_res() as isize));
+    }
+    ring.hold_file(req);
+    if sleeper::give(req).is_err() {
+        req.scratch[0] = 0;
+        req.set(flag::MAY_WAIT);
+        return Issued::Work;
+    }
+    match ring.leave_to_sleeper(req) {
+        Issued::Done(answer) => {
+            req.res = answer;
+            finish(ring, req)
+        }
+        issued => issued,
+    }
+}
+
+/// On a worker or a sleeper. The whole answer does not fit: it is left in the request.
+fn work(mut req: Req) -> i32 {
+    let call = live(req);
+    let recalled = || req.scratch[0] == 0 || sleeper::of(req).is_recalled();
+    let answer = loop {
+        match call.answer() {
+            answer if answer == Errno::EINTR.to_res() as isize && !recalled() => {}
+            answer => break answer,
+        }
+    };
+    req.scratch[1] = answer as u64;
+    in_short(answer)
+}
+
+/// What there is of an answer in 32 bits: whether it is an error, and which.
+fn in_short(answer: isize) -> i32 {
+    match Errno::from_ret(answer) {
+        Ok(_) => 0,
+        Err(e) => e.to_res(),
+    }
+}
+
+fn finish(_: &mut Locked<'_>, req: Req) -> Issued {
+    // What never came to the call has left no answer there.
+    let answer = if req.res < 0 { req.res as isize } else { req.scratch[1] as isize };
+    Issued::Done(settle(req, answer))
+}
+
+/// Leaves the whole answer in the request: with what had moved before.
+fn settle(mut req: Req, answer: isize) -> i32 {
+    let whole = if answer >= 0 { answer + req.done as isize } else { answer };
+    req.scratch[1] = whole as u64;
+    in_short(whole)
+}
+
+/// The answer of a request that is complete.
+fn answer(req: Req) -> i64 {
+    match req.res {
+        // A transfer that failed, or was cancelled, later: what had moved.
+        res if res > 0 => i64::from(res),
+        0 => req.scratch[1] as i64,
+        res => i64::from(res),
+    }
+}
+
+fn tell(ring: &mut Locked<'_>, req: Req) {
+    let answer = answer(req);
+    let slot = User::<i64>::new(req.sqe.addr);
+    if slot.is_null() {
+        let (id, data) = (req.ticket(), req.sqe.user_data);
+        ring.post_wide(data, in_short(answer as isize), 0, [id, answer as u64]);
+    } else {
+        let _ = fill(slot, answer);
+    }
+}
+
+/// What a slot holds until its answer is there. No call answers this.
+pub const PENDING: i64 = i64::MIN;
+
+/// Writes an answer, and wakes who sleeps on the word's upper half, which differs from that of
+/// [`PENDING`] whatever the answer is.
+///
+/// # Errors
+/// `EFAULT`.
+pub fn fill(slot: User<i64>, answer: i64) -> Result<()> {
+    user::write(slot, &answer)?;
+    call::futex_wake_bitset(upper_half(slot), i32::MAX, u32::MAX, false).map(drop)
+}
+
+/// The word that changes when an answer comes.
+#[must_use]
+pub fn upper_half(slot: User<i64>) -> User<u32> {
+    slot.cast::<u32>().add(1)
+}

@@ -1,0 +1,268 @@
+//! Any system call, asynchronous.
+//!
+//! A [`Call`] is issued through a context, [`Calls`]. If it does not block, it is answered at once,
+//! on the calling thread: nothing is allocated, nothing locked, and it costs what the bare call
+//! does. If it does, it is [`Pending`](Issued::Pending): it goes on elsewhere, and its answer comes
+//! to the context, or where else it was told to.
+//!
+//! ```
+//! use sysring::calls::{Call, Calls, Issued, Statx, StatxFlags};
+//! use sysring::Fd;
+//!
+//! # fn main() -> Result<(), sysring::Errno> {
+//! let mut status = Statx::default();
+//! Calls::scope(|calls| {
+//!     let call = Call::statx(Fd::CWD, c"/proc/self/exe", StatxFlags::default(), &mut status);
+//!     match calls.issue(call)? {
+//!         Issued::Done(result) => assert_eq!(result, Ok(0)),
+//!         Issued::Pending(id) => {
+//!             for event in calls.wait(1)? {
+//!                 assert_eq!((event.id(), event.result()), (id, Ok(0)));
+//!             }
+//!         }
+//!     }
+//!     Ok(())
+//! })?;
+//! assert_ne!(status.stx_size, 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What blocks, and what is done then
+//! For each number a table says how the call can be tried; `docs/calls.md` has all of it. A read of
+//! a pipe that is empty waits until it is readable, a futex has a thread that sleeps, an fsync a
+//! worker. Calls that work on names (`statx`, `mkdirat`, `getdents64` and their like) are answered
+//! from the kernel's caches nearly always, and have no form that says whether they would be: they
+//! are made at once, and may wait for the disk where they are issued, unless
+//! [`Call::by_worker`] sends them to a worker. A single such call costs three times as much
+//! there as it does in place. A number that the table does not know goes to a worker: every number
+//! works, also those of kernels to come.
+//!
+//! What makes no sense elsewhere or later is refused with `EOPNOTSUPP`: `exit`, `fork`, `execve`,
+//! `rt_sigreturn`, and what changes the thread that makes it.
+//!
+//! # What must be kept
+//! Memory that a call writes to, and data that it reads, is borrowed by the context until the answer
+//! is there: that is what the second lifetime of [`Call`] says. A context that lives on its own
+//! takes only what lives for ever; [`Calls::scope`] gives one that ends before what it has borrowed
+//! does, and [`Calls::issue_unchecked`] leaves it to the caller. Paths, addresses, times, and
+//! vectors (not what they point to) are copied when a call becomes pending, and are free as soon as
+//! `issue` returns. A descriptor may be closed then, too, if the call waits on it (it has a duplicate).
+//!
+//! # Ways to hear
+//! - the context's queue: [`wait`](Calls::wait), [`next`](Calls::next);
+//! - an address, [`Slot`], which receives the result and wakes who sleeps on it;
+//! - an eventfd ([`set_eventfd`](Calls::set_eventfd)), or a descriptor for `poll` and its kin
+//!   ([`descriptor`](Calls::descriptor)): a program keeps its loop.
+//!
+//! # Threads, processes, signals
+//! A context may be used by any number of threads; to aim an answer at another context, issue the
+//! call there. A child of `fork` shares it: what either issues is answered to whichever asks first,
+//! and what was pending stays the parent's. The credentials of a call are those of the thread that
+//! issues it: workers that have others are replaced (`setuid` between two calls included). Calls
+//! that are pending when the process ends, end with it. A signal handler must not use a context that
+//! it may have interrupted. What a worker does raises no `SIGPIPE`.
+
+mod call;
+mod event;
+mod slot;
+
+use core::marker::PhantomData;
+use core::time::Duration;
+
+use sysring_engine::native::{Context, Options};
+use sysring_sys::abi::signal::SigSet;
+use sysring_sys::{Errno, Fd, Result};
+
+pub use call::{Accept, Call, OpenHow, Statx, StatxFlags, Time};
+pub use event::{Event, Events, Id, Issued};
+pub use slot::Slot;
+
+/// A context, for calls whose memory lives for `'m`.
+///
+/// Dropped, it cancels what is pending, and waits until nothing is.
+#[derive(Debug)]
+pub struct Calls<'m> {
+    context: Context,
+    /// What is lent is lent for exactly so long.
+    memory: PhantomData<fn(&'m mut ()) -> &'m mut ()>,
+}
+
+/// What a context is to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Builder {
+    options: Options,
+}
+
+impl Builder {
+    /// How many answers the queue holds; 256 if nothing is said. What finds no room is kept in a
+    /// list behind it, and moves up: no answer is lost.
+    #[must_use]
+    pub fn entries(mut self, entries: u32) -> Builder {
+        self.options.entries = entries;
+        self
+    }
+
+    /// How many calls may be pending at a time: one more is refused with `EAGAIN`. No limit if
+    /// nothing is said. Calls that do not block are not counted.
+    #[must_use]
+    pub fn limit(mut self, pending: u32) -> Builder {
+        self.options.limit = pending;
+        self
+    }
+
+    /// Makes the context.
+    ///
+    /// # Errors
+    /// `EINVAL`: no entries, or more than 65536. `ENOMEM`, `EMFILE`, `ENFILE`.
+    pub fn build(self) -> Result<Calls<'static>> {
+        self.make()
+    }
+
+    fn make<'m>(self) -> Result<Calls<'m>> {
+        Ok(Calls { context: Context::new(&self.options)?, memory: PhantomData })
+    }
+}
+
+impl Calls<'static> {
+    /// A context as it is without further words.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn new() -> Result<Calls<'static>> {
+        Builder::default().build()
+    }
+
+    /// What else a context can be.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl<'m> Calls<'m> {
+    /// A context that lasts as long as `act` does, for calls with memory that lasts longer.
+    ///
+    /// Nothing is pending when this returns: what was is cancelled. Wait inside for what is wanted.
+    ///
+    /// # Errors
+    /// As [`Builder::build`], and what `act` answers.
+    pub fn scope<T>(act: impl FnOnce(&Calls<'m>) -> Result<T>) -> Result<T> {
+        let calls = Builder::default().make()?;
+        act(&calls)
+    }
+
+    /// Issues a call.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: the call makes no sense asynchronously. `EAGAIN`: as many as the limit allows
+    /// are pending. `ENOMEM`. What the call itself answers is in [`Issued::Done`], or in its event.
+    #[inline]
+    pub fn issue(&self, call: Call<'_, 'm>) -> Result<Issued> {
+        // SAFETY: the call is sound (its constructor's promise); what it keeps lives longer than the
+        // context, which does not go before nothing is pending.
+        unsafe { self.issue_unchecked(call) }
+    }
+
+    /// Issues a call with memory that the context knows nothing of.
+    ///
+    /// # Safety
+    /// If the call is pending, what it has borrowed stays so until its answer has come, whatever
+    /// becomes of the borrow; also if the context is leaked.
+    ///
+    /// # Errors
+    /// As [`issue`](Calls::issue).
+    #[inline]
+    pub unsafe fn issue_unchecked(&self, call: Call<'_, '_>) -> Result<Issued> {
+        let (call, order) = call.parts();
+        // SAFETY: the call was sound to be made when it was put together, and stays so (above).
+        unsafe { self.context.issue(&call, &order) }.map(Issued::from_native)
+    }
+
+    /// Makes a call here and now, whether it blocks or not.
+    ///
+    /// # Errors
+    /// The call's own.
+    #[inline]
+    pub fn issue_sync(call: Call<'_, '_>) -> Result<usize> {
+        let (call, _) = call.parts();
+        // SAFETY: what the call has borrowed is there: it was just handed in.
+        Errno::from_ret(unsafe { call.make() })
+    }
+
+    /// Waits until `count` answers are there, and gives them; fewer where the queue holds fewer.
+    ///
+    /// # Errors
+    /// `EINTR`: a signal was handled, and no answer is there.
+    pub fn wait(&self, count: u32) -> Result<Events<'_, 'm>> {
+        self.context.wait(count, None, None)?;
+        Ok(Events::of(self))
+    }
+
+    /// The same, no longer than `timeout` (`None`: for ever), with another signal mask while it
+    /// sleeps (`None`: the thread's).
+    ///
+    /// # Errors
+    /// Where no answer is there: `ETIME`: the time is over. `EINTR`: a signal was handled.
+    pub fn wait_timeout(
+        &self,
+        count: u32,
+        timeout: Option<Duration>,
+        mask: Option<&SigSet>,
+    ) -> Result<Events<'_, 'm>> {
+        let ns = timeout.map(|time| time.as_nanos().try_into().unwrap_or(i64::MAX));
+        self.context.wait(count, ns, mask)?;
+        Ok(Events::of(self))
+    }
+
+    /// Takes the oldest answer, if there is one.
+    #[must_use]
+    pub fn next(&self) -> Option<Event> {
+        self.context.next().map(Event::from_native)
+    }
+
+    /// Cancels a pending call. Its answer still comes: `ECANCELED`, if this was in time.
+    ///
+    /// # Errors
+    /// `ENOENT`: no such call is pending. `EALREADY`: a thread is making it, and was told to stop;
+    /// it may yet succeed.
+    pub fn cancel(&self, id: Id) -> Result<()> {
+        self.context.cancel(id.raw())
+    }
+
+    /// Cancels all that is pending.
+    pub fn cancel_all(&self) {
+        // Of all of them nothing can be said but that they were told.
+        let _ = self.context.cancel_all();
+    }
+
+    /// How many calls are pending that this process has issued.
+    #[must_use]
+    pub fn pending(&self) -> u32 {
+        self.context.pending()
+    }
+
+    /// Adds one to this eventfd whenever answers have come, from now on; `None`: no longer. It is
+    /// duplicated, and may be closed.
+    ///
+    /// # Errors
+    /// `EBADF`: not open. `EMFILE`.
+    pub fn set_eventfd(&self, eventfd: Option<Fd>) -> Result<()> {
+        self.context.set_eventfd(eventfd)
+    }
+
+    /// A new descriptor that is readable while answers are there to be taken: to be polled, not
+    /// read. It is the caller's to close.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn descriptor(&self) -> Result<Fd> {
+        self.context.descriptor()
+    }
+}
+
+impl Drop for Calls<'_> {
+    fn drop(&mut self) {
+        self.context.settle();
+    }
+}

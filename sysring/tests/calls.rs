@@ -1,0 +1,126 @@
+//! Calls through their front: contexts, scopes, slots, ways to hear.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
+
+use sysring::calls::{Accept, Call, Calls, Issued, Slot, Statx, StatxFlags, Time};
+use sysring::{Errno, Fd};
+
+#[test]
+fn a_scope_ends_what_it_has_begun() {
+    let (mut a, b) = UnixStream::pair().unwrap();
+    let (mut first, mut second) = ([0u8; 4], [0u8; 4]);
+    let begun = Calls::scope(|calls| {
+        assert!(matches!(calls.issue(Call::read(&b, &mut first))?, Issued::Pending(_)));
+        a.write_all(b"here").unwrap();
+        let event = calls.wait(1)?.next().unwrap();
+        assert_eq!(event.result(), Ok(4));
+        assert!(matches!(calls.issue(Call::read(&b, &mut second))?, Issued::Pending(_)));
+        Ok(calls.pending())
+    });
+    assert_eq!(begun, Ok(1));
+    assert_eq!(&first, b"here");
+    // Nobody reads any more.
+    a.write_all(b"more").unwrap();
+    assert_eq!(second, [0; 4]);
+}
+
+#[test]
+fn names_and_times_may_go_when_a_call_is_pending() {
+    let mut status = Statx::default();
+    let answers = Calls::scope(|calls| {
+        let name = c"/proc/self/exe".to_owned();
+        let statx = Call::statx(Fd::CWD, &name, StatxFlags::default(), &mut status);
+        let statx = calls.issue(statx.by_worker().user_data(1))?;
+        drop(name);
+        let time = Box::new(Time::from(Duration::from_millis(5)));
+        let sleep = calls.issue(Call::sleep(&time).user_data(2))?;
+        drop(time);
+        assert!(matches!((statx, sleep), (Issued::Pending(_), Issued::Pending(_))));
+        let mut answers: Vec<_> =
+            calls.wait(2)?.map(|event| (event.user_data(), event.result())).collect();
+        answers.sort_by_key(|answer| answer.0);
+        Ok(answers)
+    });
+    assert_eq!(answers, Ok(vec![(1, Ok(0)), (2, Ok(0))]));
+    assert_eq!(status.stx_size, std::fs::metadata("/proc/self/exe").unwrap().len());
+}
+
+#[test]
+fn a_context_is_polled_and_counted() {
+    let calls = Calls::new().unwrap();
+    // SAFETY: a new descriptor, ours.
+    let readable = unsafe { OwnedFd::from_raw_fd(calls.descriptor().unwrap().raw()) };
+    // SAFETY: takes numbers.
+    let counter = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, 0)) };
+    calls.set_eventfd(Some(Fd::new(counter.as_raw_fd()))).unwrap();
+    let poll = |ms| {
+        let mut fd = libc::pollfd { fd: readable.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry.
+        unsafe { libc::poll(&raw mut fd, 1, ms) }
+    };
+    assert_eq!(poll(0), 0);
+    let sleep = Time::from(Duration::from_millis(2));
+    assert!(matches!(calls.issue(Call::sleep(&sleep)), Ok(Issued::Pending(_))));
+    // Nobody enters: it comes by itself.
+    assert_eq!(poll(10_000), 1);
+    let mut count = [0u8; 8];
+    assert_eq!(File::from(counter).read(&mut count).unwrap(), 8);
+    assert_eq!(u64::from_ne_bytes(count), 1);
+    assert_eq!(calls.next().unwrap().result(), Ok(0));
+    assert_eq!(poll(0), 0);
+    assert_eq!(calls.next(), None);
+}
+
+#[test]
+fn slots_are_waited_for_without_a_queue() {
+    static WORD: AtomicU32 = AtomicU32::new(0);
+    static SLOTS: [Slot; 2] = [Slot::new(), Slot::new()];
+    let calls = Calls::new().unwrap();
+    for slot in &SLOTS {
+        let wait = Call::futex_wait(&WORD, 0).into_slot(slot);
+        assert!(matches!(calls.issue(wait), Ok(Issued::Pending(_))));
+        assert_eq!(slot.get(), None);
+    }
+    assert_eq!(SLOTS[0].wait_timeout(Duration::from_millis(5)), None);
+    let mut woken = 0;
+    while woken < 2 {
+        // SAFETY: wakes who sleeps on a word of ours.
+        let wake = unsafe {
+            Call::raw(sysring_sys::raw::general::__NR_futex, {
+                [WORD.as_ptr() as usize, libc::FUTEX_WAKE as usize | 128, 2, 0, 0, 0]
+            })
+        };
+        woken += Calls::issue_sync(wake).unwrap();
+    }
+    assert_eq!(SLOTS.each_ref().map(Slot::wait), [Ok(0); 2]);
+    assert_eq!(calls.next(), None);
+}
+
+#[test]
+fn cancelled_calls_are_answered() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let calls = Calls::builder().limit(1).build().unwrap();
+    let Issued::Pending(id) = calls.issue(Call::accept(&listener, Accept::default())).unwrap()
+    else {
+        panic!("nobody has connected");
+    };
+    let another = calls.issue(Call::accept(&listener, Accept::default()));
+    assert_eq!(another, Err(Errno::EAGAIN));
+    calls.cancel(id).unwrap();
+    assert_eq!(calls.wait(1).unwrap().next().unwrap().result(), Err(Errno::ECANCELED));
+    assert_eq!(calls.cancel(id), Err(Errno::ENOENT));
+    let began = Instant::now();
+    let nothing = calls.wait_timeout(1, Some(Duration::from_millis(3)), None).map(|_| ());
+    assert_eq!(nothing, Err(Errno::ETIME));
+    assert!(began.elapsed() >= Duration::from_millis(3));
+    // Dropped with a call under way.
+    assert!(matches!(
+        calls.issue(Call::accept(&listener, Accept::default())),
+        Ok(Issued::Pending(_))
+    ));
+}

@@ -1,0 +1,75 @@
+//! `docs/calls.md`: how each system call is made.
+
+use std::fmt::Write as _;
+
+use sysring_engine::native::table::{How, Keep, NONE, ROWS, Row};
+
+const HEAD: &str = "\
+# How system calls are made
+
+Written by `cargo xtask coverage` from the table that native calls (`sysring::calls`) are made by, on
+x86-64; `cargo xtask test` fails when it is not up to date.
+
+*How* is what is tried first, on the thread that issues the call, and what follows where that would
+block:
+
+- *at once*: the call never waits for others, nor for a device;
+- *at once, mostly cached*: it may have to wait for a disk, and nothing can tell before. It is made
+  where it is issued: to hand a single call of this kind to another thread costs three times what
+  the call does. Ask for a worker where that matters;
+- *at once, by its thread*: the call is about the thread that makes it; no other does;
+- a form that does not block, or a moment in which the file does not;
+- *readiness*: the engine waits for the descriptor with epoll, and tries again: no thread waits;
+- *a sleeper*: a thread of its own waits in the call, and can be called back; *a worker*: a thread
+  that makes calls one after the other, which end by themselves;
+- *refused*: `EOPNOTSUPP`.
+
+What is not in the table goes to a worker: every number works.
+
+*Kept* is the argument (counted from 1) that is a descriptor of which a pending call has a
+duplicate: the number may be closed. *Copied* are the arguments that may be used again once the call
+is pending; what others point to stays as it is until the answer is there.
+
+| number | call | how | kept | copied | note |
+|---|---|---|---|---|---|
+";
+
+pub fn page() -> String {
+    let mut page = String::from(HEAD);
+    for (number, row) in ROWS.iter().enumerate() {
+        if let Some(row) = row {
+            // A string takes whatever is written to it.
+            let _ = writeln!(page, "{}", line(number, row));
+        }
+    }
+    page
+}
+
+fn line(number: usize, row: &Row) -> String {
+    let kept = if row.fd == NONE { String::new() } else { (row.fd + 1).to_string() };
+    let copied: Vec<String> = row.keeps.iter().map(|keep| copied(*keep)).collect();
+    let (name, copied, note) = (row.name, copied.join(", "), row.note);
+    format!("| {number} | `{name}` | {} | {kept} | {copied} | {note} |", how(row.how))
+}
+
+fn how(how: How) -> &'static str {
+    match how {
+        How::Inline => "at once",
+        How::Cached => "at once, mostly cached",
+        How::Own => "at once, by its thread",
+        How::Attempt(_, form) => form,
+        How::Worker | How::Unknown => "a worker",
+        How::Sleeper => "a sleeper",
+        How::Refused => "refused",
+    }
+}
+
+fn copied(keep: Keep) -> String {
+    let what = match keep {
+        Keep::Path(_) => "path",
+        Keep::Structure(..) | Keep::Sized(..) => "structure",
+        Keep::Vector(..) => "vector",
+        Keep::Message(_) => "header and vector",
+    };
+    format!("{} ({what})", keep.argument() + 1)
+}
