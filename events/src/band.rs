@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::{Errno, Result};
 
-use crate::atomic::{AtomicU32, AtomicU64};
+use crate::atomic::{AtomicU32, AtomicU64, own, peek};
 use crate::event::{self, Event};
 
 /// The words of a band: in memory that is mapped twice, so that `index` may run into the second
@@ -40,8 +40,7 @@ impl<W: Words> Band<'_, W> {
     /// # Errors
     /// `EBADMSG`: the counts cannot be true.
     pub fn used(&self) -> Result<u32> {
-        // Relaxed: only who holds the lock writes the tail, and we hold it.
-        let tail = self.tail.load(Relaxed);
+        let tail = own(self.tail);
         // Acquire pairs with the Release in `take`: what was there has been read before we reuse it.
         let head = self.head.load(Acquire) as u32;
         let used = tail.wrapping_sub(head);
@@ -51,7 +50,7 @@ impl<W: Words> Band<'_, W> {
     /// Writes an event behind the tail, where nobody looks yet; the caller holds the lock and has
     /// seen that there is room.
     pub fn write(&self, event: &Event<'_>) {
-        let start = self.index(self.tail.load(Relaxed));
+        let start = self.index(own(self.tail));
         for (i, word) in event.words().enumerate() {
             // Relaxed: `publish` releases it.
             self.words.word(start + i).store(word, Relaxed);
@@ -60,7 +59,7 @@ impl<W: Words> Band<'_, W> {
 
     /// Shows what was written.
     pub fn publish(&self, len: u32) {
-        let tail = self.tail.load(Relaxed);
+        let tail = own(self.tail);
         // Release pairs with the Acquire in `bounds`: who sees the tail sees the record.
         self.tail.store(tail.wrapping_add(len), Release);
     }
@@ -68,7 +67,7 @@ impl<W: Words> Band<'_, W> {
     /// Head, with its generation, and tail. The head is read first: then what lies between was
     /// published, even if it has been taken since.
     pub fn bounds(&self) -> (u64, u32) {
-        let head = self.head.load(Acquire);
+        let head = peek(self.head, Acquire);
         (head, self.tail.load(Acquire))
     }
 

@@ -31,7 +31,9 @@
 
 pub mod attr;
 
+mod atomic;
 mod band;
+mod crc32c;
 mod event;
 mod host;
 #[cfg(not(loom))]
@@ -46,11 +48,7 @@ mod protocol;
 #[cfg(not(loom))]
 mod ring;
 
+pub use crc32c::crc32c;
 pub use event::{Event, Events, MAX_LEN, Seen};
 #[cfg(not(loom))]
 pub use ring::{Config, Ring};
-
-#[cfg(not(loom))]
-use core::sync::atomic;
-#[cfg(loom)]
-use loom::sync::atomic;

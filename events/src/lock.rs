@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::{Result, arch};
 
-use crate::atomic::{AtomicU32, AtomicU64};
+use crate::atomic::{AtomicU32, AtomicU64, peek};
 use crate::host::Host;
 
 /// A process's name: the bits of the word but these two.
@@ -48,7 +48,7 @@ impl<H: Host> Lock<'_, H> {
     #[inline]
     pub fn lock(&self) -> Result<()> {
         let me = self.host.me()?;
-        let word = self.word.load(Relaxed);
+        let word = peek(self.word, Relaxed);
         // Acquire pairs with the Release in `unlock`: what the last holder wrote is seen here.
         if word & OWNER == 0
             && self.word.compare_exchange(word, word | me, Acquire, Relaxed).is_ok()
@@ -62,7 +62,7 @@ impl<H: Host> Lock<'_, H> {
     #[cold]
     fn lock_slowly(&self, me: u64) {
         for _ in 0..SPINS {
-            let word = self.word.load(Relaxed);
+            let word = peek(self.word, Relaxed);
             if word & OWNER == 0
                 && self.word.compare_exchange(word, word | me, Acquire, Relaxed).is_ok()
             {
@@ -71,7 +71,7 @@ impl<H: Host> Lock<'_, H> {
             arch::relax();
         }
         loop {
-            let word = self.word.load(Relaxed);
+            let word = peek(self.word, Relaxed);
             let asleep = word & ASLEEP;
             let holder = word & OWNER;
             // Others may sleep, too, so the bit stays: whoever unlocks will wake one more.
@@ -88,7 +88,7 @@ impl<H: Host> Lock<'_, H> {
                 continue;
             }
             self.host.sleep_for_lock(self.word, marked, PATIENCE_NS);
-            let gone = self.word.load(Relaxed) & OWNER == holder && self.host.is_dead(holder);
+            let gone = peek(self.word, Relaxed) & OWNER == holder && self.host.is_dead(holder);
             if gone && self.take_over(holder, me) {
                 return;
             }
@@ -98,7 +98,7 @@ impl<H: Host> Lock<'_, H> {
     /// Takes the lock from a dead holder; false if others were faster.
     fn take_over(&self, holder: u64, me: u64) -> bool {
         loop {
-            let word = self.word.load(Relaxed);
+            let word = peek(self.word, Relaxed);
             if word & OWNER != holder {
                 return false;
             }
@@ -116,7 +116,7 @@ impl<H: Host> Lock<'_, H> {
     #[inline]
     pub fn unlock(&self) {
         loop {
-            let word = self.word.load(Relaxed);
+            let word = peek(self.word, Relaxed);
             if word & ASLEEP != 0 {
                 // Still under the lock: if we are killed before they are woken, who takes the lock
                 // over wakes them.

@@ -10,7 +10,7 @@ use loom::thread;
 
 use sysring_sys::{Errno, Result};
 
-use crate::atomic::{AtomicU32, AtomicU64};
+use crate::atomic::{AtomicU32, AtomicU64, FRESH};
 use crate::band::{Band, Words};
 use crate::event::{Event, HEAD};
 use crate::host::Host;
@@ -197,12 +197,13 @@ impl World {
     }
 }
 
-fn check(f: impl Fn() + Sync + Send + 'static) {
-    let mut model = loom::model::Builder::new();
-    // Two switches of threads at any point find what is known to go wrong without the protocol's
-    // orders (see CONTRIBUTING.md). LOOM_MAX_PREEMPTIONS=3 takes minutes.
-    model.preemption_bound = model.preemption_bound.or(Some(2));
-    model.check(f);
+fn check(f: impl Fn() + Sync + Send + Copy + 'static) {
+    for fresh in [false, true] {
+        FRESH.set(fresh);
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = model.preemption_bound.or(Some(2));
+        model.check(f);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub mod sync;
 mod types;
 
 pub mod call;
+pub mod vdso;
 
 pub use errno::{Errno, Result};
 pub use linux_raw_sys as raw;

@@ -11,7 +11,7 @@ pub const CLOCK_MONOTONIC: u32 = 1;
 /// `CLOCK_BOOTTIME`.
 pub const CLOCK_BOOTTIME: u32 = 7;
 
-/// A clock's reading in nanoseconds, by the system call (there is no vdso without libc's help).
+/// A clock's reading in nanoseconds, by the system call; see [`vdso`](crate::vdso) for less.
 #[must_use]
 pub fn now(clock: u32) -> i64 {
     let mut t = Timespec { tv_sec: 0, tv_nsec: 0 };
