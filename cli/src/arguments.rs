@@ -14,7 +14,8 @@ use clap::{Args, Parser, ValueEnum};
 Examples:
   sysring run -- fio --name=read --ioengine=io_uring --rw=randread --size=64M
   sysring doctor
-  sysring demo"
+  sysring demo
+  sysring du -sh ~"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -26,6 +27,7 @@ pub enum Subcommand {
     Run(Run),
     Doctor(Doctor),
     Demo(Demo),
+    Du(crate::du::Du),
     Refuse(Refuse),
     DemoClient(DemoClient),
 }

@@ -4,7 +4,9 @@
 mod arguments;
 mod demo;
 mod doctor;
+mod du;
 mod exec;
+mod files;
 mod isolated;
 mod kernel;
 mod refuse;
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Subcommand::Run(run) => run::main(&run),
         Subcommand::Doctor(doctor) => doctor::main(&doctor),
         Subcommand::Demo(demo) => demo::main(&demo),
+        Subcommand::Du(du) => du::main(&du),
         Subcommand::Refuse(refuse) => refuse::main(&refuse),
         Subcommand::DemoClient(client) => demo::client::main(&client),
     }

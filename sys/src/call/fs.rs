@@ -38,6 +38,13 @@ pub fn statx(dir: Fd, path: User<u8>, flags: u32, mask: u32, out: User<u8>) -> R
         .map(drop)
 }
 
+/// `getdents64(2)`: how many bytes of records were read, none at the end.
+pub fn getdents64(dir: Fd, records: &mut [u8]) -> Result<usize> {
+    let address = records.as_mut_ptr() as usize;
+    // SAFETY: the kernel writes no further than the slice is long.
+    unsafe { sys!(__NR_getdents64, dir.arg(), address, records.len()) }
+}
+
 /// `unlinkat(2)`.
 pub fn unlinkat(dir: Fd, path: User<u8>, flags: u32) -> Result<()> {
     // SAFETY: the kernel checks the address.

@@ -13,6 +13,19 @@ pub fn gettid() -> i32 {
     unsafe { sys!(__NR_gettid, 0) }.unwrap_or(0) as i32
 }
 
+/// How often this thread has gone to sleep (`ru_nvcsw` of `getrusage(2)`), Linux 2.6.26.
+#[must_use]
+pub fn voluntary_switches() -> u64 {
+    use linux_raw_sys::general as g;
+    // `struct rusage` is eighteen words, and the last but one is this.
+    let mut usage = [0u64; 18];
+    const { assert!(size_of::<g::rusage>() == 18 * 8) };
+    const { assert!(core::mem::offset_of!(g::rusage, ru_nvcsw) == 16 * 8) };
+    // SAFETY: the kernel writes one `struct rusage`, for which there is room.
+    let _ = unsafe { sys!(__NR_getrusage, g::RUSAGE_THREAD as usize, usage.as_mut_ptr() as usize) };
+    usage[16]
+}
+
 /// `sched_yield(2)`.
 pub fn sched_yield() {
     // SAFETY: no arguments.

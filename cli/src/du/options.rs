@@ -1,0 +1,156 @@
+//! The command line of `sysring du`.
+
+use std::ffi::{CString, OsString};
+use std::num::NonZeroUsize;
+
+use clap::{ArgAction, Args};
+
+use super::units::{self, Unit};
+use crate::files::matching;
+
+/// Say how much room files and directories take, as du does, with many threads
+///
+/// The options are those of GNU du and mean the same. The walk is as fast as the processors where
+/// everything is cached, and overlaps its waits for the disk where not.
+#[derive(Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "\
+Sizes are in units of 1024 bytes, or as DU_BLOCK_SIZE, BLOCK_SIZE or BLOCKSIZE says. SIZE is a
+number, a unit (K, M, G, T, P, E of 1024; KB, MB, … of 1000), or both.
+
+Examples:
+  sysring du -sh ~                          what a home directory takes
+  sysring du -h -d1 /var                    and each directory in /var
+  sysring du -sxc --exclude='*.o' src lib   both and their sum, without object files
+  sysring du -sh --name='*.jpg' ~           only the pictures
+  sysring du --json -d1 . | jq '.sizes[] | select(.bytes > 1e9)'
+
+Exit status:
+  0  everything was seen
+  1  something could not be read, which is said; the rest was counted
+  2  wrong usage"
+)]
+pub struct Du {
+    /// What to look at: files and directories [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// List files, too, not only directories
+    #[arg(long, short)]
+    pub all: bool,
+
+    /// Only a sum for each PATH
+    #[arg(long, short, conflicts_with_all = ["all", "max_depth"])]
+    pub summarize: bool,
+
+    /// List only what is at most N levels below each PATH
+    #[arg(long, short = 'd', value_name = "N")]
+    pub max_depth: Option<u32>,
+
+    /// Add a line with the sum of all
+    #[arg(long, short = 'c')]
+    pub total: bool,
+
+    /// Sizes that people can read: 1K, 234M, 2.5G
+    #[arg(long, short = 'h', overrides_with_all = UNITS)]
+    pub human_readable: bool,
+
+    /// The same in powers of 1000
+    #[arg(long, overrides_with_all = UNITS)]
+    pub si: bool,
+
+    /// Units of SIZE bytes
+    #[arg(long, short = 'B', value_name = "SIZE", value_parser = units::parse,
+          overrides_with_all = UNITS)]
+    pub block_size: Option<Unit>,
+
+    /// Units of 1024 bytes
+    #[arg(short = 'k', overrides_with_all = UNITS)]
+    pub kilo: bool,
+
+    /// Units of 1024 × 1024 bytes
+    #[arg(short = 'm', overrides_with_all = UNITS)]
+    pub mega: bool,
+
+    /// The same as --apparent-size --block-size=1
+    #[arg(long, short, overrides_with_all = UNITS)]
+    pub bytes: bool,
+
+    /// How long files are, not what they take on the disk; directories, which have no length that
+    /// means anything, count nothing (as in GNU du from 9.2 on)
+    #[arg(long)]
+    pub apparent_size: bool,
+
+    /// Count a file with several names as often as it is found, not once
+    #[arg(long, short = 'l')]
+    pub count_links: bool,
+
+    /// Leave out other file systems
+    #[arg(long, short = 'x')]
+    pub one_file_system: bool,
+
+    /// Do not add what is in the directories of a directory
+    #[arg(long, short = 'S')]
+    pub separate_dirs: bool,
+
+    /// Leave out what matches the pattern; may be given several times
+    #[arg(long, value_name = "PATTERN", value_parser = matching::parse)]
+    pub exclude: Vec<CString>,
+
+    /// Count only what has a name that matches the pattern, and list only where there is such
+    #[arg(long, value_name = "PATTERN", value_parser = matching::parse)]
+    pub name: Option<CString>,
+
+    /// End each line with a zero byte
+    #[arg(long, short = '0')]
+    pub null: bool,
+
+    /// Print JSON, with all sizes in bytes
+    #[arg(long, conflicts_with_all = ["null", "human_readable", "si"])]
+    pub json: bool,
+
+    /// At most N threads [default: one for each processor, and up to 48 while they wait for disks]
+    #[arg(long, short = 'j', value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// Of these the last one counts.
+const UNITS: [&str; 6] = ["human_readable", "si", "block_size", "kilo", "mega", "bytes"];
+
+impl Du {
+    /// The units to print.
+    pub fn unit(&self) -> Unit {
+        match &self.block_size {
+            _ if self.human_readable => Unit::Human { base: 1024 },
+            _ if self.si => Unit::Human { base: 1000 },
+            _ if self.kilo => Unit::blocks(1 << 10),
+            _ if self.mega => Unit::blocks(1 << 20),
+            _ if self.bytes => Unit::blocks(1),
+            Some(unit) => unit.clone(),
+            None => units::of_environment(),
+        }
+    }
+
+    /// How far down lines are printed.
+    pub fn depth(&self) -> u32 {
+        if self.summarize { 0 } else { self.max_depth.unwrap_or(u32::MAX) }
+    }
+
+    /// Whether lengths are counted, not room.
+    pub fn apparent(&self) -> bool {
+        self.apparent_size || self.bytes
+    }
+
+    pub fn walk_options(&self) -> sysring_walk::Options {
+        sysring_walk::Options {
+            threads: self.threads.map(NonZeroUsize::get),
+            one_file_system: self.one_file_system,
+            ..sysring_walk::Options::default()
+        }
+    }
+}

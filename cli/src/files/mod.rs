@@ -1,0 +1,7 @@
+//! What the commands that walk trees share.
+
+pub mod matching;
+pub mod progress;
+pub mod quote;
+pub mod report;
+pub mod roots;

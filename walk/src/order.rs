@@ -1,0 +1,140 @@
+//! Hands what was noted to the fold in the order of the tree, as soon as its turn has come.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::node::{Directory, Node, join};
+
+/// Puts together what a survey has noted: called by one thread at a time, in the order of the
+/// tree, for each directory `enter`, then `until` for each directory in it, then `leave`.
+///
+/// A directory of which nothing is known (it could not be found, lies on another file system, or
+/// is one of its own ancestors) comes with an empty report or not at all.
+pub trait Fold<R> {
+    /// A directory, before anything that is in it; false to leave it out, and all below it.
+    fn enter(&mut self, directory: &Directory, path: &[u8], report: &mut R) -> bool {
+        let _ = (directory, path, report);
+        true
+    }
+
+    /// Its next directory is the one with this index: what is noted of entries before may be used.
+    fn until(&mut self, directory: &Directory, path: &[u8], report: &mut R, index: u32) {
+        let _ = (directory, path, report, index);
+    }
+
+    /// A directory, after everything that is in it.
+    fn leave(&mut self, directory: &Directory, path: &[u8], report: R);
+}
+
+pub struct Order<'f, R> {
+    cursor: Mutex<Cursor<'f, R>>,
+    /// The directory whose turn it is, which was not complete when the cursor came to it.
+    awaited: AtomicPtr<Node<R>>,
+}
+
+struct Cursor<'f, R> {
+    fold: &'f mut (dyn Fold<R> + Send),
+    roots: std::vec::IntoIter<Arc<Node<R>>>,
+    /// The way to where the cursor is.
+    frames: Vec<Frame<R>>,
+    path: Vec<u8>,
+    by_name: bool,
+}
+
+struct Frame<R> {
+    node: Arc<Node<R>>,
+    /// None if the fold is not to hear of it.
+    report: Option<R>,
+    children: std::vec::IntoIter<Arc<Node<R>>>,
+    /// The length of the path to its parent.
+    above: usize,
+}
+
+impl<'f, R: Send> Order<'f, R> {
+    pub fn new(
+        roots: Vec<Arc<Node<R>>>,
+        fold: &'f mut (dyn Fold<R> + Send),
+        by_name: bool,
+    ) -> Order<'f, R> {
+        let roots = roots.into_iter();
+        let cursor = Cursor { fold, roots, frames: Vec::new(), path: Vec::new(), by_name };
+        let order = Order { cursor: Mutex::new(cursor), awaited: AtomicPtr::new(ptr::null_mut()) };
+        order.advance();
+        order
+    }
+
+    /// `node` is complete.
+    pub fn completed(&self, node: &Arc<Node<R>>) {
+        // SeqCst: pairs with `Node::is_done` in `advance`.
+        if ptr::eq(self.awaited.load(SeqCst), Arc::as_ptr(node)) {
+            self.advance();
+        }
+    }
+
+    /// Goes on up to the first directory that is not complete.
+    fn advance(&self) {
+        let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(next) = cursor.next() {
+            // Whoever completes it either sees this, or has done so before it is asked for below.
+            self.awaited.store(Arc::as_ptr(next).cast_mut(), SeqCst);
+            if !next.is_done() {
+                return;
+            }
+            cursor.enter();
+        }
+    }
+}
+
+impl<R: Send> Cursor<'_, R> {
+    /// The directory whose turn it is; those before it have been left.
+    fn next(&mut self) -> Option<&Arc<Node<R>>> {
+        while self.frames.last().is_some_and(|frame| frame.children.as_slice().is_empty()) {
+            self.leave();
+        }
+        match self.frames.last() {
+            Some(frame) => frame.children.as_slice().first(),
+            None => self.roots.as_slice().first(),
+        }
+    }
+
+    fn enter(&mut self) {
+        let above = self.path.len();
+        let (node, heard) = match self.frames.last_mut() {
+            None => (self.roots.next(), true),
+            Some(frame) => {
+                let node = frame.children.next();
+                if let (Some(report), Some(node)) = (&mut frame.report, &node) {
+                    let directory = frame.node.directory(None);
+                    self.fold.until(&directory, &self.path, report, node.index);
+                }
+                (node, frame.report.is_some())
+            }
+        };
+        let Some(node) = node else { return };
+        let (mut report, mut children) = {
+            let mut slot = node.slot();
+            (slot.report.take().filter(|_| heard), std::mem::take(&mut slot.children))
+        };
+        if self.by_name {
+            children.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        } else {
+            children.sort_unstable_by_key(|child| child.index);
+        }
+        join(&mut self.path, &node.name);
+        if let Some(noted) = &mut report
+            && !self.fold.enter(&node.directory(None), &self.path, noted)
+        {
+            report = None;
+        }
+        self.frames.push(Frame { node, report, children: children.into_iter(), above });
+    }
+
+    fn leave(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        if let Some(report) = frame.report {
+            self.fold.leave(&frame.node.directory(None), &self.path, report);
+        }
+        self.path.truncate(frame.above);
+    }
+}

@@ -1,0 +1,310 @@
+//! One thread's work: open a directory, read it, look at what is in it.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, call};
+
+use crate::crew::{Crew, Job};
+use crate::dirent::{self, Kind};
+use crate::handle::Handle;
+use crate::node::{Directory, Node};
+use crate::status::Status;
+use crate::survey::{Entry, Problem, Survey, Wish};
+
+/// A read of a directory: nearly all fit in one.
+const BUFFER: usize = 64 << 10;
+/// A read that is as full is followed by others, and may be left to other threads.
+const LARGE: usize = BUFFER / 2;
+/// So many parts of one directory are left to others at a time.
+const PARTS: usize = 16;
+/// After so many calls the clock is looked at.
+const BETWEEN_LOOKS: usize = 16;
+
+const OPEN: u32 = g::O_RDONLY | g::O_DIRECTORY | g::O_NOFOLLOW | g::O_NONBLOCK | g::O_CLOEXEC;
+
+pub struct Reader<'c, 'w, 'f, S: Survey> {
+    crew: &'c Crew<'w, 'f, S>,
+    /// Asks for another thread.
+    more: &'c dyn Fn(),
+    pub pace: crate::pace::Pace,
+    buffer: Box<[u8]>,
+    wanted: Vec<Wanted>,
+}
+
+/// An entry that the survey wants to hear of.
+struct Wanted {
+    inode: u64,
+    /// Of its record, in the buffer.
+    at: u32,
+    index: u32,
+    wish: Wish,
+}
+
+/// What one job notes.
+struct Notes<R> {
+    report: R,
+    children: Vec<Arc<Node<R>>>,
+}
+
+impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
+    pub fn new(crew: &'c Crew<'w, 'f, S>, more: &'c dyn Fn()) -> Self {
+        Reader {
+            crew,
+            more,
+            pace: crate::pace::Pace::new(),
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// Does a job and adds those that follow from it.
+    pub fn run(&mut self, job: Job<S::Report>, jobs: &mut Vec<Job<S::Report>>) {
+        let mut notes = Notes { report: S::Report::default(), children: Vec::new() };
+        match job {
+            Job::Directory(node, parent) => {
+                let known = self.directory(&node, parent, &mut notes, jobs);
+                self.end(&node, known.then_some(notes));
+            }
+            Job::Part(node, handle, records, first) => {
+                self.look(&node, handle.fd(), &records, first, &mut notes);
+                self.queue(&notes.children, Some(&handle), jobs);
+                self.end(&node, Some(notes));
+            }
+        }
+    }
+
+    /// The job of a directory is done, with these notes.
+    fn end(&self, node: &Arc<Node<S::Report>>, notes: Option<Notes<S::Report>>) {
+        if let Some(mut notes) = notes {
+            let mut slot = node.slot();
+            match &mut slot.report {
+                Some(report) => self.crew.survey.combine(report, notes.report),
+                None => slot.report = Some(notes.report),
+            }
+            if slot.children.is_empty() {
+                slot.children = notes.children;
+            } else {
+                slot.children.append(&mut notes.children);
+            }
+        }
+        if node.end_part() {
+            self.crew.order.completed(node);
+        }
+    }
+
+    /// A directory; false if it is to be left out.
+    fn directory(
+        &mut self,
+        node: &Arc<Node<S::Report>>,
+        parent: Option<Arc<Handle>>,
+        notes: &mut Notes<S::Report>,
+        jobs: &mut Vec<Job<S::Report>>,
+    ) -> bool {
+        let survey = self.crew.survey;
+        let opened = with_parent(node, parent, |parent| self.open(parent, &node.name));
+        let (handle, status) = opened.unwrap_or_else(|error| (Err(error), Err(error)));
+        let fd = handle.as_ref().map(Handle::fd).ok();
+        let directory = node.directory(fd);
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => {
+                survey.problem(&directory, Problem::Access, error, &mut notes.report);
+                return true;
+            }
+        };
+        node.identify(&status);
+        if self.is_left_out(node, &status) {
+            return false;
+        }
+        survey.directory(&directory, &status, &mut notes.report);
+        match handle {
+            Ok(handle) => self.read(node, handle, notes, jobs),
+            Err(error) if status.kind() == Kind::Directory => {
+                survey.problem(&directory, Problem::Read, error, &mut notes.report);
+            }
+            Err(_) => {}
+        }
+        true
+    }
+
+    /// Opens a directory and has its status, which it has even if it cannot be opened, or is none.
+    fn open(&self, parent: Fd, name: &CStr) -> (Result<Handle>, Result<Status>) {
+        let full = self.crew.options.full_status;
+        match call::openat(parent, User::of(name.as_ptr().cast()), OPEN, 0) {
+            Ok(fd) => (Ok(Handle::new(fd)), Status::of_open(fd, full)),
+            Err(error) => (Err(error), Status::of(parent, name, full)),
+        }
+    }
+
+    /// Whether it lies on another file system where that is not wanted, or is one of its own
+    /// ancestors, as mounts can make it.
+    fn is_left_out(&self, node: &Node<S::Report>, status: &Status) -> bool {
+        let elsewhere = self.crew.options.one_file_system
+            && node.parent.as_ref().is_some_and(|parent| parent.device() != status.device());
+        elsewhere || node.ancestors().any(|ancestor| ancestor.is(status))
+    }
+
+    fn read(
+        &mut self,
+        node: &Arc<Node<S::Report>>,
+        handle: Handle,
+        notes: &mut Notes<S::Report>,
+        jobs: &mut Vec<Job<S::Report>>,
+    ) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let handle = Arc::new(handle);
+        let mut next = 0;
+        loop {
+            let read = match call::getdents64(handle.fd(), &mut buffer) {
+                // A directory that has been removed since is at its end.
+                Ok(0) | Err(Errno::ENOENT) => break,
+                Ok(read) => read,
+                Err(error) => {
+                    let directory = node.directory(Some(handle.fd()));
+                    let report = &mut notes.report;
+                    self.crew.survey.problem(&directory, Problem::Read, error, report);
+                    break;
+                }
+            };
+            self.look_at_clock();
+            let records = &buffer[..read];
+            if read >= LARGE && jobs.len() < PARTS {
+                node.add_part();
+                jobs.push(Job::Part(Arc::clone(node), Arc::clone(&handle), records.into(), next));
+                next += dirent::all(records).count() as u32;
+            } else {
+                next += self.look(node, handle.fd(), records, next, notes);
+            }
+        }
+        self.buffer = buffer;
+        self.crew.progress.add(1, u64::from(next));
+        self.queue(&notes.children, Some(&handle), jobs);
+    }
+
+    /// Queues directories that were found, the first of them to be the first.
+    fn queue(
+        &self,
+        children: &[Arc<Node<S::Report>>],
+        handle: Option<&Arc<Handle>>,
+        jobs: &mut Vec<Job<S::Report>>,
+    ) {
+        let handle = handle.filter(|_| self.crew.allowance.has_room());
+        let job = |child: &Arc<_>| Job::Directory(Arc::clone(child), handle.cloned());
+        jobs.extend(children.iter().rev().map(job));
+    }
+
+    /// Looks at entries; how many there are.
+    fn look(
+        &mut self,
+        node: &Arc<Node<S::Report>>,
+        fd: Fd,
+        records: &[u8],
+        first: u32,
+        notes: &mut Notes<S::Report>,
+    ) -> u32 {
+        let survey = self.crew.survey;
+        let directory = node.directory(Some(fd));
+        let mut wanted = std::mem::take(&mut self.wanted);
+        let mut count = 0;
+        for (index, found) in (first..).zip(dirent::all(records)) {
+            count += 1;
+            let entry = Entry { name: found.name, kind: found.kind, index };
+            let wish = survey.wish(&directory, &entry);
+            if wish.descend && found.kind == Kind::Directory {
+                notes.children.push(Node::child(node, found.name, index));
+            }
+            if wish.entry || wish.descend && found.kind == Kind::Unknown {
+                wanted.push(Wanted { inode: found.inode, at: found.at as u32, index, wish });
+            }
+        }
+        if self.pace.is_cold() {
+            // Those that lie together on the disk come together.
+            wanted.sort_unstable_by_key(|wanted| wanted.inode);
+        }
+        for (turn, wanted) in wanted.iter().enumerate() {
+            if turn % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 {
+                self.look_at_clock();
+            }
+            if let Some(found) = dirent::at(records, wanted.at as usize) {
+                self.entry(node, &directory, fd, found, wanted, notes);
+            }
+        }
+        self.look_at_clock();
+        wanted.clear();
+        self.wanted = wanted;
+        count
+    }
+
+    fn entry(
+        &self,
+        node: &Arc<Node<S::Report>>,
+        directory: &Directory,
+        fd: Fd,
+        found: dirent::Dirent,
+        wanted: &Wanted,
+        notes: &mut Notes<S::Report>,
+    ) {
+        let survey = self.crew.survey;
+        let mut entry = Entry { name: found.name, kind: found.kind, index: wanted.index };
+        if !wanted.wish.status && entry.kind != Kind::Unknown {
+            return survey.entry(directory, &entry, None, &mut notes.report);
+        }
+        let status = match Status::of(fd, found.name, self.crew.options.full_status) {
+            Ok(status) => status,
+            Err(error) => {
+                let problem = Problem::Status(found.name, wanted.index);
+                return survey.problem(directory, problem, error, &mut notes.report);
+            }
+        };
+        if entry.kind == Kind::Unknown {
+            // Only now is it known what is wanted of it.
+            entry.kind = status.kind();
+            let wish = survey.wish(directory, &entry);
+            if wish.descend && entry.kind == Kind::Directory {
+                notes.children.push(Node::child(node, found.name, wanted.index));
+            }
+            if !wish.entry {
+                return;
+            }
+        }
+        if self.crew.options.one_file_system && status.device() != node.device() {
+            return;
+        }
+        survey.entry(directory, &entry, Some(&status), &mut notes.report);
+    }
+
+    fn look_at_clock(&mut self) {
+        if self.pace.slept() {
+            (self.more)();
+        }
+    }
+}
+
+/// Does something with the descriptor of a directory's parent; of a root's, with the current one.
+fn with_parent<R, T>(
+    node: &Node<R>,
+    parent: Option<Arc<Handle>>,
+    f: impl FnOnce(Fd) -> T,
+) -> Result<T> {
+    match (&node.parent, parent) {
+        (None, _) => Ok(f(Fd::CWD)),
+        (Some(_), Some(handle)) => Ok(f(handle.fd())),
+        (Some(parent), None) => find_again(parent).map(|handle| f(handle.fd())),
+    }
+}
+
+/// Opens a directory that could not be kept open, name by name from its root.
+fn find_again<R>(node: &Node<R>) -> Result<Handle> {
+    let mut names: Vec<&CStr> = node.ancestors().map(|node| &*node.name).collect();
+    names.reverse();
+    names.push(&node.name);
+    let mut here: Option<Handle> = None;
+    for name in names {
+        let from = here.as_ref().map_or(Fd::CWD, Handle::fd);
+        let fd = call::openat(from, User::of(name.as_ptr().cast()), OPEN | g::O_PATH, 0)?;
+        here = Some(Handle::new(fd));
+    }
+    here.ok_or(Errno::ENOENT)
+}
