@@ -13,6 +13,8 @@ use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
+use sysring_sys::call;
+
 use crate::arch;
 use crate::carrier::Carrier;
 use crate::kernel;
@@ -95,20 +97,29 @@ impl Context {
         in_call(state) && state != self.hunted.load(Relaxed)
     }
 
-    /// Wakes a standby to take the context over, if it still is in the call that `state` names.
-    pub fn hunt(&self, state: u64) {
-        // Acquire pairs with the Release of `drop_token`: what the last thief did is seen.
-        while self.token.swap(1, Acquire) == 0 {
+    /// Wakes a standby to take the context over, if it still is in the call that `state` names; false:
+    /// another hunt is under way.
+    pub fn hunt(&self, state: u64) -> bool {
+        let mine = self.try_token();
+        if mine {
+            self.hunt_with_token(state);
+        }
+        mine
+    }
+
+    fn hunt_with_token(&self, state: u64) {
+        loop {
             self.hunted.store(state, Relaxed);
             if let Some(standby) = self.pop() {
                 // The token goes with it.
                 return standby.send_to(state);
             }
-            // Sequentially consistent, as in `park`: either the next standby sees that it is wanted,
-            // or it is seen here.
-            self.wanted.store(state, SeqCst);
             self.drop_token();
-            if self.parked.load(SeqCst).is_null() || self.wanted.swap(0, SeqCst) == 0 {
+            // Sequentially consistent, as in `park`: either the next standby sees that it is wanted,
+            // or it is seen here. Who takes the word back sees to it.
+            self.wanted.store(state, SeqCst);
+            let somebody = !self.parked.load(SeqCst).is_null();
+            if !somebody || self.wanted.swap(0, SeqCst) == 0 || !self.token_for(state) {
                 return;
             }
         }
@@ -126,8 +137,8 @@ impl Context {
             }
         }
         let wanted = self.wanted.swap(0, SeqCst);
-        if wanted != 0 && wanted == self.state.load(Relaxed) {
-            self.hunt(wanted);
+        if wanted != 0 && self.token_for(wanted) {
+            self.hunt_with_token(wanted);
         }
     }
 
@@ -171,11 +182,27 @@ impl Context {
         self.parked.load(Relaxed).is_null()
     }
 
+    fn try_token(&self) -> bool {
+        // Acquire pairs with the Release of `drop_token`: what the last thief did is seen.
+        self.token.swap(1, Acquire) == 0
+    }
+
     /// Waits until no hunt is under way, and lets none begin.
     pub fn take_token(&self) {
-        while self.token.swap(1, Acquire) != 0 {
-            sysring_sys::call::sched_yield();
+        while !self.try_token() {
+            call::sched_yield();
         }
+    }
+
+    /// The same, unless the context leaves the call that `state` names meanwhile.
+    fn token_for(&self, state: u64) -> bool {
+        while self.state.load(Relaxed) == state {
+            if self.try_token() {
+                return true;
+            }
+            call::sched_yield();
+        }
+        false
     }
 
     pub fn drop_token(&self) {
@@ -218,7 +245,7 @@ impl Context {
 
     /// Whether this is the process that made the context, and not a child of its.
     pub fn is_here(&self) -> bool {
-        self.process.load(Relaxed) == sysring_sys::call::getpid() as u32
+        self.process.load(Relaxed) == call::getpid() as u32
     }
 }
 

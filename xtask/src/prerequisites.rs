@@ -19,6 +19,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "binutils", proof: Proof::Program("readelf") },
     Package { name: "fio", proof: Proof::Program("fio") },
     Package { name: "gcc", proof: Proof::Program("gcc") },
+    Package { name: "gdb", proof: Proof::Program("gdb") },
     Package { name: "libc6-dev", proof: Proof::File("/usr/include/stdio.h") },
     Package { name: "liburing-dev", proof: Proof::File("/usr/include/liburing.h") },
     Package { name: "make", proof: Proof::Program("make") },

@@ -38,6 +38,11 @@ impl Pipe {
         [self.fds[0] as usize, self.byte.as_mut_ptr() as usize, 1, 0, 0, 0]
     }
 
+    /// The descriptor that is read from.
+    pub fn end(&self) -> usize {
+        self.fds[0] as usize
+    }
+
     pub fn write(&self, byte: u8) {
         // SAFETY: one byte of ours.
         let written = unsafe { libc::write(self.fds[1], (&raw const byte).cast(), 1) };
