@@ -139,6 +139,7 @@ errnos! {
     EMSGSIZE = 90, "message too long";
     EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
+    EAFNOSUPPORT = 97, "address family not supported";
     EADDRINUSE = 98, "address already in use";
     ENETUNREACH = 101, "network is unreachable";
     ECONNABORTED = 103, "software caused connection abort";

@@ -299,6 +299,55 @@ impl<S: SqEntry, C: CqEntry> fmt::Debug for Ring<S, C> {
     }
 }
 
+/// A way to the calls of a ring that somebody else keeps: to sleep in it while other threads push.
+/// It must not be used when the ring is gone.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy)]
+pub(crate) struct Entrance {
+    serves: Serves,
+    fd: Fd,
+}
+
+#[cfg(feature = "std")]
+impl Entrance {
+    /// Hands over `submit` entries, which are [published](Ring::publish), and waits.
+    pub fn enter(&self, submit: u32, wait: &Wait) -> Result<u32, Errno> {
+        let (serves, fd) = (self.serves, self.fd.raw());
+        wait.with(|want, flags, argument, size| {
+            door::enter(serves, fd, submit, want, flags, argument, size).map(|taken| taken as u32)
+        })
+    }
+
+    /// `io_uring_register(2)`.
+    ///
+    /// # Safety
+    /// The argument is what the call takes, and what it lends stays.
+    pub unsafe fn register(
+        &self,
+        opcode: u32,
+        argument: User<u8>,
+        count: u32,
+    ) -> Result<u32, Errno> {
+        door::register(self.serves, self.fd.raw(), opcode, argument, count).map(|n| n as u32)
+    }
+
+    pub fn fd(&self) -> Fd {
+        self.fd
+    }
+}
+
+#[cfg(feature = "std")]
+impl<S: SqEntry, C: CqEntry> Ring<S, C> {
+    /// Shows the other side what was pushed; how many entries it has not taken.
+    pub(crate) fn publish(&mut self) -> u32 {
+        self.sq.publish()
+    }
+
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance { serves: self.handle.serves, fd: self.handle.fd }
+    }
+}
+
 /// How a ring is named in calls; closed when it is dropped.
 struct Handle {
     serves: Serves,
