@@ -1,0 +1,246 @@
+//! Buffers that the kernel takes when there is something to put into them.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering::Release};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sysring_sys::abi::io_uring::{BufEntry, BufReg, register};
+
+use super::buf::Buf;
+use super::memory::Pages;
+use super::ring::{Ring, Shared};
+use crate::Errno;
+use sysring_sys::Result;
+
+/// Buffers of one size that lie ready for receiving: whichever operation gets data takes one. Ten
+/// thousand idle connections need no buffer (a ring of provided buffers, Linux 5.19).
+///
+/// An operation that finds none left ends with `ENOBUFS`.
+///
+/// ```
+/// use std::io::Write;
+/// use sysring::owned::{Pool, Ring};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ring = Ring::new(8)?;
+/// let pool = Pool::new(&ring, 16, 4096)?;
+/// let (mut us, them) = std::os::unix::net::UnixStream::pair()?;
+/// us.write_all(b"hello")?;
+/// let bytes = ring.recv_pooled(&them.into(), &pool).wait()?;
+/// assert_eq!(&*bytes, b"hello");
+/// drop(bytes); // the buffer is the kernel's again
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Pool(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    ring: Weak<Shared>,
+    group: u16,
+    count: u16,
+    size: u32,
+    /// The ring of entries, and the buffers behind it. `None` when it must not be unmapped.
+    pages: Option<Pages>,
+    buffers_at: usize,
+    /// Where the next buffer is put down.
+    tail: Mutex<u16>,
+}
+
+/// A buffer that the kernel has filled. It goes back to its [`Pool`] when it is dropped; an
+/// operation can send it on as it is.
+pub struct Lease {
+    pool: Arc<Inner>,
+    /// `None`: nothing was taken, for there was nothing to put into it.
+    id: Option<u16>,
+    len: u32,
+}
+
+impl Pool {
+    /// So many buffers of so many bytes.
+    ///
+    /// # Errors
+    /// - `EINVAL`: `count` is no power of two, or more than 32,768, or `size` is zero; or the kernel
+    ///   is older than Linux 5.19.
+    /// - `ENOMEM`: not that much memory.
+    pub fn new(ring: &Ring, count: u16, size: u32) -> Result<Pool> {
+        if !count.is_power_of_two() || size == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let buffers_at = usize::from(count) * size_of::<BufEntry>();
+        let len =
+            (size as usize).checked_mul(usize::from(count)).and_then(|n| n.checked_add(buffers_at));
+        let pages = Pages::new(len.ok_or(Errno::ENOMEM)?)?;
+        let group = ring.shared.lock().groups.take().ok_or(Errno::ENOMEM)?;
+        let pool = Inner {
+            ring: ring.downgrade(),
+            group,
+            count,
+            size,
+            pages: Some(pages),
+            buffers_at,
+            tail: Mutex::new(0),
+        };
+        (0..count).for_each(|id| pool.put_down(id));
+        let description = BufReg {
+            ring_addr: pool.at(0).as_ptr() as u64,
+            ring_entries: u32::from(count),
+            bgid: group,
+            ..BufReg::default()
+        };
+        // SAFETY: the memory stays until the group is unregistered, or the ring is gone.
+        unsafe { ring.shared.register(register::PBUF_RING, &raw const description, 1) }?;
+        Ok(Pool(Arc::new(pool)))
+    }
+
+    /// How many buffers there are.
+    #[must_use]
+    pub fn count(&self) -> u16 {
+        self.0.count
+    }
+
+    /// How many bytes each has.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        self.0.size
+    }
+
+    /// The number of the group, for entries (`IOSQE_BUFFER_SELECT`), if the pool is of this ring.
+    pub(super) fn group(&self, ring: &Ring) -> Option<u16> {
+        ring.is(&self.0.ring).then_some(self.0.group)
+    }
+
+    /// What an operation has put into a buffer.
+    pub(super) fn lease(&self, id: u16, len: u32) -> Lease {
+        assert!(id < self.0.count && len <= self.0.size, "a buffer that the pool does not have");
+        Lease { pool: Arc::clone(&self.0), id: Some(id), len }
+    }
+
+    /// Of an operation that took none.
+    pub(super) fn empty(&self) -> Lease {
+        Lease { pool: Arc::clone(&self.0), id: None, len: 0 }
+    }
+}
+
+impl Inner {
+    fn at(&self, offset: usize) -> NonNull<u8> {
+        self.pages.as_ref().expect("there until the drop").at(offset)
+    }
+
+    fn buffer(&self, id: u16) -> NonNull<u8> {
+        self.at(self.buffers_at + usize::from(id) * self.size as usize)
+    }
+
+    /// Gives a buffer to the kernel.
+    fn put_down(&self, id: u16) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = usize::from(*tail & (self.count - 1));
+        let entry = self.at(place * size_of::<BufEntry>()).cast::<BufEntry>();
+        *tail = tail.wrapping_add(1);
+        // SAFETY: within the ring of entries, in a place behind its tail, which is ours until the
+        // tail is stored. Its last two bytes are left alone: those of the first entry are the tail.
+        unsafe {
+            (&raw mut (*entry.as_ptr()).addr).write(self.buffer(id).as_ptr() as u64);
+            (&raw mut (*entry.as_ptr()).len).write(self.size);
+            (&raw mut (*entry.as_ptr()).bid).write(id);
+            let shared = &*self.at(TAIL).cast::<AtomicU16>().as_ptr();
+            // Release pairs with the kernel's Acquire of the tail: the entry is written.
+            shared.store(*tail, Release);
+        }
+    }
+}
+
+/// Where the ring's tail lies: at the end of the first entry.
+const TAIL: usize = size_of::<BufEntry>() - size_of::<u16>();
+
+impl Drop for Inner {
+    /// No operation that could take a buffer is under way: each of them holds a clone.
+    fn drop(&mut self) {
+        let Some(ring) = self.ring.upgrade() else { return };
+        let description = BufReg { bgid: self.group, ..BufReg::default() };
+        // SAFETY: nothing is lent here.
+        let gone =
+            unsafe { ring.register(register::UNREGISTER_PBUF_RING, &raw const description, 1) };
+        // `EINVAL`, `ENOENT`: it was never registered.
+        match gone {
+            Ok(_) | Err(Errno::EINVAL | Errno::ENOENT) => ring.lock().groups.put(self.group),
+            Err(_) => std::mem::forget(self.pages.take()),
+        }
+    }
+}
+
+/// Numbers of groups.
+#[derive(Default)]
+pub(super) struct Groups {
+    free: Vec<u16>,
+    next: u16,
+}
+
+impl Groups {
+    fn take(&mut self) -> Option<u16> {
+        if let Some(free) = self.free.pop() {
+            return Some(free);
+        }
+        let next = self.next;
+        self.next = next.checked_add(1)?;
+        Some(next)
+    }
+
+    fn put(&mut self, group: u16) {
+        self.free.push(group);
+    }
+}
+
+impl Lease {
+    fn at(&self) -> NonNull<u8> {
+        self.id.map_or(NonNull::dangling(), |id| self.pool.buffer(id))
+    }
+}
+
+impl Deref for Lease {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the kernel filled so many bytes, and has let go of the buffer until it is put down.
+        unsafe { std::slice::from_raw_parts(self.at().as_ptr(), self.len as usize) }
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and nobody else has this buffer.
+        unsafe { std::slice::from_raw_parts_mut(self.at().as_ptr(), self.len as usize) }
+    }
+}
+
+// SAFETY: the bytes are initialised, and stay until the lease is dropped.
+unsafe impl Buf for Lease {
+    fn ptr(&self) -> *const u8 {
+        self.as_ptr()
+    }
+
+    fn len(&self) -> usize {
+        self.len as usize
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.pool.put_down(id);
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("count", &self.0.count).field("size", &self.0.size).finish()
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("len", &self.len).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! An operation that goes on.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::request::{Completion, Many, Multishot};
+use super::ring::{Ring, State};
+use super::slots::{Key, Lease, Next};
+
+/// The items of a multishot operation, in the order in which they arrived.
+///
+/// Like an [`Operation`](super::Operation) it does nothing until it is asked for an item. It goes on
+/// until an error, which is its last item, or its natural end; when the kernel stops without one
+/// (it does where the completion queue is full), the operation is begun anew.
+///
+/// Dropping it cancels it. Items that have arrived, and those that still do, are dropped: connections
+/// are closed, buffers go back to their pool. What bytes they held is lost; to stop without loss,
+/// [`cancel`](Stream::cancel) and take items until there are none.
+///
+/// It is no `futures::Stream`, for the trait is no part of std; `futures::stream::poll_fn` makes one of
+/// [`poll_next`](Stream::poll_next).
+#[must_use = "a stream does nothing until it is asked for items"]
+pub struct Stream<T: Multishot> {
+    ring: Ring,
+    request: Arc<T>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    Idle,
+    UnderWay(Key),
+    /// The last item was taken.
+    Over,
+}
+
+impl<T: Multishot> Stream<T> {
+    pub(super) fn new(ring: &Ring, request: T) -> Stream<T> {
+        Stream { ring: ring.clone(), request: Arc::new(request), stage: Stage::Idle }
+    }
+
+    /// Begins it before the first item is asked for: see [`Operation::start`](super::Operation::start).
+    pub fn start(&mut self) {
+        if self.stage == Stage::Idle {
+            self.push(&mut self.ring.clone().shared.lock());
+        }
+    }
+
+    /// The next item, or `None` when there are no more. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<T::Item> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The next item, or `None` when there are no more: sleeps until it is there.
+    pub fn wait_next(&mut self) -> Option<T::Item> {
+        let ring = self.ring.clone();
+        let completion = ring.turn_until(|state| match self.take(state) {
+            Poll::Ready(completion) => Some(completion),
+            Poll::Pending => None,
+        });
+        completion.map(|completion| self.request.item(completion))
+    }
+
+    /// The next item, if there is one; else the context's task is woken when there is.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<T::Item>> {
+        let ring = self.ring.clone();
+        let mut state = ring.shared.lock();
+        let before = self.stage;
+        let taken = self.take(&mut state);
+        let known = match (&taken, self.stage) {
+            (Poll::Pending, Stage::UnderWay(key)) => state.slots.wake_by(key, context.waker()),
+            _ => None,
+        };
+        let driver = if self.stage != before && taken.is_pending() { state.pushed() } else { None };
+        drop(state);
+        drop(known);
+        driver.into_iter().for_each(Waker::wake);
+        taken.map(|completion| completion.map(|completion| self.request.item(completion)))
+    }
+
+    /// Asks the kernel to cancel it: the items that have arrived are followed by the error
+    /// `ECANCELED`.
+    pub fn cancel(&mut self) {
+        if let Stage::UnderWay(key) = self.stage {
+            self.ring.shared.lock().cancel(key);
+        }
+    }
+
+    fn take(&mut self, state: &mut State) -> Poll<Option<Completion>> {
+        loop {
+            match self.stage {
+                Stage::Over => return Poll::Ready(None),
+                Stage::Idle => self.push(state),
+                Stage::UnderWay(key) => match state.slots.next(key) {
+                    Next::NotYet => return Poll::Pending,
+                    Next::Over => self.stage = Stage::Idle,
+                    Next::Item(completion) => {
+                        if T::is_last(&completion) {
+                            self.stage = Stage::Over;
+                            // The slot is let go of: nothing follows.
+                            state.slots.next(key);
+                        }
+                        return Poll::Ready(Some(completion));
+                    }
+                },
+            }
+        }
+    }
+
+    fn push(&mut self, state: &mut State) {
+        let entry = self.request.entry();
+        let request = Arc::clone(&self.request) as Arc<dyn Many>;
+        let key = state.slots.begin(Lease::Many(request, VecDeque::new()));
+        self.stage = Stage::UnderWay(key);
+        // SAFETY: the slot keeps the request, and so what the entry points to, until it has ended.
+        if let Err(e) = unsafe { state.push(&[entry.user_data(key.user_data())]) } {
+            // Nobody waits yet, so nobody is to be woken.
+            state.slots.arrive(key.user_data(), Completion::refused(e), false, false);
+        }
+    }
+}
+
+impl<T: Multishot> Drop for Stream<T> {
+    fn drop(&mut self) {
+        if let Stage::UnderWay(key) = self.stage {
+            self.ring.shared.abandon(key);
+        }
+    }
+}
+
+impl<T: Multishot> fmt::Debug for Stream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.stage {
+            Stage::Idle => "Stream(idle)",
+            Stage::UnderWay(_) => "Stream(under way)",
+            Stage::Over => "Stream(over)",
+        })
+    }
+}

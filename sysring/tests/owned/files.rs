@@ -1,0 +1,134 @@
+//! Files.
+
+use std::time::Duration;
+
+use sysring::Errno;
+use sysring::owned::{Buf, Handle, OpenOptions, Tail};
+
+use crate::common::{both, pipe};
+
+fn scratch(name: &str) -> std::path::PathBuf {
+    let thread = std::thread::current().id();
+    std::env::temp_dir().join(format!("sysring-owned-{name}-{}-{thread:?}", std::process::id()))
+}
+
+#[test]
+fn a_file_is_made_written_synced_read_and_closed() {
+    both(|ring| {
+        let path = scratch("file");
+        let options = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600);
+        let file = ring.open(&path, options).wait().unwrap();
+        assert_eq!(ring.open(&path, options).wait().unwrap_err(), Errno::EEXIST);
+        std::fs::remove_file(&path).unwrap();
+
+        let (count, text) = ring.write_at(&file, "hello, ring", 0).wait();
+        assert_eq!((count, text), (Ok(11), "hello, ring"));
+        assert_eq!(ring.fdatasync(&file).wait(), Ok(()));
+        assert_eq!(ring.fsync(&file).wait(), Ok(()));
+        let (count, bytes) = ring.read_at(&file, Vec::with_capacity(64), 7).wait();
+        assert_eq!((count, &bytes[..]), (Ok(4), &b"ring"[..]));
+        // Without an offset the position moves, and a vector holds what was read last.
+        let (_, bytes) = ring.read(&file, Vec::with_capacity(5)).wait();
+        assert_eq!(bytes, b"hello");
+        let (_, bytes) = ring.read(&file, Tail::new(bytes, 5)).wait();
+        assert_eq!(Buf::len(&bytes), 0, "the capacity is used up");
+        let (count, array) = ring.read(&file, [b'.'; 8]).wait();
+        assert_eq!((count, &array), (Ok(6), b", ring.."));
+
+        let other = file.clone();
+        assert_eq!(ring.close(other).wait(), Err(Errno::EBUSY));
+        assert_eq!(ring.close(file).wait(), Ok(()));
+    });
+}
+
+#[test]
+fn errors_are_the_kernels_and_buffers_come_back() {
+    both(|ring| {
+        let missing = ring.open("/no/such/file", OpenOptions::reading()).wait();
+        assert_eq!(missing.unwrap_err(), Errno::ENOENT);
+        let zero = ring.open("a\0b", OpenOptions::reading()).wait();
+        assert_eq!(zero.unwrap_err(), Errno::EINVAL);
+        let directory = ring.open("/", OpenOptions::reading()).wait().unwrap();
+        let (count, bytes) = ring.read_at(&directory, b"mine".to_vec(), 0).wait();
+        assert_eq!((count, &bytes[..]), (Err(Errno::EISDIR), &b"mine"[..]));
+        let (count, text) = ring.write_at(&directory, "yours", 0).wait();
+        assert_eq!((count, text), (Err(Errno::EBADF), "yours"));
+        let stdin = Handle::stdin();
+        assert_eq!(ring.close(stdin).wait(), Err(Errno::EBADF));
+    });
+}
+
+#[test]
+fn many_are_under_way_with_few_entries() {
+    both(|ring| {
+        let file = Handle::from(std::fs::File::open("/proc/self/exe").unwrap());
+        let mut reads: Vec<_> = (0..100).map(|i| ring.read_at(&file, vec![0; 16], i)).collect();
+        reads.iter_mut().for_each(|read| read.start());
+        let bytes: Vec<Vec<u8>> = reads.into_iter().rev().map(|read| read.wait().1).collect();
+        for pair in bytes.windows(2) {
+            assert_eq!(pair[0][..15], pair[1][1..]);
+        }
+        assert_eq!(ring.under_way(), 0);
+    });
+}
+
+#[test]
+fn the_file_of_an_operation_stays_open() {
+    both(|ring| {
+        let (reader, writer) = pipe();
+        let mut read = ring.read(&reader, [0; 4]);
+        read.start();
+        // Closed before the entry was handed over; and the number is taken by another pipe.
+        drop(reader);
+        let (_other, _) = pipe();
+        ring.write(&writer, "here").wait().0.unwrap();
+        assert_eq!(read.wait(), (Ok(4), *b"here"));
+    });
+}
+
+#[test]
+fn what_takes_too_long_is_cancelled() {
+    both(|ring| {
+        let (reader, writer) = pipe();
+        let read = ring.read(&reader, vec![0; 4]).within(Duration::from_millis(20));
+        assert_eq!(read.wait(), (Err(Errno::ECANCELED), vec![0; 4]));
+        let read = ring.read(&reader, [0; 1]).within(Duration::from_secs(60));
+        ring.write(&writer, "x").wait().0.unwrap();
+        assert_eq!(read.wait(), (Ok(1), *b"x"));
+        assert_eq!(ring.sleep(Duration::from_millis(1)).wait(), Ok(()));
+        assert_eq!(ring.nop().drain().wait(), Ok(()));
+        assert_eq!(ring.nop().asynchronous().wait(), Ok(()));
+    });
+}
+
+#[test]
+fn what_is_cancelled_gives_its_buffer_back() {
+    both(|ring| {
+        let (reader, _writer) = pipe();
+        let mut read = ring.read(&reader, vec![7; 4]);
+        read.start();
+        read.cancel();
+        assert_eq!(read.wait(), (Err(Errno::ECANCELED), vec![7; 4]));
+        let mut poll = ring.poll(&reader, 1);
+        poll.start();
+        ring.submit().unwrap();
+        assert!(!poll.is_over() && poll.result().is_none());
+        poll.cancel();
+        while !poll.is_over() {
+            ring.wait(Some(Duration::from_secs(10)));
+        }
+        assert_eq!(poll.wait(), Err(Errno::ECANCELED));
+    });
+}
+
+#[test]
+fn waiting_for_nothing_takes_no_time() {
+    both(|ring| {
+        ring.wait(None);
+        let (reader, _writer) = pipe();
+        let mut read = ring.read(&reader, [0; 1]);
+        read.start();
+        ring.wait(Some(Duration::from_millis(5)));
+        assert_eq!(ring.under_way(), 1);
+    });
+}
