@@ -46,9 +46,13 @@
 pub mod calls;
 #[cfg(feature = "engine")]
 mod error;
+#[cfg(feature = "std")]
+pub mod future;
 #[cfg(feature = "engine")]
 mod install;
 pub mod op;
+#[cfg(feature = "std")]
+pub mod owned;
 mod ring;
 
 #[cfg(feature = "engine")]
