@@ -119,12 +119,11 @@ impl Locked<'_> {
         if req.notice.is_some() {
             req.cflags |= cqe_flags::MORE;
         }
-        if !req.has(flag::CQE_SKIP) {
-            match table::must(req.sqe.opcode).tell {
+        let told = req.has(flag::CQE_SKIP)
+            || match table::must(req.sqe.opcode).tell {
                 None => self.tell(req),
                 Some(tell) => tell(self, req),
-            }
-        }
+            };
         // Whoever ends a timer, it is no longer due.
         self.timers.remove(req);
         self.unfile(req);
@@ -137,17 +136,38 @@ impl Locked<'_> {
         if let Some(next) = req.link.take() {
             self.tasks.push(next);
         }
-        self.forget(req);
+        if told {
+            self.forget(req);
+        } else {
+            self.untold.push(req);
+            self.untold_count += 1;
+        }
+    }
+
+    /// Tells what there was no room for when it was complete, in that order.
+    pub fn tell_untold(&mut self) {
+        while let Some(req) = self.untold.first() {
+            self.retelling = true;
+            let told = table::must(req.sqe.opcode).tell.is_none_or(|tell| tell(self, req));
+            self.retelling = false;
+            if !told {
+                return;
+            }
+            self.untold.pop();
+            self.untold_count -= 1;
+            self.forget(req);
+        }
     }
 
     /// Tells a result by a CQE.
-    fn tell(&mut self, mut req: Req) {
+    fn tell(&mut self, mut req: Req) -> bool {
         let wide = req.has(flag::WIDE_CQE);
         if wide && self.ring.shape.has(setup::CQE_MIXED) {
             req.cflags |= cqe_flags::CQE32;
         }
         let extra = if wide { req.scratch } else { [0; 2] };
         self.post_wide(req.sqe.user_data, req.res, req.cflags, extra);
+        true
     }
 
     /// A request's place back to the slab.

@@ -5,14 +5,33 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sysring_sys::abi::io_uring::{Cqe, cqe_flags, setup};
 
 use crate::locked::Locked;
+use crate::ring::Ring;
 use crate::shape::at;
+
+impl Ring {
+    /// Counts an event that was taken.
+    pub fn cq_count_taken(&self) {
+        self.word(at::CQ_HEAD).fetch_add(1, Release);
+    }
+}
 
 impl Locked<'_> {
     /// CQEs in the ring that the application has not consumed.
     pub fn cq_ready(&mut self) -> u32 {
         // Acquire pairs with the application's release of its head: it has read what it frees.
         let head = self.ring.word(at::CQ_HEAD).load(Acquire);
-        self.control().cq_tail.wrapping_sub(head)
+        let ready = self.control().cq_tail.wrapping_sub(head);
+        match self.ring.events() {
+            None => ready,
+            Some(events) if events.is_empty() => 0,
+            // Others push into a ring that is shared, too, and do not count.
+            Some(_) => ready.max(1),
+        }
+    }
+
+    /// How many there can be.
+    pub fn cq_most(&self) -> u32 {
+        if self.ring.events().is_some() { u32::MAX / 2 } else { self.ring.layout().cq_entries }
     }
 
     /// The application's index into the completion queue.
@@ -54,25 +73,12 @@ impl Locked<'_> {
         self.ring.word(at::CQ_TAIL).store(tail, Release);
     }
 
-    /// Takes the CQE at the head, with its second half where it has one: for who reads the queue
-    /// through us.
-    pub fn cq_take(&mut self) -> Option<(Cqe, [u64; 2])> {
-        if self.cq_ready() == 0 {
-            return None;
-        }
-        let shape = self.ring.layout();
-        let head = self.cq_head();
-        let index = (head & (shape.cq_entries - 1)) as usize;
-        // SAFETY: the index is masked with our own copy of the size.
-        let taken = unsafe {
-            let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
-            let wide = shape.has(setup::CQE32);
-            let extra = if wide { at.add(16).cast::<[u64; 2]>().read_volatile() } else { [0; 2] };
-            (at.cast::<Cqe>().read_volatile(), extra)
-        };
-        // Release: it has been read.
-        self.ring.word(at::CQ_HEAD).store(head.wrapping_add(1), Release);
-        Some(taken)
+    /// Counts an event that was put into the context's ring of events, which takes the place of a
+    /// completion queue there.
+    pub fn cq_count_event(&mut self) {
+        let tail = self.control().cq_tail.wrapping_add(1);
+        self.control().cq_tail = tail;
+        self.ring.word(at::CQ_TAIL).store(tail, Release);
     }
 
     /// A completion that could not even be kept on the overflow list.

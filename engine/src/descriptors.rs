@@ -260,18 +260,19 @@ pub fn leads_to(fd: Fd, ring: &Ring) -> bool {
 
 /// Makes a ring and its name.
 pub fn create(shape: Shape, params: &Params) -> Result<Name> {
-    create_as(shape, params, |ring| open(ring, params))
+    create_as(shape, params, None, |ring| open(ring, params))
 }
 
 fn create_as<T>(
     shape: Shape,
     params: &Params,
+    events: Option<sysring_events::Ring>,
     open: impl FnOnce(&'static Ring) -> Result<T>,
 ) -> Result<T> {
     make_table()?;
     let ring = unused_ring()?;
     // SAFETY: the ring is in nobody's hands but ours.
-    if let Err(e) = unsafe { (*ring).renew(shape, params) } {
+    if let Err(e) = unsafe { (*ring).renew(shape, params, events) } {
         give_back(ring);
         return Err(e);
     }
@@ -293,12 +294,14 @@ fn create_as<T>(
     }
 }
 
-/// Makes a ring without a name, to be closed by [`drop_handle`].
+/// Makes a ring without a name for a context, to be closed by [`drop_handle`].
 ///
 /// # Errors
 /// `ENOMEM`, `EMFILE`, `ENFILE`.
-pub fn create_nameless(shape: Shape) -> Result<&'static Ring> {
-    create_as(shape, &Params::default(), |ring| {
+pub fn create_nameless(events: sysring_events::Ring) -> Result<&'static Ring> {
+    /// Nobody looks at the queues of such a ring.
+    const SHAPE: Shape = Shape { flags: setup::NO_SQARRAY, sq_entries: 64, cq_entries: 64 };
+    create_as(SHAPE, &Params::default(), Some(events), |ring| {
         let eventfd = keep(call::eventfd(0)?)?;
         ring.lock().readiness.show(eventfd);
         begin(ring, &Params::default()).map(|()| ring)

@@ -46,6 +46,8 @@ pub struct Control {
 pub struct Regions {
     pub control: Mapping,
     pub overflow: Mapping,
+    /// Of a context for native calls: what it has instead of a completion queue.
+    pub events: Option<sysring_events::Ring>,
 }
 
 /// A ring. Its memory is never unmapped but used again: a stale pointer to one finds a ring,
@@ -126,11 +128,17 @@ impl Ring {
     ///
     /// # Errors
     /// `ENOMEM`; of memory that the application lends, as [`Region::lent`](crate::region::Region::lent).
-    pub fn renew(&mut self, shape: Shape, given: &Params) -> Result<()> {
+    pub fn renew(
+        &mut self,
+        shape: Shape,
+        given: &Params,
+        events: Option<sysring_events::Ring>,
+    ) -> Result<()> {
         let queues = Queues::new(shape, given)?;
         let regions = Regions {
             control: Mapping::shared(size_of::<Control>())?,
             overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.overflow_stride())?,
+            events,
         };
         self.shape = shape;
         self.regions = Some(regions);
@@ -188,6 +196,13 @@ impl Ring {
         unsafe { state.slab.destroy() };
         *state = State::NEW;
         *regions = None;
+    }
+
+    /// The events of a context for native calls.
+    #[inline(always)]
+    #[must_use]
+    pub fn events(&self) -> Option<&sysring_events::Ring> {
+        self.regions().events.as_ref()
     }
 
     #[must_use]

@@ -61,6 +61,10 @@ pub struct State {
     pub entrusted_count: u32,
     /// Requests that the workers of a personality came upon and are not to run.
     pub handed_back: Queue,
+    /// Complete, and not told: there was no room. How many; and one of them is being told again.
+    pub untold: Queue,
+    pub untold_count: u32,
+    pub retelling: bool,
     /// Who submitted links in which it matters who goes on with them, latest.
     pub submitted_as: Option<[u32; 6]>,
     /// The CQ tail at which the first sleeper in `enter` is to be woken.
@@ -127,6 +131,9 @@ impl State {
         entrusted: Queue::new(),
         entrusted_count: 0,
         handed_back: Queue::new(),
+        untold: Queue::new(),
+        untold_count: 0,
+        retelling: false,
         submitted_as: None,
         wanted: None,
         asleep: Asleep { until: i64::MAX, fired: 0 },

@@ -47,7 +47,7 @@ fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
 /// at all to look at.
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
-    let min_complete = how.min_complete.min(ring.layout().cq_entries);
+    let min_complete = how.min_complete.min(locked.cq_most());
     let polled = ring.shape.has(setup::SQPOLL) && ring.sqpoll.is_here();
     let mut result = Ok(());
     let mut mask = None;
@@ -212,6 +212,7 @@ impl Locked<'_> {
         self.run_tasks();
         self.aio_flush();
         self.flush_overflow();
+        self.tell_untold();
     }
 }
 

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use sysring_engine::native::{
-    Call, Context, Event, Issued, Options, Order, PENDING, Placement, upper_half,
+    Call, Context, Issued, Options, Order, PENDING, Placement, upper_half,
 };
+use sysring_events::Config;
+use sysring_events::attr::Trace;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, User};
 
@@ -39,9 +41,24 @@ fn context() -> Context {
     Context::new(&Options::default()).unwrap()
 }
 
+#[derive(PartialEq, Debug)]
+struct Event {
+    id: u64,
+    user_data: u64,
+    result: i64,
+}
+
+fn look(context: &Context) -> Option<Event> {
+    let mut memory = [0; 64];
+    context.next(&mut memory).unwrap().map(|seen| {
+        let user_data = seen.attr::<Trace>().map_or(0, |trace| trace.0);
+        Event { id: seen.id(), user_data, result: seen.result() }
+    })
+}
+
 fn next(context: &Context) -> Event {
     context.wait(1, Some(10_000_000_000), None).unwrap();
-    context.next().unwrap()
+    look(context).unwrap()
 }
 
 fn pipe() -> (File, File) {
@@ -70,7 +87,7 @@ fn what_does_not_block_is_answered_at_once() {
     assert_eq!(issue(&context, read), Issued::Done(100));
     assert_eq!(&buffer[1..4], b"ELF");
     assert_eq!(context.pending(), 0);
-    assert_eq!(context.next(), None);
+    assert_eq!(look(&context), None);
 }
 
 #[test]
@@ -86,7 +103,7 @@ fn an_empty_pipe_is_waited_for() {
     writer.write_all(b"late").unwrap();
     assert_eq!(next(&context), Event { id, user_data: 7, result: 4 });
     assert_eq!(&buffer[..4], b"late");
-    assert_eq!(context.next(), None);
+    assert_eq!(look(&context), None);
 }
 
 #[test]
@@ -259,24 +276,60 @@ fn a_slot_hears_of_its_answer() {
 }
 
 #[test]
-fn more_than_the_queue_holds_is_not_lost() {
-    const CALLS: u64 = 100;
-    let context = Context::new(&Options { entries: 4, limit: 0 }).unwrap();
+fn more_than_there_is_room_for_is_not_lost() {
+    // The ring and its overflow area take 4096 events of 32 bytes; these have 40.
+    const CALLS: u64 = 5000;
+    let events = Config { size: 64 << 10, overflow: 64 << 10, shared: false };
+    let context = Context::new(&Options { events, limit: 0 }).unwrap();
     let order = |user_data| Order { placement: Placement::Worker, user_data, ..Order::default() };
-    let mut seen = [0; CALLS as usize];
-    for data in 0..CALLS {
+    for data in 1..=CALLS {
         pending(issue_as(&context, call(g::__NR_getppid, []), &order(data)));
     }
+    let mut seen = vec![0; CALLS as usize];
     for _ in 0..CALLS {
-        seen[next(&context).user_data as usize] += 1;
+        seen[next(&context).user_data as usize - 1] += 1;
     }
-    assert_eq!(seen, [1; CALLS as usize]);
-    assert_eq!(context.next(), None);
+    assert_eq!(seen, vec![1; CALLS as usize]);
+    assert_eq!(look(&context), None);
+    assert_eq!(context.pending(), 0);
+}
+
+#[test]
+fn processes_share_a_ring_of_events() {
+    let events = Config { shared: true, ..Config::default() };
+    let context = Context::new(&Options { events, limit: 0 }).unwrap();
+    let file = context.events().file().unwrap();
+    let (reader, mut writer) = pipe();
+    // SAFETY: the child makes a context of its own, and leaves without what the parent has.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let answered = (|| {
+            let own = Context::on(sysring_events::Ring::attach(file).ok()?, 0).ok()?;
+            let mut byte = [0u8; 1];
+            let read = call(g::__NR_read, [fd(&reader), byte.as_mut_ptr() as usize, 1]);
+            pending(issue_as(&own, read, &Order { user_data: 77, ..Order::default() }));
+            while own.pending() != 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Some(())
+        })();
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(if answered.is_some() { 0 } else { 1 }) };
+    }
+    writer.write_all(b"x").unwrap();
+    let event = next(&context);
+    assert_eq!((event.user_data, event.result), (77, 1));
+    let mut status = 0;
+    // SAFETY: our child.
+    unsafe { libc::waitpid(child, &raw mut status, 0) };
+    assert_eq!(status, 0);
+    let nothing = context.wait(1, Some(1_000_000), None);
+    assert_eq!(nothing, Err(Errno::ETIME));
 }
 
 #[test]
 fn a_limit_is_kept() {
-    let context = Context::new(&Options { entries: 4, limit: 2 }).unwrap();
+    let context = Context::new(&Options { limit: 2, ..Options::default() }).unwrap();
     let (reader, _writer) = pipe();
     let mut buffer = [0u8; 1];
     let read = call(g::__NR_read, [fd(&reader), buffer.as_mut_ptr() as usize, 1]);

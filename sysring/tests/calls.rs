@@ -73,7 +73,7 @@ fn a_context_is_polled_and_counted() {
     assert_eq!(u64::from_ne_bytes(count), 1);
     assert_eq!(calls.next().unwrap().result(), Ok(0));
     assert_eq!(poll(0), 0);
-    assert_eq!(calls.next(), None);
+    assert!(calls.next().is_none());
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn slots_are_waited_for_without_a_queue() {
         woken += Calls::issue_sync(wake).unwrap();
     }
     assert_eq!(SLOTS.each_ref().map(Slot::wait), [Ok(0); 2]);
-    assert_eq!(calls.next(), None);
+    assert!(calls.next().is_none());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::io_uring::{MAX_CQ_ENTRIES, setup};
+use sysring_events::{Config, Seen};
 use sysring_sys::abi::signal::{SIGSET_SIZE, SigSet};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
@@ -12,23 +12,16 @@ use crate::cancel::Match;
 use crate::complete::Eventfd;
 use crate::request::Stage;
 use crate::ring::Ring;
-use crate::shape::Shape;
 use crate::wait::{Wait, wait};
 use crate::{Caller, descriptors, process, wq};
 
 /// What a context is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Answers the queue has room for, rounded up to a power of two; more go to the overflow list.
-    pub entries: u32,
+    /// The ring that answers come to, if it is to be a new one.
+    pub events: Config,
     /// Calls that may be pending at a time: one more is refused with `EAGAIN`. 0: no limit.
     pub limit: u32,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { entries: 256, limit: 0 }
-    }
 }
 
 /// How a call is to be issued.
@@ -50,19 +43,12 @@ pub enum Issued {
     Pending(u64),
 }
 
-/// The answer of a call that was pending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event {
-    pub id: u64,
-    pub user_data: u64,
-    /// The value, or the negated error number.
-    pub result: i64,
-}
-
 /// A context. Threads share it, and so do processes that are forked from the one that made it.
 #[derive(Debug)]
 pub struct Context {
     ring: &'static Ring,
+    /// Other processes may push to its ring of events.
+    shared: bool,
     limit: u32,
 }
 
@@ -70,16 +56,34 @@ impl Context {
     /// Makes a context.
     ///
     /// # Errors
-    /// `EINVAL`: no entries, or more than 65536. `ENOMEM`, `EMFILE`, `ENFILE`.
+    /// As [`Ring::new`](sysring_events::Ring::new): `EINVAL`, `ENOMEM`, `EMFILE`, `ENFILE`.
     pub fn new(options: &Options) -> Result<Context> {
+        Context::on(sysring_events::Ring::new(&options.events)?, options.limit)
+    }
+
+    /// Makes a context whose answers come to a ring that is there already; `limit` as in
+    /// [`Options`].
+    ///
+    /// # Errors
+    /// `ENOMEM`, `EMFILE`, `ENFILE`.
+    pub fn on(events: sysring_events::Ring, limit: u32) -> Result<Context> {
         process::enter()?;
-        if options.entries == 0 || options.entries > MAX_CQ_ENTRIES {
-            return Err(Errno::EINVAL);
+        let shared = events.file().is_some();
+        let ring = descriptors::create_nameless(events)?;
+        if shared {
+            // Who waits sleeps on the ring of events, which others push to, too: nobody enters.
+            ring.watched.store(true, Relaxed);
         }
-        let flags = setup::CQE32 | setup::NO_SQARRAY | setup::CQSIZE;
-        let cq_entries = options.entries.next_power_of_two();
-        let ring = descriptors::create_nameless(Shape { flags, sq_entries: 1, cq_entries })?;
-        Ok(Context { ring, limit: options.limit })
+        Ok(Context { ring, shared, limit })
+    }
+
+    /// The ring that answers come to.
+    #[must_use]
+    pub fn events(&self) -> &sysring_events::Ring {
+        match self.ring.events() {
+            Some(events) => events,
+            None => unreachable!(),
+        }
     }
 
     /// Issues a call: at once if it does not block, else as a request.
@@ -129,12 +133,21 @@ impl Context {
         Ok(id)
     }
 
-    /// Waits until `count` answers are there to be taken, or as many as the queue holds.
+    /// Waits until `count` answers are there to be taken. In a ring that other processes push to,
+    /// too, nobody counts: one is enough.
     ///
     /// # Errors
-    /// Only where there is none: `ETIME`, after `timeout` nanoseconds; `EINTR`.
+    /// Only where there is none: `ETIME`, after `timeout` nanoseconds; `EINTR`. `EINVAL`: a mask,
+    /// and a ring that is shared.
     pub fn wait(&self, count: u32, timeout: Option<i64>, mask: Option<&SigSet>) -> Result<()> {
         process::enter()?;
+        if self.shared {
+            return if mask.is_some() {
+                Err(Errno::EINVAL)
+            } else {
+                self.wait_among_others(timeout)
+            };
+        }
         let how = Wait {
             min_complete: count,
             deadline: timeout.map(|ns| call::now(call::CLOCK_MONOTONIC).saturating_add(ns)),
@@ -149,21 +162,68 @@ impl Context {
         waited
     }
 
-    /// Takes the oldest answer, if there is one.
-    #[must_use]
-    pub fn next(&self) -> Option<Event> {
-        process::enter().ok()?;
-        let mut locked = self.ring.lock_as_submitter();
-        if locked.cq_ready() == 0 {
-            locked.progress();
-            locked.reap();
+    fn wait_among_others(&self, timeout: Option<i64>) -> Result<()> {
+        self.drive();
+        self.events().wait(timeout)
+    }
+
+    /// Takes the oldest answer, if there is one, into `memory`, which must have room for it and, not
+    /// to take two, be not much longer: it is tried with more and more of it. One of
+    /// [`MAX_LEN`](sysring_events::MAX_LEN) bytes is enough.
+    ///
+    /// # Errors
+    /// `EMSGSIZE`: there is not enough room. `EBADMSG`: who shares the ring has overwritten it.
+    pub fn next<'b>(&self, memory: &'b mut [u64]) -> Result<Option<Seen<'b>>> {
+        process::enter()?;
+        if self.events().is_empty() {
+            self.drive();
         }
-        let (cqe, [id, result]) = locked.cq_take()?;
-        locked.flush_overflow();
-        if locked.cq_ready() == 0 {
+        let taken = self.take(memory)?;
+        if taken.is_some() && self.must_tell() {
+            let mut locked = self.ring.lock_as_submitter();
+            locked.tell_untold();
             locked.tell_pollers();
         }
-        Some(Event { id, user_data: cqe.user_data, result: result as i64 })
+        Ok(taken)
+    }
+
+    /// One event. The shortest have four words: what is less than four words longer than the first
+    /// has no room for a second.
+    fn take<'b>(&self, memory: &'b mut [u64]) -> Result<Option<Seen<'b>>> {
+        const SHORTEST: usize = 4;
+        let len = memory.len();
+        let start = memory.as_mut_ptr();
+        let mut room = SHORTEST.min(len);
+        loop {
+            // SAFETY: part of `memory`, which is borrowed for all of `'b`; an attempt that failed
+            // has kept nothing of it.
+            let part = unsafe { core::slice::from_raw_parts_mut(start, room) };
+            match self.events().pop(part) {
+                Err(Errno::EMSGSIZE) if room < len => room = (room + SHORTEST).min(len),
+                Err(e) => return Err(e),
+                Ok(mut events) => {
+                    let taken = events.next();
+                    if taken.is_some() {
+                        self.ring.cq_count_taken();
+                    }
+                    return Ok(taken);
+                }
+            }
+        }
+    }
+
+    /// Whether the taking of an event is to be told of: room where there was none, or a descriptor
+    /// that is readable for the last time.
+    fn must_tell(&self) -> bool {
+        let events = self.events();
+        events.is_overflowing() || self.ring.watched.load(Relaxed) && events.is_empty()
+    }
+
+    /// Does what can be done without waiting.
+    fn drive(&self) {
+        let mut locked = self.ring.lock_as_submitter();
+        locked.progress();
+        locked.reap();
     }
 
     /// Cancels a pending call, whose answer is then `ECANCELED`, if it was in time.
@@ -189,7 +249,8 @@ impl Context {
         Ok(())
     }
 
-    /// How many calls are pending: begun by this process, and not answered.
+    /// How many calls are pending: begun by this process, and not answered, or not heard for lack of
+    /// room.
     #[must_use]
     pub fn pending(&self) -> u32 {
         self.ring.lock().outstanding
@@ -255,7 +316,7 @@ impl Context {
             }
             locked.run_tasks();
             locked.reap();
-            if locked.outstanding == 0 {
+            if locked.outstanding == locked.untold_count {
                 return;
             }
             drop(locked);

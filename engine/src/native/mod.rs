@@ -19,7 +19,7 @@ mod time;
 mod transfer;
 mod wait;
 
-pub use context::{Context, Event, Issued, Options, Order};
+pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};
 
 use sysring_sys::abi::Timespec;

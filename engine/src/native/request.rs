@@ -1,5 +1,7 @@
 //! Native calls that have become requests: the row that the road knows them by.
 
+use sysring_events::Event;
+use sysring_events::attr::{Answers, Trace};
 use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Errno, Result, User, call};
 
@@ -31,7 +33,7 @@ pub static ROW: Row = Row {
     note: "",
 };
 
-/// Where an answer goes: an entry of the context's queue that carries these words, or a word of the
+/// Where an answer goes: an event in the context's ring that carries this word, or a word of the
 /// application's that is written and woken (`User::NULL`: none).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct To {
@@ -154,14 +156,35 @@ fn answer(req: Req) -> i64 {
     }
 }
 
-fn tell(ring: &mut Locked<'_>, req: Req) {
+fn tell(ring: &mut Locked<'_>, req: Req) -> bool {
     let answer = answer(req);
     let slot = User::<i64>::new(req.sqe.addr);
-    if slot.is_null() {
-        let (id, data) = (req.ticket(), req.sqe.user_data);
-        ring.post_wide(data, in_short(answer as isize), 0, [id, answer as u64]);
-    } else {
+    if !slot.is_null() {
         let _ = fill(slot, answer);
+        return true;
+    }
+    let mut answers = Answers::none();
+    if req.sqe.user_data != 0 {
+        answers.set(&Trace(req.sqe.user_data));
+    }
+    ring.post_event(&Event::new(req.ticket(), answer).with(&answers))
+}
+
+impl Locked<'_> {
+    /// Puts an event into the context's ring; whether there was room, and nothing before it waits.
+    fn post_event(&mut self, event: &Event<'_>) -> bool {
+        let Some(events) = self.ring.events().filter(|_| !self.closing) else { return true };
+        if !self.untold.is_empty() && !self.retelling {
+            return false;
+        }
+        if events.push(event) == Err(Errno::ENOBUFS) {
+            return false;
+        }
+        // An event that cannot be put there at all, because the memory was overwritten by who shares
+        // it, is theirs to miss.
+        self.cq_count_event();
+        self.posted += 1;
+        true
     }
 }
 

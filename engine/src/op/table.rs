@@ -59,8 +59,8 @@ pub struct Row {
     pub teller: &'static Teller,
     /// What is to be done when it is cancelled where it waits.
     pub cancelled: Option<fn(Req)>,
-    /// Tells the result, where that is not done by a CQE.
-    pub tell: Option<fn(&mut Locked<'_>, Req)>,
+    /// Tells the result, where that is not done by a CQE; whether there was room for it.
+    pub tell: Option<fn(&mut Locked<'_>, Req) -> bool>,
     /// Where it is less than the kernel's, and why.
     pub note: &'static str,
 }

@@ -1,6 +1,8 @@
 //! What became of a call.
 
 use sysring_engine::native;
+use sysring_events::Seen;
+use sysring_events::attr::{self, Answers, Attribute};
 use sysring_sys::{Errno, Result};
 
 use super::Calls;
@@ -37,24 +39,32 @@ impl Issued {
 }
 
 /// The answer of a call that was pending.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Event(native::Event);
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    id: u64,
+    result: i64,
+    answers: Answers<'static>,
+}
 
 impl Event {
-    pub(super) fn from_native(event: native::Event) -> Event {
-        Event(event)
+    pub(super) fn of(seen: Seen<'_>) -> Event {
+        let mut answers = Answers::none();
+        if seen.handled() != 0 {
+            keep(&mut answers, seen);
+        }
+        Event { id: seen.id(), result: seen.result(), answers }
     }
 
     /// Which call it was.
     #[must_use]
     pub fn id(&self) -> Id {
-        Id(self.0.id)
+        Id(self.id)
     }
 
-    /// What the call was given along.
+    /// What the call was given along; 0 if nothing was.
     #[must_use]
     pub fn user_data(&self) -> u64 {
-        self.0.user_data
+        self.attr::<attr::Trace>().map_or(0, |trace| trace.0)
     }
 
     /// What it answered.
@@ -62,8 +72,37 @@ impl Event {
     /// # Errors
     /// The call's own; `ECANCELED`: it was cancelled.
     pub fn result(&self) -> Result<usize> {
-        Errno::from_ret(self.0.result as isize)
+        Errno::from_ret(self.result as isize)
     }
+
+    /// The value of an attribute; nothing if it was not handled.
+    #[must_use]
+    pub fn attr<A: Attribute>(&self) -> Option<A> {
+        self.answers.get()
+    }
+}
+
+/// Keeps the values of an event whose memory goes.
+fn keep(answers: &mut Answers<'static>, seen: Seen<'_>) {
+    macro_rules! keep {
+        ($($kind:ident),*) => {
+            $(if let Some(value) = seen.attr::<attr::$kind>() { answers.set(&value); })*
+        };
+    }
+    keep!(
+        Timing,
+        Path,
+        Cache,
+        Deadline,
+        Full,
+        Ioprio,
+        RwFlags,
+        Credentials,
+        Place,
+        Retry,
+        Trace,
+        Checksum
+    );
 }
 
 /// The answers that are there, oldest first.

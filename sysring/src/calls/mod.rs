@@ -50,7 +50,8 @@
 //! `issue` returns. A descriptor may be closed then, too, if the call waits on it (it has a duplicate).
 //!
 //! # Ways to hear
-//! - the context's queue: [`wait`](Calls::wait), [`next`](Calls::next);
+//! - the context's ring of events: [`wait`](Calls::wait), [`next`](Calls::next). Processes may share
+//!   it ([`Builder::shared`]); a context may answer to another's ([`Builder::attach`]);
 //! - an address, [`Slot`], which receives the result and wakes who sleeps on it;
 //! - an eventfd ([`set_eventfd`](Calls::set_eventfd)), or a descriptor for `poll` and its kin
 //!   ([`descriptor`](Calls::descriptor)): a program keeps its loop.
@@ -95,12 +96,32 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// How many answers the queue holds; 256 if nothing is said. What finds no room is kept in a
-    /// list behind it, and moves up: no answer is lost.
+    /// How many bytes the ring of events has, and the overflow area behind it: powers of two, 64 KiB
+    /// to 1 GiB; if nothing is said, 64 KiB and 16 MiB. An event has 32 bytes, and what its
+    /// attributes take. Memory is used for what is in it. Answers that find no room at all wait
+    /// until there is: none is lost.
     #[must_use]
-    pub fn entries(mut self, entries: u32) -> Builder {
-        self.options.entries = entries;
+    pub fn sizes(mut self, ring: usize, overflow: usize) -> Builder {
+        (self.options.events.size, self.options.events.overflow) = (ring, overflow);
         self
+    }
+
+    /// Other processes will use the ring of events: those that [`attach`](Builder::attach) to
+    /// [`Calls::events`]' file, and readers in any language (`docs/events.md`).
+    #[must_use]
+    pub fn shared(mut self) -> Builder {
+        self.options.events.shared = true;
+        self
+    }
+
+    /// Makes a context whose answers come to another's ring of events, here or in another process:
+    /// `file` is the ring's.
+    ///
+    /// # Errors
+    /// Those of [`Ring::attach`](sysring_events::Ring::attach), and of [`build`](Builder::build).
+    pub fn attach(self, file: Fd) -> Result<Calls<'static>> {
+        let events = sysring_events::Ring::attach(file)?;
+        Ok(Calls { context: Context::on(events, self.options.limit)?, memory: PhantomData })
     }
 
     /// How many calls may be pending at a time: one more is refused with `EAGAIN`. No limit if
@@ -114,7 +135,7 @@ impl Builder {
     /// Makes the context.
     ///
     /// # Errors
-    /// `EINVAL`: no entries, or more than 65536. `ENOMEM`, `EMFILE`, `ENFILE`.
+    /// `EINVAL`: sizes that cannot be. `ENOMEM`, `EMFILE`, `ENFILE`.
     pub fn build(self) -> Result<Calls<'static>> {
         self.make()
     }
@@ -190,7 +211,8 @@ impl<'m> Calls<'m> {
         Errno::from_ret(unsafe { call.make() })
     }
 
-    /// Waits until `count` answers are there, and gives them; fewer where the queue holds fewer.
+    /// Waits until `count` answers are there, and gives them. (Of a ring that is shared with other
+    /// processes: until there is one.)
     ///
     /// # Errors
     /// `EINTR`: a signal was handled, and no answer is there.
@@ -203,7 +225,8 @@ impl<'m> Calls<'m> {
     /// sleeps (`None`: the thread's).
     ///
     /// # Errors
-    /// Where no answer is there: `ETIME`: the time is over. `EINTR`: a signal was handled.
+    /// Where no answer is there: `ETIME`: the time is over. `EINTR`: a signal was handled. `EINVAL`: a
+    /// mask, and a ring that is shared.
     pub fn wait_timeout(
         &self,
         count: u32,
@@ -218,7 +241,24 @@ impl<'m> Calls<'m> {
     /// Takes the oldest answer, if there is one.
     #[must_use]
     pub fn next(&self) -> Option<Event> {
-        self.context.next().map(Event::from_native)
+        let mut memory = [0; 32];
+        match self.context.next(&mut memory) {
+            Err(Errno::EMSGSIZE) => self.next_long(),
+            taken => taken.ok()?.map(Event::of),
+        }
+    }
+
+    /// An event with answers of extensions, or of a later version.
+    #[cold]
+    fn next_long(&self) -> Option<Event> {
+        let mut memory = [0; sysring_events::MAX_LEN / 8];
+        self.context.next(&mut memory).ok()?.map(Event::of)
+    }
+
+    /// The ring of events: to be passed to other processes ([`file`](sysring_events::Ring::file)).
+    #[must_use]
+    pub fn events(&self) -> &sysring_events::Ring {
+        self.context.events()
     }
 
     /// Cancels a pending call. Its answer still comes: `ECANCELED`, if this was in time.
