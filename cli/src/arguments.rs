@@ -63,6 +63,13 @@ pub struct Run {
     #[arg(long, short)]
     pub verbose: bool,
 
+    /// Leave the program's code alone: every io_uring_enter takes the way over a signal
+    ///
+    /// Else the instruction before a system call that was trapped often becomes a jump to the
+    /// engine, in this process's copy of the code, which saves a microsecond each time.
+    #[arg(long)]
+    pub no_shortcuts: bool,
+
     /// The program and its arguments
     #[arg(
         trailing_var_arg = true,

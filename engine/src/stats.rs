@@ -27,6 +27,8 @@ pub struct Stats {
     pub overflowed: AtomicU64,
     /// Threads started.
     pub threads: AtomicU64,
+    /// Call sites that need no trap any more.
+    pub shortcuts: AtomicU64,
 }
 
 static PRIVATE: Stats = Stats {
@@ -40,6 +42,7 @@ static PRIVATE: Stats = Stats {
     completed: AtomicU64::new(0),
     overflowed: AtomicU64::new(0),
     threads: AtomicU64::new(0),
+    shortcuts: AtomicU64::new(0),
 };
 
 static CURRENT: AtomicPtr<Stats> = AtomicPtr::new((&raw const PRIVATE).cast_mut());
@@ -60,6 +63,6 @@ pub unsafe fn share(place: *mut Stats) {
 
 /// Counts.
 #[inline]
-pub(crate) fn add(counter: &AtomicU64, n: u64) {
+pub fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, core::sync::atomic::Ordering::Relaxed);
 }

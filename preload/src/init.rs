@@ -11,6 +11,8 @@ use sysring_trap::filter::{self, Scope};
 use sysring_trap::maps::{self, Text};
 use sysring_trap::{handler, message};
 
+#[cfg(target_arch = "x86_64")]
+use crate::direct;
 use crate::environment::Environment;
 use crate::gate::{self, Gate};
 
@@ -52,6 +54,10 @@ fn attempt(
     }
     exec::carry(carrier(path, stats).map_err(|e| ("allocating memory", e))?);
     handler::install().map_err(|e| ("installing the SIGSYS handler", e))?;
+    #[cfg(target_arch = "x86_64")]
+    if environment.value(b"SYSRING_SHORTCUTS").is_none_or(|v| v.to_bytes() != b"0") {
+        sysring_trap::shortcut::allow(direct::enter);
+    }
     let inherited = handler::is_filtered();
     if !inherited {
         install_filter().map_err(|e| ("installing the seccomp filter", e))?;

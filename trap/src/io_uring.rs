@@ -13,7 +13,7 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
         g::__NR_io_uring_enter => {
             let caller = Caller { sigmask: Some(context.sigmask()) };
             let arg = User::new(a[4] as u64);
-            sysring_engine::enter(
+            let entered = sysring_engine::enter(
                 a[0] as u32,
                 a[1] as u32,
                 a[2] as u32,
@@ -21,7 +21,10 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
                 arg,
                 a[5],
                 &caller,
-            )
+            );
+            #[cfg(target_arch = "x86_64")]
+            crate::shortcut::trapped(context.end_of_call(), context.stack());
+            entered
         }
         g::__NR_io_uring_setup => {
             process::claim();

@@ -28,6 +28,8 @@ mod memory;
 pub mod message;
 mod process;
 mod scratch;
+#[cfg(target_arch = "x86_64")]
+pub mod shortcut;
 mod signals;
 mod spawn;
 mod stack;

@@ -93,6 +93,8 @@ pub struct Mapping<'t> {
     pub range: Range<usize>,
     /// Whether its code can run.
     pub executable: bool,
+    /// `rwxp`, or `s` in place of `p` where it is shared; `-` for what is not allowed.
+    pub permissions: &'t [u8],
     /// The file's path, a name in brackets, or nothing.
     pub name: &'t [u8],
 }
@@ -117,7 +119,8 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let (_offset, _device) = (field(b' ')?, field(b' ')?);
     // The inode, and blanks up to the name.
     let name = rest.iter().position(|&b| b == b' ').map_or(&[][..], |at| rest[at..].trim_ascii());
-    Some(Mapping { range: start..end, executable: permissions.get(2) == Some(&b'x'), name })
+    let executable = permissions.get(2) == Some(&b'x');
+    Some(Mapping { range: start..end, executable, permissions, name })
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<usize> {
@@ -141,6 +144,7 @@ nonsense\n";
         assert_eq!(all.len(), 3);
         assert_eq!(all[0].range, 0x7f00_0000_1000..0x7f00_0000_2000);
         assert!(all[0].executable);
+        assert_eq!(all[0].permissions, b"r-xp");
         assert_eq!(all[0].name, b"/lib/a b.so");
         assert_eq!(all[1].name, b"[vsyscall]");
         assert!(!all[2].executable);

@@ -98,6 +98,7 @@ impl Counters {
             completed: read(&stats.completed),
             overflowed: read(&stats.overflowed),
             threads: read(&stats.threads),
+            shortcuts: read(&stats.shortcuts),
         }
     }
 }
@@ -142,6 +143,7 @@ pub struct Totals {
     pub completed: u64,
     pub overflowed: u64,
     pub threads: u64,
+    pub shortcuts: u64,
 }
 
 impl Report {
@@ -171,6 +173,7 @@ impl fmt::Display for Report {
             ("completions posted", totals.completed),
             ("  to the overflow list", totals.overflowed),
             ("threads started", totals.threads),
+            ("call sites without a trap", totals.shortcuts),
         ];
         rows.iter().try_for_each(|(name, count)| writeln!(f, "  {name:<24}{count:>14}"))
     }

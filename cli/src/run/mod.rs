@@ -77,7 +77,7 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
         })?),
     };
     if let Some(object) = &object {
-        preload(&object.path, run.verbose);
+        preload(&object.path, run);
         limit::raise();
     }
     let program = match &object {
@@ -133,7 +133,7 @@ fn choose(engine: Engine) -> Result<Choice, String> {
 }
 
 /// Has the object loaded into the program, in front of what is preloaded already.
-fn preload(object: &Path, verbose: bool) {
+fn preload(object: &Path, run: &Run) {
     let mut list = OsString::from(object);
     if let Some(others) = env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
         list.push(":");
@@ -141,8 +141,11 @@ fn preload(object: &Path, verbose: bool) {
     }
     exec::set_environment("LD_PRELOAD", list);
     exec::set_environment("SYSRING_ENGINE", "user");
-    if verbose {
+    if run.verbose {
         exec::set_environment("SYSRING_VERBOSE", "1");
+    }
+    if run.no_shortcuts {
+        exec::set_environment("SYSRING_SHORTCUTS", "0");
     }
 }
 

@@ -52,6 +52,11 @@ impl Context {
         [self.rdi, self.rsi, self.rdx, self.r10, self.r8, self.r9]
     }
 
+    /// The address behind the interrupted system call.
+    pub fn end_of_call(&self) -> usize {
+        self.rip
+    }
+
     /// The stack pointer the thread returns with.
     pub fn stack(&self) -> usize {
         self.rsp
