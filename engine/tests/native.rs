@@ -300,6 +300,8 @@ fn processes_share_a_ring_of_events() {
     let context = Context::new(&Options { events, limit: 0 }).unwrap();
     let file = context.events().file().unwrap();
     let (reader, mut writer) = pipe();
+    // A byte that is there already would be answered at once: the child says when it waits.
+    let (mut heard, mut said) = pipe();
     // SAFETY: the child makes a context of its own, and leaves without what the parent has.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -308,6 +310,7 @@ fn processes_share_a_ring_of_events() {
             let mut byte = [0u8; 1];
             let read = call(g::__NR_read, [fd(&reader), byte.as_mut_ptr() as usize, 1]);
             pending(issue_as(&own, read, &Order { user_data: 77, ..Order::default() }));
+            said.write_all(b".").ok()?;
             while own.pending() != 0 {
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -316,6 +319,7 @@ fn processes_share_a_ring_of_events() {
         // SAFETY: ends the child at once.
         unsafe { libc::_exit(if answered.is_some() { 0 } else { 1 }) };
     }
+    heard.read_exact(&mut [0]).unwrap();
     writer.write_all(b"x").unwrap();
     let event = next(&context);
     assert_eq!((event.user_data, event.result), (77, 1));
