@@ -8,7 +8,8 @@ operation! {
     /// Cancels operations that were submitted (Linux 5.5). Those end with `ECANCELED`, or with
     /// `EINTR` where a worker was at them.
     ///
-    /// The value is 0, or how many were cancelled where [`all`](AsyncCancel::all) of them are meant.
+    /// The value is 0, or how many were cancelled where [`all`](AsyncCancel::all) or
+    /// [`any`](AsyncCancel::any) are meant.
     ///
     /// # Errors
     /// - `ENOENT`: there is none such.
@@ -48,7 +49,7 @@ impl AsyncCancel {
         AsyncCancel(entry)
     }
 
-    /// Any one (Linux 5.19).
+    /// All that there are (Linux 5.19).
     #[inline]
     pub fn any() -> AsyncCancel {
         let mut entry = alone(AsyncCancel::CODE);

@@ -29,13 +29,23 @@
 
 mod cancel;
 mod command;
+mod epoll;
+mod files;
+mod fs;
+mod futex;
+mod groups;
+mod message;
 mod net;
 mod nop;
 mod open;
 mod poll;
+mod process;
 mod rw;
 mod socket;
+mod splice;
+mod sync;
 mod timeout;
+mod xattr;
 
 use core::fmt;
 
@@ -44,15 +54,25 @@ use sysring_sys::abi::io_uring::{self as abi, sqe_flags};
 
 pub use cancel::AsyncCancel;
 pub use command::{UringCmd, UringCmd80, UringCmd128};
-pub use net::{Recv, RecvMsg, Send, SendMsg, SendMsgZc, SendZc};
+pub use epoll::{EpollCtl, EpollWait};
+pub use files::FilesUpdate;
+pub use fs::{LinkAt, MkdirAt, RenameAt, Statx, StatxBuffer, SymlinkAt, UnlinkAt};
+pub use futex::{FutexWait, FutexWaitV, FutexWake};
+pub use groups::{ProvideBuffers, RemoveBuffers};
+pub use message::MsgRing;
+pub use net::{Recv, RecvMsg, RecvZc, Send, SendMsg, SendMsgZc, SendZc};
 pub use nop::{Nop, Nop128};
-pub use open::{Close, FixedFdInstall, OpenAt};
+pub use open::{Close, FixedFdInstall, OpenAt, OpenAt2, OpenHow, Pipe};
 pub use poll::{PollAdd, PollRemove};
+pub use process::{SigInfo, WaitId};
 pub use rw::{
     Read, ReadFixed, ReadMultishot, ReadV, ReadVFixed, Write, WriteFixed, WriteV, WriteVFixed,
 };
 pub use socket::{Accept, Bind, Connect, Listen, Shutdown, Socket};
+pub use splice::{Splice, Tee};
+pub use sync::{Fadvise, Fallocate, Fsync, Ftruncate, Madvise, SyncFileRange};
 pub use timeout::{LinkTimeout, Timeout, TimeoutRemove};
+pub use xattr::{FgetXattr, FsetXattr, GetXattr, SetXattr};
 
 /// The index of a registered file ([`Register::files`](crate::Register::files)): no look-up in the
 /// process's table of descriptors.

@@ -279,3 +279,36 @@ impl SendMsgZc {
         SendMsgZc(transfer(SendMsgZc::CODE, target, message, 1))
     }
 }
+
+operation! {
+    /// Receives without copying, from a queue of a network card (Linux 6.15): only on rings that have
+    /// registered one, with [large completions](crate::Builder::large_completions).
+    ///
+    /// Each completion has the number of bytes, and [says](crate::Cqe32::extra) where they are, until
+    /// one comes without [`more`](crate::Cqe::more).
+    ///
+    /// # Errors
+    /// - `EINVAL`: no queue is registered; where the engine in userspace serves, always.
+    /// - `EOPNOTSUPP`: not a TCP socket.
+    /// - `ENOTCONN`: not connected.
+    /// - `ENOMEM`: no memory of the queue is left.
+    RecvZc = RECV_ZC
+}
+
+impl RecvZc {
+    /// From this socket, by this queue.
+    #[inline]
+    pub fn new(target: impl Target, queue: u32) -> RecvZc {
+        let mut entry = on(RecvZc::CODE, target);
+        entry.ioprio = recvsend::RECV_MULTISHOT;
+        entry.file_index = queue;
+        RecvZc(entry)
+    }
+
+    /// So many bytes in all at most.
+    #[inline]
+    pub fn len(mut self, len: u32) -> RecvZc {
+        self.0.len = len;
+        self
+    }
+}

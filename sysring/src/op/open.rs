@@ -2,6 +2,9 @@
 
 use core::ffi::c_char;
 
+/// What [`OpenAt2`] reads (`struct open_how`).
+pub use sysring_sys::raw::general::open_how as OpenHow;
+
 use super::{Descriptor, Fixed, Slot, address, alone, at, on, operation};
 
 macro_rules! path_errors {
@@ -16,6 +19,7 @@ macro_rules! path_errors {
          - `EROFS`: the file system is read-only."
     };
 }
+pub(super) use path_errors;
 
 operation! {
     /// Opens a file, as `openat(2)` (Linux 5.6).
@@ -28,7 +32,7 @@ operation! {
     /// - `EISDIR`: a directory, to be written.
     /// - `ENXIO`: a FIFO that nobody reads, to be written with `O_NONBLOCK`; a device that is not
     ///   there; or there is no table for [`direct`](OpenAt::direct).
-    /// - `EMFILE`, `ENFILE`: too many open files, or no free slot (`ENFILE`).
+    /// - `EMFILE`, `ENFILE`: too many open files; `ENFILE` also: no free slot.
     /// - `EINVAL`: flags that do not go together, or `O_CLOEXEC` with [`direct`](OpenAt::direct).
     /// - `EPERM`, `ETXTBSY`, `ENOSPC`, `EDQUOT`, `EOVERFLOW`: as the call.
     OpenAt = OPENAT
@@ -60,6 +64,76 @@ impl OpenAt {
     /// The file goes to a slot of the ring's table (Linux 5.15).
     #[inline]
     pub fn direct(mut self, slot: Slot) -> OpenAt {
+        self.0.file_index = slot.to_raw();
+        self
+    }
+}
+
+operation! {
+    /// Opens a file, as `openat2(2)` (Linux 5.6).
+    ///
+    /// The value is the new descriptor; with [`direct`](OpenAt2::direct) 0, or the index of a free
+    /// slot.
+    ///
+    /// # Errors
+    /// - `EXDEV`, `ELOOP`: the path leaves what `resolve` allows.
+    /// - `EAGAIN`: with `RESOLVE_CACHED`, it is not cached.
+    /// - `E2BIG`, `EINVAL`: a structure of another version, or values in it that are not known.
+    /// - otherwise those of [`OpenAt`].
+    OpenAt2 = OPENAT2
+}
+
+impl OpenAt2 {
+    /// The file of this name, from this directory, as the structure says.
+    #[inline]
+    pub fn new(directory: impl Descriptor, path: *const c_char, how: *const OpenHow) -> OpenAt2 {
+        let mut entry = at(OpenAt2::CODE, directory);
+        (entry.addr, entry.off) = (address(path), address(how));
+        entry.len = size_of::<OpenHow>() as u32;
+        OpenAt2(entry)
+    }
+
+    /// The file goes to a slot of the ring's table (Linux 5.15).
+    #[inline]
+    pub fn direct(mut self, slot: Slot) -> OpenAt2 {
+        self.0.file_index = slot.to_raw();
+        self
+    }
+}
+
+operation! {
+    /// Makes a pipe, as `pipe2(2)` (Linux 6.16).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    /// - `EFAULT`: the room for the descriptors is not the program's memory.
+    /// - `EINVAL`: flags that are not known, or `O_CLOEXEC` with [`direct`](Pipe::direct).
+    /// - `EMFILE`, `ENFILE`: too many open files; `ENFILE` also: no free slot.
+    /// - `ENXIO`: there is no table for [`direct`](Pipe::direct).
+    Pipe = PIPE
+}
+
+impl Pipe {
+    /// Its two ends, that to read from first, into `ends`.
+    #[inline]
+    pub fn new(ends: *mut [i32; 2]) -> Pipe {
+        let mut entry = alone(Pipe::CODE);
+        (entry.fd, entry.addr) = (0, address(ends));
+        Pipe(entry)
+    }
+
+    /// `O_CLOEXEC`, `O_NONBLOCK`, `O_DIRECT`.
+    #[inline]
+    pub fn pipe_flags(mut self, flags: u32) -> Pipe {
+        self.0.op_flags = flags;
+        self
+    }
+
+    /// The ends go to two slots of the ring's table, this one and the next, or any two; `ends` gets
+    /// their indexes.
+    #[inline]
+    pub fn direct(mut self, slot: Slot) -> Pipe {
         self.0.file_index = slot.to_raw();
         self
     }

@@ -15,7 +15,7 @@ operation! {
     /// - `EINVAL`: it does not listen; or flags that are not known.
     /// - `EAGAIN`: nobody is there, and the socket does not block.
     /// - `EFAULT`: the memory for the address is not the program's.
-    /// - `EMFILE`, `ENFILE`: too many open files, or no free slot (`ENFILE`).
+    /// - `EMFILE`, `ENFILE`: too many open files; `ENFILE` also: no free slot.
     /// - `ENXIO`: there is no table for [`direct`](Accept::direct).
     /// - `ECONNABORTED`: the peer has given up.
     Accept = ACCEPT
@@ -111,7 +111,7 @@ operation! {
     /// - `EAFNOSUPPORT`: the family is not known; `EPROTONOSUPPORT`, `ESOCKTNOSUPPORT`: it has no such
     ///   protocol or type.
     /// - `EINVAL`: flags that are not known, or `SOCK_CLOEXEC` with [`direct`](Socket::direct).
-    /// - `EMFILE`, `ENFILE`: too many open files, or no free slot (`ENFILE`).
+    /// - `EMFILE`, `ENFILE`: too many open files; `ENFILE` also: no free slot.
     /// - `ENXIO`: there is no table for [`direct`](Socket::direct).
     /// - `EACCES`, `EPERM`: not permitted.
     Socket = SOCKET

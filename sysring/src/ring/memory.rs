@@ -60,3 +60,18 @@ impl Memory {
         self.sqes.at
     }
 }
+
+/// Zeroed memory of the program's own, unmapped when it is dropped.
+pub struct Private(Mapping);
+
+impl Private {
+    /// So many bytes, from the start of a page.
+    pub fn new(len: usize) -> Result<Private> {
+        let at = call::map_anonymous(len, false)?;
+        NonNull::new(at).map(|at| Private(Mapping { at, len })).ok_or(Errno::ENOMEM)
+    }
+
+    pub fn at(&self) -> NonNull<u8> {
+        self.0.at
+    }
+}

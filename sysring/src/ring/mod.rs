@@ -27,7 +27,9 @@ pub use cause::Cause;
 pub use completion::Completions;
 pub use entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
 pub use operations::Operations;
-pub use register::{Register, Restrictions, SyncCancel};
+pub use register::{
+    Buffer, BufferPool, BufferRing, PoolBuffer, Register, Restrictions, SyncCancel,
+};
 pub use report::{Reason, Report, SetupError, Step};
 pub use submission::{Full, Submission};
 pub use time::Timespec;
@@ -105,7 +107,8 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// ended: its last completion was taken (that without [`more`](Cqe::more)), and that of each
     /// entry that reads through it. Until then
     /// - what it reads must stay as it is, and what it writes must not be looked at nor touched;
-    /// - none of it may be freed or moved, not even when the ring is dropped.
+    /// - none of it may be freed or moved, not even when the ring is dropped: neither the memory of the
+    ///   entry, nor the registered buffer or the group of buffers that it selects from.
     ///
     /// What only describes the operation (paths, `iovec`s, `msghdr`s, times) need not stay longer than
     /// until `submit` has taken the entry, on Linux 5.5 and later without [`Builder::sqpoll`].
@@ -160,7 +163,8 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         self.submit_and_wait(0)
     }
 
-    /// The same, and waits until at least `want` completions lie in the queue.
+    /// The same, and waits until at least `want` completions lie in the queue, or a
+    /// [`Timeout`](crate::op::Timeout) goes off.
     ///
     /// # Errors
     /// As [`submit`](Ring::submit). If entries were taken, their number is the answer, even where

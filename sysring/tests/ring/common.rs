@@ -67,3 +67,50 @@ pub fn scratch() -> std::path::PathBuf {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("sysring-ring-{}-{number}", std::process::id()))
 }
+
+/// Whether the ring knows the operation; if not, says so.
+pub fn knows(ring: &Ring, code: u8) -> bool {
+    let known = ring.register().operations().unwrap().has(code);
+    if !known {
+        println!("skipped: {} is not known, {}", sysring::op::name(code), ring.report());
+    }
+    known
+}
+
+/// What a plain call answered, in the kernel's manner.
+pub fn plain(answer: impl Into<i64>) -> Result<u32, Errno> {
+    let answer: i64 = answer.into();
+    if answer >= 0 {
+        return Ok(answer as u32);
+    }
+    let number = std::io::Error::last_os_error().raw_os_error().unwrap();
+    Err(Errno::from_raw(number).unwrap())
+}
+
+/// A path as system calls take it.
+pub fn c_path(path: &std::path::Path) -> std::ffi::CString {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::CString::new(path.as_os_str().as_bytes()).unwrap()
+}
+
+/// A directory that goes with its contents.
+pub struct Directory(pub std::path::PathBuf);
+
+impl Directory {
+    pub fn new() -> Directory {
+        let path = scratch();
+        std::fs::create_dir(&path).unwrap();
+        Directory(path)
+    }
+
+    /// The path of a file in it.
+    pub fn at(&self, name: &str) -> std::ffi::CString {
+        c_path(&self.0.join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,6 +1,13 @@
 //! The client, on the kernel's io_uring and on the engine, beside what plain calls answer.
 
+mod buffers;
 mod common;
+mod events;
+mod files;
+mod names;
+mod processes;
 mod queues;
+mod registered;
 mod setup;
+mod sockets;
 mod transfers;

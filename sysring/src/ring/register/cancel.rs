@@ -52,7 +52,7 @@ impl SyncCancel {
         cancel
     }
 
-    /// Any one.
+    /// All that there are.
     pub const fn any() -> SyncCancel {
         SyncCancel::criteria(flag::ANY)
     }

@@ -1,8 +1,10 @@
 //! What is registered with a ring, and asked of it: `io_uring_register(2)`.
 
+mod buffer_ring;
 mod buffers;
 mod cancel;
 mod files;
+mod pool;
 mod restrictions;
 mod workers;
 
@@ -16,7 +18,9 @@ use super::Handle;
 use super::operations::Operations;
 use crate::op::Descriptor;
 
+pub use buffer_ring::{Buffer, BufferRing};
 pub use cancel::SyncCancel;
+pub use pool::{BufferPool, PoolBuffer};
 pub use restrictions::Restrictions;
 
 /// What can be registered with a ring, and asked of it: [`Ring::register`](crate::Ring::register).

@@ -1,0 +1,208 @@
+//! Names in directories, and what is known of the files behind them.
+//!
+//! Paths end with a zero byte. They are copied when the entry is taken, and need not stay longer.
+
+use core::ffi::c_char;
+
+use super::open::path_errors;
+use super::{Descriptor, address, at, operation};
+
+/// What [`Statx`] fills (`struct statx`).
+pub use sysring_sys::raw::general::statx as StatxBuffer;
+
+macro_rules! change_errors {
+    () => {
+        "- `EPERM`: the file system has no such thing, or the file is immutable.\n\
+         - `ENOSPC`, `EDQUOT`: the disk is full.\n\
+         - `EINVAL`: flags that are not known."
+    };
+}
+
+operation! {
+    /// Tells what a file is, as `statx(2)` (Linux 5.6).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    /// - `EINVAL`: flags or a mask that are not known.
+    Statx = STATX
+}
+
+impl Statx {
+    /// The file of this name, from this directory, into `buffer`: the basic fields.
+    #[inline]
+    pub fn new(directory: impl Descriptor, path: *const c_char, buffer: *mut StatxBuffer) -> Statx {
+        /// `STATX_BASIC_STATS`.
+        const BASIC: u32 = 0x7ff;
+        let mut entry = at(Statx::CODE, directory);
+        (entry.addr, entry.off, entry.len) = (address(path), address(buffer), BASIC);
+        Statx(entry)
+    }
+
+    /// `AT_EMPTY_PATH`, `AT_SYMLINK_NOFOLLOW`, `AT_STATX_*`.
+    #[inline]
+    pub fn at_flags(mut self, flags: u32) -> Statx {
+        self.0.op_flags = flags;
+        self
+    }
+
+    /// The fields that are wanted: `STATX_*`.
+    #[inline]
+    pub fn mask(mut self, mask: u32) -> Statx {
+        self.0.len = mask;
+        self
+    }
+}
+
+operation! {
+    /// Renames a file, as `renameat2(2)` (Linux 5.11).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    #[doc = change_errors!()]
+    /// - `EXDEV`: to another file system.
+    /// - `EEXIST`: the new name exists, and `RENAME_NOREPLACE` is given; `ENOTEMPTY`: it is a
+    ///   directory with something in it.
+    /// - `EISDIR`: the new name is a directory, the old one is not.
+    /// - `EINVAL`: a directory into itself; `EBUSY`: a directory that is in use.
+    RenameAt = RENAMEAT
+}
+
+impl RenameAt {
+    /// From a name in one directory to one in another.
+    #[inline]
+    pub fn new(
+        old_directory: impl Descriptor,
+        old: *const c_char,
+        new_directory: impl Descriptor,
+        new: *const c_char,
+    ) -> RenameAt {
+        let mut entry = at(RenameAt::CODE, old_directory);
+        (entry.addr, entry.off) = (address(old), address(new));
+        entry.len = new_directory.number() as u32;
+        RenameAt(entry)
+    }
+
+    /// `RENAME_*`.
+    #[inline]
+    pub fn rename_flags(mut self, flags: u32) -> RenameAt {
+        self.0.op_flags = flags;
+        self
+    }
+}
+
+operation! {
+    /// Removes a name, as `unlinkat(2)` (Linux 5.11).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    #[doc = change_errors!()]
+    /// - `EISDIR`: a directory, without `AT_REMOVEDIR`; `ENOTEMPTY`: one with something in it.
+    /// - `EBUSY`: it is in use.
+    UnlinkAt = UNLINKAT
+}
+
+impl UnlinkAt {
+    /// This name in this directory.
+    #[inline]
+    pub fn new(directory: impl Descriptor, path: *const c_char) -> UnlinkAt {
+        let mut entry = at(UnlinkAt::CODE, directory);
+        entry.addr = address(path);
+        UnlinkAt(entry)
+    }
+
+    /// `AT_REMOVEDIR`.
+    #[inline]
+    pub fn at_flags(mut self, flags: u32) -> UnlinkAt {
+        self.0.op_flags = flags;
+        self
+    }
+}
+
+operation! {
+    /// Makes a directory, as `mkdirat(2)` (Linux 5.15).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    #[doc = change_errors!()]
+    /// - `EEXIST`: the name exists; `EMLINK`: too many in the directory.
+    MkdirAt = MKDIRAT
+}
+
+impl MkdirAt {
+    /// Of this name in this directory, with these permissions.
+    #[inline]
+    pub fn new(directory: impl Descriptor, path: *const c_char, mode: u32) -> MkdirAt {
+        let mut entry = at(MkdirAt::CODE, directory);
+        (entry.addr, entry.len) = (address(path), mode);
+        MkdirAt(entry)
+    }
+}
+
+operation! {
+    /// Makes a symbolic link, as `symlinkat(2)` (Linux 5.15).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    #[doc = change_errors!()]
+    /// - `EEXIST`: the name exists.
+    SymlinkAt = SYMLINKAT
+}
+
+impl SymlinkAt {
+    /// To `target`, of this name in this directory.
+    #[inline]
+    pub fn new(
+        target: *const c_char,
+        directory: impl Descriptor,
+        path: *const c_char,
+    ) -> SymlinkAt {
+        let mut entry = at(SymlinkAt::CODE, directory);
+        (entry.addr, entry.off) = (address(target), address(path));
+        SymlinkAt(entry)
+    }
+}
+
+operation! {
+    /// Gives a file one more name, as `linkat(2)` (Linux 5.15).
+    ///
+    /// The value is 0.
+    ///
+    /// # Errors
+    #[doc = path_errors!()]
+    #[doc = change_errors!()]
+    /// - `EEXIST`: the new name exists; `EXDEV`: on another file system; `EMLINK`: too many names.
+    LinkAt = LINKAT
+}
+
+impl LinkAt {
+    /// The file of a name in one directory is known by one in another, too.
+    #[inline]
+    pub fn new(
+        old_directory: impl Descriptor,
+        old: *const c_char,
+        new_directory: impl Descriptor,
+        new: *const c_char,
+    ) -> LinkAt {
+        let mut entry = at(LinkAt::CODE, old_directory);
+        (entry.addr, entry.off) = (address(old), address(new));
+        entry.len = new_directory.number() as u32;
+        LinkAt(entry)
+    }
+
+    /// `AT_EMPTY_PATH`, `AT_SYMLINK_FOLLOW`.
+    #[inline]
+    pub fn at_flags(mut self, flags: u32) -> LinkAt {
+        self.0.op_flags = flags;
+        self
+    }
+}
