@@ -14,6 +14,7 @@ mod report;
 mod ring;
 mod scratch;
 mod sysring;
+mod walk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +59,9 @@ enum Work {
     Startup,
     /// The memory added to a process with one ring.
     Memory,
+    /// The walk that Linus asked for: `sysring du` beside his program, and beside what is installed
+    /// of du, find, bfs, fd, diskus, pdu, dust and dua, with hot and (as root) cold caches.
+    Walk,
     /// Make a ring of so many entries (0: none), print the process id, wait for the end of input.
     #[command(hide = true)]
     HoldRing { entries: u32 },
@@ -158,7 +162,7 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(&str, Measure); 9] = [
+    let all: [(&str, Measure); 10] = [
         ("fio-cached", fio::cached),
         ("fio-direct", fio::direct),
         ("fio-write", fio::write),
@@ -168,6 +172,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         ("pool", direct::pool),
         ("startup", process::startup),
         ("memory", process::memory),
+        ("walk", walk::run),
     ];
     let index = match work {
         Work::All => return all.into(),
@@ -180,6 +185,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         Work::Pool => 6,
         Work::Startup => 7,
         Work::Memory => 8,
+        Work::Walk => 9,
         Work::HoldRing { .. } => return Vec::new(),
     };
     vec![all[index]]

@@ -52,6 +52,8 @@ impl Unit {
 pub enum Goal {
     /// The candidate's speed as a share of the baseline's (above 1 it is the faster).
     Ratio { at_least: Option<f64> },
+    /// The candidate's value as a share of the baseline's (for times: below 1 it is the faster).
+    Share { at_most: Option<f64> },
     /// The candidate's value less the baseline's.
     Added { at_most: Option<f64> },
     /// The candidate's value as it is; the baseline is printed beside it.
@@ -103,7 +105,7 @@ impl Row {
         let figure = match (&baseline.rounds, &candidate.rounds) {
             (Ok(b), Ok(c)) => Ok(Spread::of_pairs(b, c, index, |b, c| match goal {
                 Goal::Ratio { .. } if metric.better == Better::Lower => b / c,
-                Goal::Ratio { .. } => c / b,
+                Goal::Ratio { .. } | Goal::Share { .. } => c / b,
                 Goal::Added { .. } => c - b,
                 Goal::Absolute { .. } => c,
             })),
@@ -119,7 +121,7 @@ impl Row {
         let median = self.figure.as_ref().ok()?.median;
         match self.goal {
             Goal::Ratio { at_least } => at_least.map(|target| median >= target),
-            Goal::Added { at_most } | Goal::Absolute { at_most } => {
+            Goal::Share { at_most } | Goal::Added { at_most } | Goal::Absolute { at_most } => {
                 at_most.map(|target| median <= target)
             }
         }
@@ -129,7 +131,7 @@ impl Row {
         let unit = self.metric.unit;
         match (&self.figure, self.goal) {
             (Err(why), _) => format!("not measured: {why}"),
-            (Ok(f), Goal::Ratio { .. }) => {
+            (Ok(f), Goal::Ratio { .. } | Goal::Share { .. }) => {
                 format!("{:.2}× ({:.2}–{:.2})", f.median, f.low, f.high)
             }
             (Ok(f), Goal::Added { .. }) => format!("+{}", unit.show(f.median)),
@@ -140,6 +142,7 @@ impl Row {
     fn show_target(&self) -> String {
         match self.goal {
             Goal::Ratio { at_least: Some(target) } => format!("≥ {target}"),
+            Goal::Share { at_most: Some(target) } => format!("≤ {target}"),
             Goal::Added { at_most: Some(target) } => {
                 format!("≤ +{}", self.metric.unit.show(target))
             }
@@ -161,11 +164,13 @@ impl Row {
     fn json(&self) -> Value {
         let kind = match self.goal {
             Goal::Ratio { .. } => "ratio",
+            Goal::Share { .. } => "share",
             Goal::Added { .. } => "added",
             Goal::Absolute { .. } => "absolute",
         };
         let target = match self.goal {
             Goal::Ratio { at_least: t }
+            | Goal::Share { at_most: t }
             | Goal::Added { at_most: t }
             | Goal::Absolute { at_most: t } => t,
         };
@@ -281,6 +286,13 @@ mod tests {
         assert_eq!(row(TIME, goal, 100.0, 200.0).figure.unwrap().median, 0.5);
         assert_eq!(row(RATE, goal, 100.0, 100.0).met(), Some(true));
         assert_eq!(row(TIME, goal, 100.0, 101.0).met(), Some(false));
+    }
+
+    #[test]
+    fn a_share_is_of_time() {
+        let share = row(TIME, Goal::Share { at_most: Some(0.25) }, 100.0, 20.0);
+        assert_eq!((share.figure.as_ref().unwrap().median, share.met()), (0.2, Some(true)));
+        assert_eq!(share.show_target(), "≤ 0.25");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn command(
 }
 
 /// The `sysring` binary: the one asked for, or the one that was built beside this program.
-fn binary(settings: &Settings) -> Result<PathBuf, Error> {
+pub fn binary(settings: &Settings) -> Result<PathBuf, Error> {
     let path = match &settings.sysring {
         Some(path) => path.clone(),
         None => sibling("sysring")?,
