@@ -43,6 +43,12 @@ impl Timers {
         self.len == 0
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
     /// When the first is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {

@@ -71,12 +71,12 @@ impl<W: Words> Band<'_, W> {
         (head, self.tail.load(Acquire))
     }
 
-    /// Copies whole records into `into`, as many as fit.
+    /// Copies whole records into `into`: as many as fit, or one.
     ///
     /// # Errors
     /// `EMSGSIZE`: not even one does. `EBADMSG`: they are not records, unless others were faster:
     /// [`Band::is_still`] tells.
-    pub fn copy(&self, (head, tail): (u64, u32), into: &mut [u64]) -> Result<Found> {
+    pub fn copy(&self, (head, tail): (u64, u32), into: &mut [u64], one: bool) -> Result<Found> {
         let available = tail.wrapping_sub(head as u32);
         if available > self.size || !(head as u32).is_multiple_of(8) {
             return Err(Errno::EBADMSG);
@@ -101,6 +101,9 @@ impl<W: Words> Band<'_, W> {
                 *word = self.words.word(start + i).load(Relaxed);
             }
             done += len;
+            if one {
+                break;
+            }
         }
         Ok(Found { head, len: done })
     }

@@ -154,6 +154,12 @@ impl<'a> Seen<'a> {
         attr::find::<A>(self.handled(), self.values())
     }
 
+    /// The values of all attributes that have a size of their own.
+    #[must_use]
+    pub fn answers(self) -> Answers<'static> {
+        Answers::read(self.handled(), self.values())
+    }
+
     /// The answer of the handler that is registered as extension `number`.
     #[must_use]
     pub fn extension(self, number: u32) -> Option<&'a [u64]> {

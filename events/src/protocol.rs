@@ -61,7 +61,7 @@ impl<W: Words, H: Host> Protocol<'_, W, H> {
         Ok(&self.overflow)
     }
 
-    pub fn pop<'b>(&self, memory: &'b mut [u64]) -> Result<Events<'b>> {
+    pub fn pop<'b>(&self, memory: &'b mut [u64], one: bool) -> Result<Events<'b>> {
         loop {
             // In this order: if the ring is found empty *after* the area was not, the area's first
             // event is the oldest, for nothing enters the ring meanwhile.
@@ -74,7 +74,7 @@ impl<W: Words, H: Host> Protocol<'_, W, H> {
             } else {
                 return Ok(Events::new(&[]));
             };
-            match band.copy(bounds, memory) {
+            match band.copy(bounds, memory, one) {
                 Ok(found) => {
                     if let Some(len) = band.take(found) {
                         return Ok(Events::new(&memory[..len / 8]));

@@ -6,7 +6,7 @@ use sysring_sys::{Errno, Fd, Result};
 
 use crate::atomic::{AtomicU32, AtomicU64};
 use crate::band::Band;
-use crate::event::{Event, Events, MAX_LEN};
+use crate::event::{Event, Events, Seen};
 use crate::host::Host;
 use crate::identity::{self, Identity};
 use crate::layout::{self, Header, MAGIC, SHARED, VERSION};
@@ -113,7 +113,7 @@ impl Ring {
     /// producer is at it.
     ///
     /// # Errors
-    /// `ENOBUFS`: neither ring nor overflow area has room. `EMSGSIZE`: longer than [`MAX_LEN`].
+    /// `ENOBUFS`: neither ring nor overflow area has room. `EMSGSIZE`: longer than [`MAX_LEN`](crate::MAX_LEN).
     /// `EBADMSG`: the ring's counts have been overwritten. `EXDEV`: this process was forked into
     /// another pid or time namespace.
     #[inline]
@@ -122,14 +122,23 @@ impl Ring {
     }
 
     /// Takes as many events as there are, and as `memory` has room for. Never sleeps. `memory`
-    /// should have room for [`MAX_LEN`] bytes at least, unless shorter events were agreed on.
+    /// should have room for [`MAX_LEN`](crate::MAX_LEN) bytes at least, unless shorter events were agreed on.
     ///
     /// # Errors
     /// `EMSGSIZE`: there is no room for the next event. `EBADMSG`: what is there is no event; who
     /// may write to the ring's memory has done so.
     #[inline]
     pub fn pop<'b>(&self, memory: &'b mut [u64]) -> Result<Events<'b>> {
-        self.protocol().pop(memory)
+        self.protocol().pop(memory, false)
+    }
+
+    /// Takes the oldest event, if there is one.
+    ///
+    /// # Errors
+    /// As [`pop`](Ring::pop).
+    #[inline]
+    pub fn pop_one<'b>(&self, memory: &'b mut [u64]) -> Result<Option<Seen<'b>>> {
+        Ok(self.protocol().pop(memory, true)?.next())
     }
 
     /// Whether there is nothing to pop.
@@ -144,13 +153,6 @@ impl Ring {
         // Relaxed: what is told may be over when it arrives, whatever the order.
         self.memory.shared().state.load(core::sync::atomic::Ordering::Relaxed) & layout::OVERFLOWING
             != 0
-    }
-
-    /// How many events of [`MAX_LEN`] bytes the ring and its overflow area take for sure.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        let header = self.memory.header();
-        (header.size as usize + header.overflow as usize) / MAX_LEN
     }
 
     /// Sleeps until there is something to pop.

@@ -67,6 +67,9 @@ pub mod owned;
 mod ring;
 
 #[cfg(feature = "engine")]
+pub use sysring_events as events;
+
+#[cfg(feature = "engine")]
 pub use error::InstallError;
 #[cfg(feature = "std")]
 #[cfg(feature = "engine")]

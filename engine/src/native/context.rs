@@ -2,14 +2,18 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_events::attr::{Answers, Attribute, Cache, Deadline, Wanted};
 use sysring_events::{Config, Seen};
 use sysring_sys::abi::signal::{SIGSET_SIZE, SigSet};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
+use super::asked::{self, Asked};
 use super::request::{self, To};
 use super::{Attempt, Call, Placement};
 use crate::cancel::Match;
 use crate::complete::Eventfd;
+use crate::issue;
+use crate::locked::Locked;
 use crate::request::Stage;
 use crate::ring::Ring;
 use crate::wait::{Wait, wait};
@@ -106,28 +110,114 @@ impl Context {
                 }
                 Ok(Issued::Done(answer))
             }
-            blocked => self.queue(call, blocked, order).map(Issued::Pending),
+            blocked => self.queue(call, blocked, order, None).map(Issued::Pending),
         }
     }
 
+    /// As `issue`, with attributes. If the call is done, their values are in `answers`; if not, they
+    /// come with its event.
+    ///
+    /// # Safety
+    /// As for `issue`.
+    ///
+    /// # Errors
+    /// As of `issue`. `EOPNOTSUPP`: an attribute is required that cannot be honoured for this call.
+    /// `EPERM`, `EINVAL`: an I/O priority is required that may not be had. `EINVAL`: a slot is given,
+    /// which has no room for values.
+    #[inline]
+    pub unsafe fn issue_with(
+        &self,
+        call: &Call,
+        order: &Order,
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Result<Issued> {
+        answers.clear();
+        if wanted.is_none() {
+            // SAFETY: passed on to the caller.
+            return unsafe { self.issue(call, order) };
+        }
+        if !order.slot.is_null() {
+            return Err(Errno::EINVAL);
+        }
+        let mut asked = Asked::agree(call, wanted)?;
+        // SAFETY: as above.
+        match unsafe { asked.attempt(order.placement) }? {
+            Attempt::Done(answer) => {
+                asked.answer(answer, answers);
+                Ok(Issued::Done(answer))
+            }
+            blocked => self.queue(call, blocked, order, Some(asked)).map(Issued::Pending),
+        }
+    }
+
+    /// Makes a call with attributes, here and now, whether it blocks or not.
+    ///
+    /// # Safety
+    /// As for [`sysring_sys::arch::syscall`].
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline never can, nor can
+    /// what the cache had be told: who waits in the call can do neither. `EPERM`, `EINVAL`: as of
+    /// `issue_with`.
+    pub unsafe fn make_with(
+        call: &Call,
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Result<isize> {
+        const NOT_HERE: u64 = Deadline::MASK | Cache::MASK;
+        if wanted.requires(NOT_HERE) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let mut asked = Asked::agree(call, &wanted.without(NOT_HERE))?;
+        // SAFETY: passed on to the caller.
+        let answer = unsafe { asked.make() };
+        asked.answer(answer, answers);
+        Ok(answer)
+    }
+
     #[inline(never)]
-    fn queue(&self, call: &Call, blocked: Attempt, order: &Order) -> Result<u64> {
+    fn queue(
+        &self,
+        call: &Call,
+        blocked: Attempt,
+        order: &Order,
+        asked: Option<Asked>,
+    ) -> Result<u64> {
         process::enter()?;
         let ring = self.ring;
+        let deadline = asked.as_ref().and_then(Asked::deadline);
         if !order.slot.is_null() {
             // Whoever sleeps there does not enter: nobody but the engine makes it go on.
             ring.watched.store(true, Relaxed);
         }
         let mut locked = ring.lock_as_submitter();
-        if self.limit != 0 && locked.outstanding >= self.limit {
+        if self.limit != 0 && locked.pending() >= self.limit {
             return Err(Errno::EAGAIN);
         }
         locked.unattended = false;
-        let req = locked.slab.take(ring)?;
+        let block = asked.map(Asked::keep).transpose()?;
+        let req = locked.slab.take(ring).inspect_err(|_| {
+            if let Some(block) = block {
+                // SAFETY: made above, and given to nobody.
+                unsafe { asked::release(block) };
+            }
+        })?;
         locked.outstanding += 1;
         request::begin(req, call, To { user_data: order.user_data, slot: order.slot });
+        if let Some(block) = block {
+            asked::attach(req, block);
+        }
         let id = req.ticket();
-        let issued = request::follow(&mut locked, req, blocked);
+        let mut issued = request::follow(&mut locked, req, blocked);
+        if let Some(at) = deadline
+            && !matches!(issued, issue::Issued::Done(_))
+        {
+            match asked::add_deadline(&mut locked, ring, req, at) {
+                Ok(()) => locked.start_linked_timeout(req),
+                Err(e) => issued = issue::Issued::Done(e.to_res()),
+            }
+        }
         locked.carry_on(req, issued);
         locked.leave(false);
         Ok(id)
@@ -167,9 +257,8 @@ impl Context {
         self.events().wait(timeout)
     }
 
-    /// Takes the oldest answer, if there is one, into `memory`, which must have room for it and, not
-    /// to take two, be not much longer: it is tried with more and more of it. One of
-    /// [`MAX_LEN`](sysring_events::MAX_LEN) bytes is enough.
+    /// Takes the oldest answer, if there is one, into `memory`, which must have room for it:
+    /// [`MAX_LEN`](sysring_events::MAX_LEN) bytes are enough.
     ///
     /// # Errors
     /// `EMSGSIZE`: there is not enough room. `EBADMSG`: who shares the ring has overwritten it.
@@ -178,38 +267,16 @@ impl Context {
         if self.events().is_empty() {
             self.drive();
         }
-        let taken = self.take(memory)?;
-        if taken.is_some() && self.must_tell() {
-            let mut locked = self.ring.lock_as_submitter();
-            locked.tell_untold();
-            locked.tell_pollers();
-        }
-        Ok(taken)
-    }
-
-    /// One event. The shortest have four words: what is less than four words longer than the first
-    /// has no room for a second.
-    fn take<'b>(&self, memory: &'b mut [u64]) -> Result<Option<Seen<'b>>> {
-        const SHORTEST: usize = 4;
-        let len = memory.len();
-        let start = memory.as_mut_ptr();
-        let mut room = SHORTEST.min(len);
-        loop {
-            // SAFETY: part of `memory`, which is borrowed for all of `'b`; an attempt that failed
-            // has kept nothing of it.
-            let part = unsafe { core::slice::from_raw_parts_mut(start, room) };
-            match self.events().pop(part) {
-                Err(Errno::EMSGSIZE) if room < len => room = (room + SHORTEST).min(len),
-                Err(e) => return Err(e),
-                Ok(mut events) => {
-                    let taken = events.next();
-                    if taken.is_some() {
-                        self.ring.cq_count_taken();
-                    }
-                    return Ok(taken);
-                }
+        let taken = self.events().pop_one(memory)?;
+        if taken.is_some() {
+            self.ring.cq_count_taken();
+            if self.must_tell() {
+                let mut locked = self.ring.lock_as_submitter();
+                locked.tell_untold();
+                locked.tell_pollers();
             }
         }
+        Ok(taken)
     }
 
     /// Whether the taking of an event is to be told of: room where there was none, or a descriptor
@@ -253,7 +320,7 @@ impl Context {
     /// room.
     #[must_use]
     pub fn pending(&self) -> u32 {
-        self.ring.lock().outstanding
+        self.ring.lock().pending()
     }
 
     /// Adds one to this eventfd whenever answers have come, from now on. It is duplicated.
@@ -289,6 +356,13 @@ impl Context {
         let mut locked = self.ring.lock_as_submitter();
         locked.leave(false);
         call::dup_from(locked.readiness.shown(), Fd::new(0))
+    }
+}
+
+impl Locked<'_> {
+    /// Calls that are pending: requests, less the timers of their deadlines.
+    fn pending(&self) -> u32 {
+        self.outstanding - self.timers.len()
     }
 }
 

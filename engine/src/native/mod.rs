@@ -6,6 +6,7 @@
 //! a sleeper, a worker. What each call is tried by stands in [`table`], a row for each number; a
 //! number that has no row is made by a worker, so every number works.
 
+mod asked;
 pub mod context;
 mod keep;
 mod locks;

@@ -6,7 +6,7 @@ use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Errno, Result, User, call};
 
 use super::table::{self, How, NONE};
-use super::{Attempt, Call, Then, keep};
+use super::{Attempt, Call, Then, asked, keep};
 use crate::filter::SILENT;
 use crate::issue::Issued;
 use crate::locked::Locked;
@@ -63,27 +63,40 @@ fn live(req: Req) -> Call {
 
 /// Its descriptor is ready.
 fn again(ring: &mut Locked<'_>, req: Req) -> Issued {
-    let attempt = match table::how(req.call.nr) {
-        How::Attempt(attempt, _) => attempt(&live(req), true),
-        _ => Attempt::WORKER,
-    };
+    let attempt = once_more(req);
     follow(ring, req, attempt)
 }
 
+fn once_more(req: Req) -> Attempt {
+    match table::how(req.call.nr) {
+        How::Attempt(attempt, _) => {
+            asked::before(req);
+            let attempt = attempt(&live(req), true);
+            asked::after(req);
+            attempt
+        }
+        _ => Attempt::WORKER,
+    }
+}
+
 /// What an attempt means for the request.
-pub fn follow(ring: &mut Locked<'_>, mut req: Req, attempt: Attempt) -> Issued {
-    let then = match attempt {
-        Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
-        Attempt::Blocked { moved: 0, then } => then,
-        Attempt::Blocked { moved, then } => {
-            if let Err(e) = ring.stabilise(req) {
-                return Issued::Done(settle(req, e.to_res() as isize));
+pub fn follow(ring: &mut Locked<'_>, mut req: Req, mut attempt: Attempt) -> Issued {
+    let then = loop {
+        match attempt {
+            Attempt::Done(answer) if asked::goes_on(ring, req, answer) => attempt = once_more(req),
+            Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
+            Attempt::Blocked { moved: 0, then } => break then,
+            Attempt::Blocked { moved, then } => {
+                if let Err(e) = ring.stabilise(req) {
+                    return Issued::Done(settle(req, e.to_res() as isize));
+                }
+                keep::advance(req, moved);
+                req.done += moved as u32;
+                break then;
             }
-            keep::advance(req, moved);
-            req.done += moved as u32;
-            then
         }
     };
+    asked::take_path(req, then);
     match then {
         Then::Ready(events) => Issued::Wait(events),
         Then::Worker => Issued::Work,
@@ -105,7 +118,7 @@ fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     match ring.leave_to_sleeper(req) {
         Issued::Done(answer) => {
             req.res = answer;
-            finish(ring, req)
+            Issued::Done(settle(req, answer_of_thread(req)))
         }
         issued => issued,
     }
@@ -115,12 +128,14 @@ fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 fn work(mut req: Req) -> i32 {
     let call = live(req);
     let recalled = || req.scratch[0] == 0 || sleeper::of(req).is_recalled();
+    asked::before(req);
     let answer = loop {
         match call.answer() {
             answer if answer == Errno::EINTR.to_res() as isize && !recalled() => {}
             answer => break answer,
         }
     };
+    asked::after(req);
     req.scratch[1] = answer as u64;
     in_short(answer)
 }
@@ -133,10 +148,13 @@ fn in_short(answer: isize) -> i32 {
     }
 }
 
-fn finish(_: &mut Locked<'_>, req: Req) -> Issued {
+fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
+    follow(ring, req, Attempt::Done(answer_of_thread(req)))
+}
+
+fn answer_of_thread(req: Req) -> isize {
     // What never came to the call has left no answer there.
-    let answer = if req.res < 0 { req.res as isize } else { req.scratch[1] as isize };
-    Issued::Done(settle(req, answer))
+    if req.res < 0 { req.res as isize } else { req.scratch[1] as isize }
 }
 
 /// Leaves the whole answer in the request: with what had moved before.
@@ -164,10 +182,15 @@ fn tell(ring: &mut Locked<'_>, req: Req) -> bool {
         return true;
     }
     let mut answers = Answers::none();
-    if req.sqe.user_data != 0 {
+    asked::answer(req, answer as isize, &mut answers);
+    if req.sqe.user_data != 0 && answers.get::<Trace>().is_none() {
         answers.set(&Trace(req.sqe.user_data));
     }
-    ring.post_event(&Event::new(req.ticket(), answer).with(&answers))
+    let told = ring.post_event(&Event::new(req.ticket(), answer).with(&answers));
+    if told {
+        asked::forget(req);
+    }
+    told
 }
 
 impl Locked<'_> {

@@ -18,7 +18,29 @@ impl<'a> Answers<'a> {
         Answers { handled: 0, values: [0; ALL_WORDS], extensions: &[] }
     }
 
+    /// Those of an event, without its extensions.
+    pub(crate) fn read(handled: u64, values: &[u64]) -> Answers<'static> {
+        let mut answers = Answers::none();
+        let mut from = 0;
+        for (bit, &words) in WORDS.iter().enumerate().filter(|(bit, _)| handled & 1 << bit != 0) {
+            let start = start_of(bit as u32, u64::MAX);
+            let Some(value) = values.get(from..from + words) else { break };
+            answers.values[start..start + words].copy_from_slice(value);
+            answers.handled |= 1 << bit;
+            from += words;
+        }
+        answers
+    }
+
+    /// Forgets all of them.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.handled = 0;
+        self.extensions = &[];
+    }
+
     /// The attribute was handled; this is its value.
+    #[inline]
     pub fn set<A: Attribute>(&mut self, value: &A) {
         let start = const { start_of(A::BIT, u64::MAX) };
         if let Some(words) = self.values.get_mut(start..start + A::WORDS) {
@@ -68,3 +90,12 @@ impl<'a> Answers<'a> {
         fixed.chain(self.extensions).copied()
     }
 }
+
+impl PartialEq for Answers<'_> {
+    fn eq(&self, other: &Answers<'_>) -> bool {
+        // What was not handled may hold anything.
+        self.handled == other.handled && self.words().eq(other.words())
+    }
+}
+
+impl Eq for Answers<'_> {}

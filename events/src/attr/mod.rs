@@ -72,8 +72,9 @@ const WORDS: [usize; 12] = [
     Checksum::WORDS,
 ];
 
-/// Words of all known values together.
-const ALL_WORDS: usize = start_of(WORDS.len() as u32, u64::MAX);
+/// Words of all values of a size of their own, together: what an event without extensions has at most
+/// behind its four.
+pub const ALL_WORDS: usize = start_of(WORDS.len() as u32, u64::MAX);
 
 /// Where the value of a bit begins, if those in `handled` are there.
 const fn start_of(bit: u32, handled: u64) -> usize {

@@ -83,6 +83,14 @@ impl Wanted {
         self
     }
 
+    /// Takes attributes out, by mask.
+    #[must_use]
+    pub const fn without(mut self, mask: u64) -> Wanted {
+        self.required &= !mask;
+        self.best_effort &= !mask;
+        self
+    }
+
     /// Until when, in nanoseconds of `CLOCK_MONOTONIC`; ask for [`Deadline`](super::Deadline), too.
     #[must_use]
     pub const fn with_deadline(mut self, at_ns: u64) -> Wanted {

@@ -48,10 +48,7 @@ pub struct Event {
 
 impl Event {
     pub(super) fn of(seen: Seen<'_>) -> Event {
-        let mut answers = Answers::none();
-        if seen.handled() != 0 {
-            keep(&mut answers, seen);
-        }
+        let answers = seen.answers();
         Event { id: seen.id(), result: seen.result(), answers }
     }
 
@@ -61,7 +58,8 @@ impl Event {
         Id(self.id)
     }
 
-    /// What the call was given along; 0 if nothing was.
+    /// What the call was given along; 0 if nothing was. It is the event's trace id: one that is asked
+    /// for as an attribute takes its place.
     #[must_use]
     pub fn user_data(&self) -> u64 {
         self.attr::<attr::Trace>().map_or(0, |trace| trace.0)
@@ -80,29 +78,12 @@ impl Event {
     pub fn attr<A: Attribute>(&self) -> Option<A> {
         self.answers.get()
     }
-}
 
-/// Keeps the values of an event whose memory goes.
-fn keep(answers: &mut Answers<'static>, seen: Seen<'_>) {
-    macro_rules! keep {
-        ($($kind:ident),*) => {
-            $(if let Some(value) = seen.attr::<attr::$kind>() { answers.set(&value); })*
-        };
+    /// Which attributes were handled, by mask.
+    #[must_use]
+    pub fn handled(&self) -> u64 {
+        self.answers.handled()
     }
-    keep!(
-        Timing,
-        Path,
-        Cache,
-        Deadline,
-        Full,
-        Ioprio,
-        RwFlags,
-        Credentials,
-        Place,
-        Retry,
-        Trace,
-        Checksum
-    );
 }
 
 /// The answers that are there, oldest first.

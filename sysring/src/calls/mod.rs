@@ -41,6 +41,14 @@
 //! What makes no sense elsewhere or later is refused with `EOPNOTSUPP`: `exit`, `fork`, `execve`,
 //! `rt_sigreturn`, and what changes the thread that makes it.
 //!
+//! # What can be asked
+//! [Attributes](sysring_events::attr), when the call is issued ([`issue_with`](Calls::issue_with)) or made
+//! in place ([`issue_sync_with`](Calls::issue_sync_with)): when it was queued, issued and completed, which
+//! way it was served, by which thread on which processor, what came from the cache; that it end by
+//! a deadline, move all of its data, be tried again, with an I/O priority or `RWF_*` flags of its
+//! own; a checksum. Each is required or wanted by best effort, and answered or not handled; what is
+//! not asked for costs one test.
+//!
 //! # What must be kept
 //! Memory that a call writes to, and data that it reads, is borrowed by the context until the answer
 //! is there: that is what the second lifetime of [`Call`] says. A context that lives on its own
@@ -72,6 +80,7 @@ use core::marker::PhantomData;
 use core::time::Duration;
 
 use sysring_engine::native::{Context, Options};
+use sysring_events::attr::{Answers, Wanted};
 use sysring_sys::abi::signal::SigSet;
 use sysring_sys::{Errno, Fd, Result};
 
@@ -198,6 +207,63 @@ impl<'m> Calls<'m> {
         let (call, order) = call.parts();
         // SAFETY: the call was sound to be made when it was put together, and stays so (above).
         unsafe { self.context.issue(&call, &order) }.map(Issued::from_native)
+    }
+
+    /// Issues a call and asks for attributes. Of a call that is done, `answers` has their values; of
+    /// one that is pending, its event will.
+    ///
+    /// ```
+    /// use sysring::Fd;
+    /// use sysring::calls::{Call, Calls, Issued};
+    /// use sysring::events::attr::{Answers, Attribute, Path, Timing, Wanted};
+    ///
+    /// # fn main() -> Result<(), sysring::Errno> {
+    /// let mut target = [0; 4096];
+    /// Calls::scope(|calls| {
+    ///     let wanted = Wanted::NONE.best_effort(Timing::MASK | Path::MASK);
+    ///     let mut answers = Answers::none();
+    ///     let call = Call::readlinkat(Fd::CWD, c"/proc/self/exe", &mut target);
+    ///     if let Issued::Done(len) = calls.issue_with(call, &wanted, &mut answers)? {
+    ///         let timing: Timing = answers.get().expect("can always be told");
+    ///         println!("{} bytes in {} ns", len?, timing.completed - timing.issued);
+    ///         assert_eq!(answers.get(), Some(Path::Inline));
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`issue`](Calls::issue). `EOPNOTSUPP`: an attribute is required that cannot be honoured for
+    /// this call. `EPERM`, `EINVAL`: an I/O priority is required that may not be had. `EINVAL`: the
+    /// answer is aimed at a [`Slot`], which has no room for values.
+    #[inline]
+    pub fn issue_with(
+        &self,
+        call: Call<'_, 'm>,
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Result<Issued> {
+        let (call, order) = call.parts();
+        // SAFETY: as in `issue`.
+        let issued = unsafe { self.context.issue_with(&call, &order, wanted, answers) };
+        issued.map(Issued::from_native)
+    }
+
+    /// Makes a call here and now, whether it blocks or not, with attributes.
+    ///
+    /// # Errors
+    /// The call's own. `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline
+    /// never can, nor can what the cache had be told: who waits in the call can do neither.
+    #[inline]
+    pub fn issue_sync_with(
+        call: Call<'_, '_>,
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Result<usize> {
+        let (call, _) = call.parts();
+        // SAFETY: what the call has borrowed is there: it was just handed in.
+        unsafe { Context::make_with(&call, wanted, answers) }.and_then(Errno::from_ret)
     }
 
     /// Makes a call here and now, whether it blocks or not.

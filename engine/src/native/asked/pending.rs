@@ -1,0 +1,134 @@
+//! What is asked of calls that are pending: kept in a block of the request's, whose address stands
+//! in its entry.
+
+use core::ptr::NonNull;
+
+use sysring_events::attr::{Answers, Path};
+use sysring_sys::abi::io_uring::{Sqe, op, timeout};
+use sysring_sys::{Errno, Result};
+
+use super::Asked;
+use crate::locked::Locked;
+use crate::memory;
+use crate::native::{Then, keep};
+use crate::request::{Req, flag};
+use crate::ring::Ring;
+
+impl Asked {
+    /// Puts it into a block, for a request.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn keep(self) -> Result<NonNull<Asked>> {
+        let block = memory::allocate(size_of::<Asked>())?.cast::<Asked>();
+        // SAFETY: the block is large enough, aligned to 64, and nobody else's.
+        unsafe { block.write(self) };
+        // SAFETY: just written.
+        unsafe { (*block.as_ptr()).own_vector() };
+        Ok(block)
+    }
+}
+
+/// Gives a block back.
+///
+/// # Safety
+/// [`Asked::keep`] made it, and nobody uses it any more.
+pub unsafe fn release(block: NonNull<Asked>) {
+    // SAFETY: the caller's promise.
+    unsafe { memory::release(block.cast(), size_of::<Asked>()) };
+}
+
+/// Hands a block to its request, which goes on where the call had come to.
+pub fn attach(mut req: Req, block: NonNull<Asked>) {
+    // SAFETY: the block is the request's from now on.
+    let asked = unsafe { block.as_ref() };
+    req.sqe.off = block.as_ptr() as u64;
+    req.call = asked.call;
+    req.done = asked.moved as u32;
+}
+
+#[inline]
+fn of<'a>(req: Req) -> Option<&'a mut Asked> {
+    // SAFETY: `attach` has put it there, or it is null; who has the request has its block.
+    unsafe { (req.sqe.off as usize as *mut Asked).as_mut() }
+}
+
+/// Before a system call for the request, by the thread that makes it.
+#[inline]
+pub fn before(req: Req) {
+    if let Some(asked) = of(req) {
+        asked.before();
+    }
+}
+
+/// After it.
+#[inline]
+pub fn after(req: Req) {
+    if let Some(asked) = of(req) {
+        asked.after();
+    }
+}
+
+/// Which way it goes on.
+#[inline]
+pub fn take_path(req: Req, then: Then) {
+    if let Some(asked) = of(req) {
+        asked.path = match then {
+            Then::Ready(_) => Path::Readiness,
+            Then::Worker | Then::Sleeper => Path::Worker,
+        };
+    }
+}
+
+/// Whether the call is to be made once more after this answer. The request is then behind what has
+/// moved.
+#[inline]
+pub fn goes_on(ring: &mut Locked<'_>, mut req: Req, answer: isize) -> bool {
+    let Some(asked) = of(req) else { return false };
+    // What is left is known of the request's own copy of the vector.
+    if let Some(vector) = &mut asked.vector {
+        vector.iov_len = (asked.data.1 - (req.done as usize).min(asked.data.1)) as _;
+    } else {
+        asked.call.args[2] = req.call.args[2];
+    }
+    if !asked.is_to_go_on(answer) || ring.stabilise(req).is_err() {
+        return false;
+    }
+    let moved = Errno::from_ret(answer).unwrap_or(0);
+    keep::advance(req, moved);
+    req.done += moved as u32;
+    true
+}
+
+/// The timer that cancels a request when its time is up: a linked timeout that nobody hears of.
+///
+/// # Errors
+/// `ENOMEM`.
+pub fn add_deadline(locked: &mut Locked<'_>, ring: &Ring, mut req: Req, at: u64) -> Result<()> {
+    let mut timer = locked.slab.take(ring)?;
+    locked.outstanding += 1;
+    timer.begin(&Sqe { opcode: op::LINK_TIMEOUT, op_flags: timeout::ABS, ..Sqe::default() });
+    timer.scratch[0] = at.min(i64::MAX as u64);
+    timer.set(flag::CQE_SKIP);
+    req.link = Some(timer);
+    req.set(flag::ARM_LTIMEOUT);
+    Ok(())
+}
+
+/// The values that go with the answer of a request.
+#[inline]
+pub fn answer(req: Req, result: isize, answers: &mut Answers<'_>) {
+    if let Some(asked) = of(req) {
+        asked.answer(result, answers);
+    }
+}
+
+/// The request has been told.
+#[inline]
+pub fn forget(mut req: Req) {
+    if let Some(block) = NonNull::new(req.sqe.off as usize as *mut Asked) {
+        req.sqe.off = 0;
+        // SAFETY: `keep` made it for the request, which has now forgotten it.
+        unsafe { release(block) };
+    }
+}
