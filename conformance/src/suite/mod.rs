@@ -22,10 +22,10 @@ pub struct Options {
     /// Only these tests, by name, separated by commas.
     #[arg(long, value_delimiter = ',')]
     tests: Vec<String>,
-    /// What serves io_uring.
+    /// What serves io_uring
     #[arg(long, value_enum, default_value = "run")]
     runner: Which,
-    /// How the machine refuses io_uring to `--runner run`.
+    /// How the machine refuses io_uring to `run` and `library-user`.
     #[arg(long, value_enum, default_value = "eperm")]
     refusal: Refusal,
     /// Tests at a time.
@@ -34,9 +34,12 @@ pub struct Options {
     /// A liburing tree, configured and built, instead of the one apt can fetch.
     #[arg(long, value_name = "FOLDER")]
     source: Option<PathBuf>,
-    /// The list of expected results.
-    #[arg(long, value_name = "FILE", default_value_os_t = default_list())]
-    expected: PathBuf,
+    /// The folder with sysring's liburing.a, as `cargo xtask install --prefix DIR` makes DIR/lib.
+    #[arg(long, value_name = "FOLDER", required_if_eq_any = [("runner", "library-kernel"), ("runner", "library-user")])]
+    library: Option<PathBuf>,
+    /// The list of expected results, instead of the one that belongs to the runner.
+    #[arg(long, value_name = "FILE")]
+    expected: Option<PathBuf>,
     /// Print each result in the form of that list, to start or renew it.
     #[arg(long)]
     list: bool,
@@ -51,10 +54,26 @@ enum Which {
     Kernel,
     /// `sysring run --engine user`, with io_uring refused.
     Run,
+    /// sysring's liburing, which the tests are linked with, and the kernel's io_uring.
+    LibraryKernel,
+    /// sysring's liburing and its engine, with io_uring refused.
+    LibraryUser,
 }
 
-fn default_list() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("liburing.expected")
+impl Which {
+    /// The list of what is expected of it, if there is one.
+    fn list(self) -> Option<PathBuf> {
+        let name = match self {
+            Which::Kernel | Which::LibraryKernel => return None,
+            Which::Run => "liburing.expected",
+            Which::LibraryUser => "library.expected",
+        };
+        Some(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+    }
+
+    fn is_library(self) -> bool {
+        matches!(self, Which::LibraryKernel | Which::LibraryUser)
+    }
 }
 
 /// Tests that take many seconds whoever serves them, the longest first: started before the rest,
@@ -93,8 +112,14 @@ pub fn suite(options: &Options) -> Result<bool, String> {
         }
         None => source::tests(&cache)?,
     };
+    let folder = match &options.library {
+        Some(library) if options.runner.is_library() => source::linked(&folder, library, &cache)?,
+        _ => folder,
+    };
     let runner = match options.runner {
         Which::Kernel => Runner::Kernel,
+        Which::LibraryKernel => Runner::Library("kernel", None),
+        Which::LibraryUser => Runner::Library("user", Some(options.refusal)),
         Which::Run => Runner::Run(
             fs::canonicalize(&options.sysring).map_err(|e| {
                 format!(
@@ -105,8 +130,9 @@ pub fn suite(options: &Options) -> Result<bool, String> {
             options.refusal,
         ),
     };
-    let expected = match options.runner {
-        Which::Run if !options.list => expectations(&options.expected)?,
+    let list = options.expected.clone().or_else(|| options.runner.list());
+    let expected = match &list {
+        Some(list) if !options.list => expectations(list)?,
         _ => BTreeMap::new(),
     };
     let (together, alone) = plan(&folder, &options.tests)?;
@@ -120,7 +146,7 @@ pub fn suite(options: &Options) -> Result<bool, String> {
     if options.list {
         print_list(&outcomes);
     }
-    let judged = matches!(options.runner, Which::Run) && !options.list;
+    let judged = list.is_some() && !options.list;
     Ok(close(&outcomes, &expected, judged))
 }
 

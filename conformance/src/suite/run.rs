@@ -24,6 +24,9 @@ pub enum Runner {
     Kernel,
     /// `sysring run` at this path, on a machine that refuses io_uring.
     Run(PathBuf, Refusal),
+    /// The library that the tests are linked with, with this engine; with ours on a machine that
+    /// refuses io_uring.
+    Library(&'static str, Option<Refusal>),
 }
 
 /// How one test ended.
@@ -73,6 +76,14 @@ fn attempt(
             let mut command = Command::new(sysring);
             command.args(["run", "--engine", "user", "--"]).arg(test);
             refusal.on(&mut command);
+            command
+        }
+        Runner::Library(engine, refusal) => {
+            let mut command = Command::new(test);
+            command.env("SYSRING_ENGINE", engine);
+            if let Some(refusal) = refusal {
+                refusal.on(&mut command);
+            }
             command
         }
     };

@@ -24,6 +24,50 @@ pub fn tests(cache: &Path) -> Result<PathBuf, String> {
     Ok(cache.join(name).join("test"))
 }
 
+/// The same tests, linked with the static library in `library` in place of liburing's own; built
+/// anew where that is newer.
+///
+/// # Errors
+/// As [`tests`], and where the library is not there.
+pub fn linked(tests: &Path, library: &Path, cache: &Path) -> Result<PathBuf, String> {
+    let archive = library.join("liburing.a");
+    let time = |path: &Path| path.metadata().and_then(|about| about.modified());
+    let made = time(&archive).map_err(|e| {
+        format!(
+            "{}: {e}; `cargo xtask install --prefix DIR` puts it into DIR/lib",
+            archive.display()
+        )
+    })?;
+    let tree = cache.join("linked");
+    let done = tree.join("done");
+    if time(&done).is_ok_and(|done| done > made) {
+        return Ok(tree.join("test"));
+    }
+    if tree.exists() {
+        fs::remove_dir_all(&tree).map_err(|e| e.to_string())?;
+    }
+    let original = tests.parent().ok_or("the tests lie in no tree")?;
+    run(Command::new("cp").arg("-a").arg(original).arg(&tree))?;
+    for (folder, ending) in [("src", ".so"), ("src", ".a"), ("test", ".t")] {
+        remove(&tree.join(folder), ending).map_err(|e| e.to_string())?;
+    }
+    fs::copy(&archive, tree.join("src/liburing.a")).map_err(|e| e.to_string())?;
+    run(Command::new("make").args(["-j2", "-k", "-C", "test"]).current_dir(&tree))?;
+    fs::write(&done, "").map_err(|e| e.to_string())?;
+    Ok(tree.join("test"))
+}
+
+/// Removes the files of a folder with this in their names.
+fn remove(folder: &Path, ending: &str) -> std::io::Result<()> {
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        if file.file_name().to_string_lossy().contains(ending) {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Downloads the source package from Debian testing, with apt, which checks the signature of the
 /// index and the hashes of the files. State and lists are ours: the machine's stay as they are.
 fn fetch(cache: &Path) -> Result<PathBuf, String> {
