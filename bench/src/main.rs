@@ -13,6 +13,7 @@ mod process;
 mod report;
 mod ring;
 mod scratch;
+mod syslet;
 mod sysring;
 mod walk;
 
@@ -62,6 +63,12 @@ enum Work {
     /// The walk that Linus asked for: `sysring du` beside his program, and beside what is installed
     /// of du, find, bfs, fd, diskus, pdu, dust and dua, with hot and (as root) cold caches.
     Walk,
+    /// System calls that do not block, in a scope of syslets.
+    SysletInline,
+    /// How soon the caller goes on after a call that blocks, in a scope.
+    SysletBlock,
+    /// The time it takes to begin and end a scope.
+    SysletScope,
     /// Make a ring of so many entries (0: none), print the process id, wait for the end of input.
     #[command(hide = true)]
     HoldRing { entries: u32 },
@@ -162,7 +169,7 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(&str, Measure); 10] = [
+    let all: [(&str, Measure); 13] = [
         ("fio-cached", fio::cached),
         ("fio-direct", fio::direct),
         ("fio-write", fio::write),
@@ -173,6 +180,9 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         ("startup", process::startup),
         ("memory", process::memory),
         ("walk", walk::run),
+        ("syslet-inline", syslet::inline),
+        ("syslet-block", syslet::block),
+        ("syslet-scope", syslet::begin_and_end),
     ];
     let index = match work {
         Work::All => return all.into(),
@@ -186,6 +196,9 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         Work::Startup => 7,
         Work::Memory => 8,
         Work::Walk => 9,
+        Work::SysletInline => 10,
+        Work::SysletBlock => 11,
+        Work::SysletScope => 12,
         Work::HoldRing { .. } => return Vec::new(),
     };
     vec![all[index]]
