@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use sysring::syslet::{Builder, Outcome, Scope, available};
 use sysring_sys::call;
-use sysring_syslet::{Builder, Outcome, Scope, available};
 
 use crate::compare::{Contender, Samples, Spread, interleave};
 use crate::report::{Better, Goal, Metric, Row, Unit};

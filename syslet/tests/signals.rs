@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use common::{Pipe, READ, gettid, in_process, move_once, said, skipped};
-use sysring_syslet::{Outcome, scope};
+use sysring_syslet::{Outcome, Scope, scope};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 static HANDLER_RAN_ON: AtomicI32 = AtomicI32::new(0);
@@ -113,17 +113,25 @@ fn masks_processors_and_names_are_as_they_were() {
     };
     let before = about_us();
     let mut pipe = Pipe::new();
-    scope(|s| {
+    let mut in_scope = |s: &Scope| {
         assert_ne!(mask(), before.1);
         assert_eq!(mask() & 1 << (libc::SIGSEGV - 1), 0, "faults are handled");
         move_once(s, &mut pipe);
         let inside = about_us();
         assert_eq!(inside.2, before.2, "the name");
         assert_eq!(inside.3.iter().map(|word| word.count_ones()).sum::<u32>(), 1);
-        assert_ne!(inside.4[0], before.4[0], "each thread has its own stack for signals");
+        assert!(
+            gettid() == before.0 || inside.4[0] != before.4[0],
+            "each thread has a stack of its own for signals"
+        );
         assert!(inside.4[2] >= 8192);
-    });
-    assert_eq!(about_us(), before);
+        s.go_home();
+        assert_eq!(about_us().3, inside.3, "the caller stays on its processor");
+    };
+    for _ in 0..2 {
+        scope(|s| (0..5).for_each(|_| in_scope(s)));
+        assert_eq!(about_us(), before);
+    }
 }
 
 #[test]
