@@ -132,9 +132,8 @@ pub extern "C" fn standby_thread(carrier: usize) -> ! {
         arch::clear_fs_base();
         &*(carrier as *const Carrier)
     };
-    let (start, len) = Seat::of(carrier).signal_stack();
     // SAFETY: that part of the seat is for this.
-    let _ = unsafe { kernel::set_signal_stack(start, len) };
+    let _ = unsafe { kernel::set_signal_stack(&Seat::of(carrier).signal_stack()) };
     stand_by(carrier)
 }
 

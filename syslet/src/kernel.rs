@@ -67,15 +67,35 @@ pub fn set_name(name: &core::ffi::CStr) {
     let _ = unsafe { call::prctl(PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) };
 }
 
-/// Gives this thread a stack for signal handlers that ask for one.
+/// Where handlers run that ask for a stack of their own: `stack_t`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SignalStack {
+    pub start: usize,
+    /// `SS_*`.
+    pub flags: usize,
+    pub len: usize,
+}
+
+/// Gives this thread a stack for signal handlers.
 ///
 /// # Safety
 /// The memory is this thread's for as long as it runs.
-pub unsafe fn set_signal_stack(start: usize, len: usize) -> Result<()> {
-    // `stack_t`: address, flags, size.
-    let stack = [start, 0, len];
+pub unsafe fn set_signal_stack(stack: &SignalStack) -> Result<()> {
+    let args = [core::ptr::from_ref(stack) as usize, 0, 0, 0, 0, 0];
     // SAFETY: the caller vouches for the memory.
-    unsafe { call::raw(g::__NR_sigaltstack, [stack.as_ptr() as usize, 0, 0, 0, 0, 0]) }.map(drop)
+    unsafe { call::raw(g::__NR_sigaltstack, args) }.map(drop)
+}
+
+/// The stack that this thread has for them.
+pub fn signal_stack() -> Result<SignalStack> {
+    const SS_ONSTACK: usize = 1;
+    let mut stack = SignalStack { start: 0, flags: 0, len: 0 };
+    // SAFETY: the kernel writes the structure.
+    unsafe { call::raw(g::__NR_sigaltstack, [0, &raw mut stack as usize, 0, 0, 0, 0]) }?;
+    // The flags are 32 bits; that it is in use is not for setting.
+    stack.flags &= 0xffff_ffff & !SS_ONSTACK;
+    Ok(stack)
 }
 
 const MEMBARRIER_PRIVATE_EXPEDITED: usize = 1 << 3;

@@ -78,6 +78,8 @@ pub fn end(context: &Context) {
         kernel::wake(&context.detector);
         context.room.dismiss();
         context.room.join();
+    } else {
+        context.before.succeed();
     }
     context.before.restore();
     // SAFETY: nobody is left who could use them.

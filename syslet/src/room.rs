@@ -18,6 +18,7 @@ use sysring_sys::{Fd, Result, call};
 
 use crate::carrier::{Carrier, standby_thread};
 use crate::context::Context;
+use crate::kernel;
 
 /// Bytes of a seat. What is not touched costs nothing.
 pub const SEAT: usize = 128 << 10;
@@ -46,9 +47,9 @@ impl Seat {
         ((self.0 + SEAT - size_of::<T>()) & !(align_of::<T>() - 1)) as *mut T
     }
 
-    /// Address and size of the stack for signal handlers.
-    pub fn signal_stack(self) -> (usize, usize) {
-        (self.0 + GUARD, SIGNAL_STACK)
+    /// The part that is for signal handlers.
+    pub fn signal_stack(self) -> kernel::SignalStack {
+        kernel::SignalStack { start: self.0 + GUARD, flags: 0, len: SIGNAL_STACK }
     }
 
     /// Makes the seat usable.

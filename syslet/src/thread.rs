@@ -5,7 +5,7 @@ use core::cell::Cell;
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::{call, raw::general as g};
 
-use crate::kernel::{self, Processors};
+use crate::kernel::{self, Processors, SignalStack};
 use crate::rseq::{self, Announced, Area};
 use crate::support::Unavailable;
 
@@ -15,6 +15,7 @@ pub struct Before {
     mask: Cell<SigSet>,
     processors: Cell<Option<Processors>>,
     area: Cell<Option<Area>>,
+    signal_stack: Cell<Option<SignalStack>>,
     identity: Cell<[u32; 6]>,
     /// The processor that the scope is bound to.
     pub processor: Cell<Option<u32>>,
@@ -41,6 +42,7 @@ impl Before {
         };
         self.area.set(area);
         self.identity.set(call::identity());
+        self.signal_stack.set(kernel::signal_stack().ok());
         // Of the two that may be refused, neither is vital: on several processors the detector is
         // wrong more often, and the exchange is a locked one.
         self.processors.set(kernel::affinity().ok());
@@ -59,6 +61,14 @@ impl Before {
         }
         // Last: what has been held back is handled now.
         let _ = call::sigprocmask(SIG_SETMASK, Some(self.mask.get()));
+    }
+
+    /// The calling thread is a child's copy of one that the scope made: in its place.
+    pub fn succeed(&self) {
+        if let Some(stack) = self.signal_stack.get() {
+            // SAFETY: it was the caller's, and the caller is this thread now.
+            let _ = unsafe { kernel::set_signal_stack(&stack) };
+        }
     }
 
     /// Whether the calling thread has the user and group ids that the scope began with.

@@ -72,6 +72,7 @@ fn forks() {
     });
     // The whole scope of a child may be its parent's.
     let args = pipes[0].read();
+    let stack = signal_stack();
     let mut status = None;
     scope(|s| {
         // SAFETY: as above.
@@ -89,8 +90,18 @@ fn forks() {
     match status {
         // The child: its scope has ended without the call.
         // SAFETY: ends the child.
-        None => unsafe { libc::_exit(33) },
-        Some(status) => assert_eq!(libc::WEXITSTATUS(status), 33),
+        None => unsafe { libc::_exit(if signal_stack() == stack { 33 } else { 34 }) },
+        Some(status) => assert_eq!(status, 33 << 8, "the child failed"),
+    }
+}
+
+/// Where this thread's signal handlers run that ask for a stack.
+fn signal_stack() -> (usize, usize) {
+    // SAFETY: the kernel writes the structure.
+    unsafe {
+        let mut stack: libc::stack_t = std::mem::zeroed();
+        assert_eq!(libc::sigaltstack(std::ptr::null(), &raw mut stack), 0);
+        (stack.ss_sp as usize, stack.ss_size)
     }
 }
 
