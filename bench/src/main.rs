@@ -3,6 +3,7 @@
 //! Every subcommand compares contenders that take turns in one run (see `compare`), and prints
 //! ratios with their targets.
 
+mod client;
 mod compare;
 mod direct;
 mod echo;
@@ -56,6 +57,9 @@ enum Work {
     Read,
     /// Cached 4 KiB reads against a pool of four threads, the engine called directly.
     Pool,
+    /// Loops of NOPs and of cached reads through sysring's client, liburing and the io-uring crate:
+    /// instructions (by valgrind) and time.
+    Client,
     /// The time `sysring run` adds to /bin/true.
     Startup,
     /// The memory added to a process with one ring.
@@ -169,7 +173,7 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(&str, Measure); 13] = [
+    let all: [(&str, Measure); 14] = [
         ("fio-cached", fio::cached),
         ("fio-direct", fio::direct),
         ("fio-write", fio::write),
@@ -183,6 +187,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         ("syslet-inline", syslet::inline),
         ("syslet-block", syslet::block),
         ("syslet-scope", syslet::begin_and_end),
+        ("client", client::run),
     ];
     let index = match work {
         Work::All => return all.into(),
@@ -199,6 +204,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         Work::SysletInline => 10,
         Work::SysletBlock => 11,
         Work::SysletScope => 12,
+        Work::Client => 13,
         Work::HoldRing { .. } => return Vec::new(),
     };
     vec![all[index]]

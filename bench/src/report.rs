@@ -31,6 +31,7 @@ pub enum Unit {
     Milliseconds,
     Kibibytes,
     Count,
+    Instructions,
 }
 
 impl Unit {
@@ -43,6 +44,7 @@ impl Unit {
             Unit::Milliseconds => format!("{value:.2} ms"),
             Unit::Kibibytes => format!("{} KiB", thousands(value)),
             Unit::Count => thousands(value),
+            Unit::Instructions => format!("{value:.1}"),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::queue::Cq;
 /// meanwhile are left for the next one.
 pub struct Completions<'a, C: CqEntry> {
     cq: &'a mut Cq<C>,
+    /// Copies, so that a loop has them in registers.
     head: u32,
     tail: u32,
 }

@@ -136,7 +136,14 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// Takes the first completion, if there is one: for loops that push meanwhile.
     #[inline(always)]
     pub fn completion(&mut self) -> Option<C> {
-        self.completions().next()
+        let head = self.cq.head();
+        if head == self.cq.tail() {
+            return None;
+        }
+        // SAFETY: below the tail.
+        let completion = unsafe { self.cq.at(head) };
+        self.cq.take_until(head.wrapping_add(1));
+        Some(completion)
     }
 
     /// Both queues at once.
@@ -171,11 +178,17 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// the wait was cut short.
     #[inline(always)]
     pub fn submit_and_wait(&mut self, want: u32) -> Result<u32, Errno> {
-        let mut flags = 0;
-        if want != 0 || self.handle.is_polled() || self.sq.holds_completions_back() {
-            flags = enter::GETEVENTS;
+        let submit = self.sq.publish();
+        if self.handle.is_special() {
+            return self.enter_otherwise(submit, want, 0, User::NULL, SIGSET_SIZE);
         }
-        self.enter(want, flags, User::NULL, SIGSET_SIZE)
+        let mut flags = 0;
+        if want != 0 || self.sq.holds_completions_back() {
+            flags = enter::GETEVENTS;
+        } else if submit == 0 {
+            return Ok(0);
+        }
+        self.handle.enter(submit, want, flags, User::NULL, SIGSET_SIZE)
     }
 
     /// The same, for so long at most.
@@ -192,19 +205,26 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// # Errors
     /// As [`submit_and_wait_timeout`](Ring::submit_and_wait_timeout); `EINVAL` for what is not known.
     pub fn submit_with(&mut self, wait: &Wait) -> Result<u32, Errno> {
-        wait.with(|want, flags, argument, size| self.enter(want, flags, argument, size))
+        let submit = self.sq.publish();
+        wait.with(|want, flags, argument, size| {
+            self.enter_otherwise(submit, want, flags, argument, size)
+        })
     }
 
-    /// Publishes what was pushed and makes the call, if there is need of one.
-    #[inline(always)]
-    fn enter(
-        &mut self,
+    /// Makes the call, if there is need of one: where a thread of the other side submits, which must
+    /// be woken if anything; where completions must be asked for; and with all that a wait is told.
+    #[cold]
+    fn enter_otherwise(
+        &self,
+        submit: u32,
         want: u32,
         mut flags: u32,
         argument: User<u8>,
         size: usize,
     ) -> Result<u32, Errno> {
-        let submit = self.sq.publish();
+        if want != 0 || self.handle.is_polled() || self.sq.holds_completions_back() {
+            flags |= enter::GETEVENTS;
+        }
         if self.handle.has_thread() {
             flags |= self.wake_up(submit);
             if flags == 0 {
@@ -217,7 +237,6 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     }
 
     /// The flag that wakes the polling thread, where it sleeps and there is work.
-    #[cold]
     fn wake_up(&self, submit: u32) -> u32 {
         if submit != 0 && self.sq.thread_sleeps() { enter::SQ_WAKEUP } else { 0 }
     }
@@ -364,14 +383,18 @@ impl Handle {
         Handle { serves, fd, setup: params.flags }
     }
 
-    /// Whether completions come only when they are asked for.
+    /// Whether submission needs more than a call.
     #[inline(always)]
+    fn is_special(&self) -> bool {
+        self.setup & (setup::SQPOLL | setup::IOPOLL) != 0
+    }
+
+    /// Whether completions come only when they are asked for.
     fn is_polled(&self) -> bool {
         self.setup & setup::IOPOLL != 0
     }
 
     /// Whether a thread of the other side looks for submissions.
-    #[inline(always)]
     fn has_thread(&self) -> bool {
         self.setup & setup::SQPOLL != 0
     }
@@ -386,8 +409,11 @@ impl Handle {
         argument: User<u8>,
         size: usize,
     ) -> Result<u32, Errno> {
-        door::enter(self.serves, self.fd.raw(), submit, want, flags, argument, size)
-            .map(|taken| taken as u32)
+        let fd = self.fd.raw();
+        match door::enter_c(self.serves, fd, submit, want, flags, argument, size) {
+            answer @ 0.. => Ok(answer as u32),
+            answer => Err(error(answer)),
+        }
     }
 
     /// `io_uring_register(2)`.
@@ -395,6 +421,12 @@ impl Handle {
         door::register(self.serves, self.fd.raw(), opcode, argument, count)
             .map(|answer| answer as u32)
     }
+}
+
+/// What a call has answered, below zero.
+#[cold]
+fn error(answer: i32) -> Errno {
+    Errno::from_raw(answer.wrapping_neg()).unwrap_or(Errno::EINVAL)
 }
 
 impl Drop for Handle {

@@ -33,17 +33,19 @@ impl Word {
 
 /// The submission queue: we add, the other side takes.
 pub struct Sq<S> {
-    entries_at: NonNull<S>,
-    mask: u32,
     /// Where the next entry goes. The other side sees it when it is published.
-    tail: u32,
-    /// Where the tail must stop, as far as we know: the head goes on without us.
-    limit: u32,
-    entries: u32,
+    next: NonNull<S>,
+    /// Where to stop and think: the end of the memory, or of the room that we know of.
+    stop: NonNull<S>,
+    /// The address at which the entry of index 0 would lie, had the memory neither end nor beginning:
+    /// the distance from there is the tail.
+    origin: usize,
     shared_head: Word,
     shared_tail: Word,
     flags: Word,
     dropped: Word,
+    first: NonNull<S>,
+    entries: u32,
 }
 
 impl<S: SqEntry> Sq<S> {
@@ -51,27 +53,26 @@ impl<S: SqEntry> Sq<S> {
     /// The memory must be of the ring that the parameters describe, and outlive the queue.
     pub unsafe fn new(memory: &Memory, params: &Params) -> Sq<S> {
         let off = &params.sq_off;
-        // SAFETY: the offsets are of this memory.
+        // SAFETY: the offsets are of this memory, which is new: both indexes are 0.
         unsafe {
             let word = |offset| Word::at(memory.sq(), offset);
-            let (head, tail) = (word(off.head), word(off.tail));
             let entries = word(off.ring_entries).get().load(Relaxed);
             if params.flags & setup::NO_SQARRAY == 0 {
                 // Entries are used in order, so each index is its own.
                 let array = memory.sq().add(off.array as usize).cast::<u32>();
                 (0..entries).for_each(|i| array.add(i as usize).write(i));
             }
-            let at = tail.get().load(Relaxed);
+            let first = memory.sqes().cast();
             Sq {
-                entries_at: memory.sqes().cast(),
-                mask: word(off.ring_mask).get().load(Relaxed),
-                tail: at,
-                limit: head.get().load(Relaxed).wrapping_add(entries),
-                entries,
-                shared_head: head,
-                shared_tail: tail,
+                next: first,
+                stop: first.add(entries as usize),
+                origin: first.as_ptr() as usize,
+                shared_head: word(off.head),
+                shared_tail: word(off.tail),
                 flags: word(off.flags),
                 dropped: word(off.dropped),
+                first,
+                entries,
             }
         }
     }
@@ -79,38 +80,88 @@ impl<S: SqEntry> Sq<S> {
     /// Takes an entry; `false` where there is no room.
     #[inline(always)]
     pub fn push(&mut self, entry: S) -> bool {
-        if self.tail == self.limit && !self.look_for_room() {
+        if self.next == self.stop && !self.go_on() {
             return false;
         }
-        // SAFETY: masked, so in the mapping of the entries; below the limit, so the other side is
-        // through with the place.
-        unsafe { self.entries_at.add((self.tail & self.mask) as usize).write(entry) };
-        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: before the stop, so in the memory, and the other side is through with the place.
+        unsafe {
+            self.next.write(entry);
+            self.next = self.next.add(1);
+        }
         true
     }
 
-    /// Whether the other side has taken entries since we looked.
+    /// Where entries may go now: from the first place up to the second.
+    #[inline(always)]
+    pub fn room_at_hand(&self) -> (NonNull<S>, NonNull<S>) {
+        (self.next, self.stop)
+    }
+
+    /// The places before `next` were filled.
+    ///
+    /// # Safety
+    /// They were at hand, and are.
+    #[inline(always)]
+    pub unsafe fn filled_to(&mut self, next: NonNull<S>) {
+        self.next = next;
+    }
+
+    /// Finds room at the stop; `false` where there is none.
     #[cold]
-    fn look_for_room(&mut self) -> bool {
+    pub fn go_on(&mut self) -> bool {
         // Acquire pairs with the other side's Release of the head: it has read the entries.
-        self.limit = self.shared_head.get().load(Acquire).wrapping_add(self.entries);
-        self.tail != self.limit
+        let head = self.shared_head.get().load(Acquire);
+        let tail = self.tail();
+        let taken = tail.wrapping_sub(head).min(self.entries);
+        // SAFETY: the end of the memory, and what lies between it and a place in it.
+        unsafe {
+            let end = self.first.add(self.entries as usize);
+            if self.next == end {
+                self.next = self.first;
+                let bytes = self.entries as usize * size_of::<S>();
+                self.origin = self.origin.wrapping_sub(bytes);
+            }
+            let left = end.offset_from_unsigned(self.next);
+            self.stop = self.next.add(left.min((self.entries - taken) as usize));
+        }
+        self.next != self.stop
+    }
+
+    #[inline(always)]
+    fn tail(&self) -> u32 {
+        self.tail_at(self.next)
+    }
+
+    /// The tail when `next` is where the next entry goes.
+    #[inline(always)]
+    fn tail_at(&self, next: NonNull<S>) -> u32 {
+        ((next.as_ptr() as usize).wrapping_sub(self.origin) / size_of::<S>()) as u32
     }
 
     /// Shows the other side what was added; how much it has yet to take.
     #[inline(always)]
     pub fn publish(&self) -> u32 {
+        let tail = self.tail();
         // Release pairs with the other side's Acquire of the tail (a polling thread's; a call is a
         // barrier by itself): the entries are written.
-        self.shared_tail.get().store(self.tail, Release);
-        self.len()
+        self.shared_tail.get().store(tail, Release);
+        self.not_taken(tail)
     }
 
     /// How many entries the other side has not taken.
-    #[inline(always)]
     pub fn len(&self) -> u32 {
-        // Only a number: what the head says of the entries' memory is learnt in `look_for_room`.
-        self.tail.wrapping_sub(self.shared_head.get().load(Relaxed))
+        self.len_at(self.next)
+    }
+
+    /// The same, when `next` is where the next entry goes.
+    pub fn len_at(&self, next: NonNull<S>) -> u32 {
+        self.not_taken(self.tail_at(next))
+    }
+
+    #[inline(always)]
+    fn not_taken(&self, tail: u32) -> u32 {
+        // Only a number: what the head says of the entries' memory is learnt in `go_on`.
+        tail.wrapping_sub(self.shared_head.get().load(Relaxed))
     }
 
     /// How many entries there is room for.
@@ -149,7 +200,7 @@ impl<S: SqEntry> Sq<S> {
 pub struct Cq<C> {
     shared_head: Word,
     shared_tail: Word,
-    entries_at: NonNull<C>,
+    first: NonNull<C>,
     mask: u32,
     overflow: Word,
     /// None before Linux 5.8.
@@ -167,7 +218,7 @@ impl<C: CqEntry> Cq<C> {
             Cq {
                 shared_head: word(off.head),
                 shared_tail: word(off.tail),
-                entries_at: memory.cq().add(off.cqes as usize).cast(),
+                first: memory.cq().add(off.cqes as usize).cast(),
                 mask: word(off.ring_mask).get().load(Relaxed),
                 overflow: word(off.overflow),
                 flags: (off.flags != 0).then(|| word(off.flags)),
@@ -197,7 +248,7 @@ impl<C: CqEntry> Cq<C> {
     pub unsafe fn at(&self, index: u32) -> C {
         // SAFETY: masked, so in the mapping; written before the tail was, and left alone by the
         // other side until the head passes it.
-        unsafe { self.entries_at.add((index & self.mask) as usize).read() }
+        unsafe { self.first.add((index & self.mask) as usize).read() }
     }
 
     /// Gives the places before `head` back.

@@ -1,6 +1,7 @@
 //! Adding entries.
 
 use core::fmt;
+use core::ptr::NonNull;
 
 use super::entry::SqEntry;
 use super::queue::Sq;
@@ -20,12 +21,16 @@ impl core::error::Error for Full {}
 /// The submission queue of a ring, borrowed: [`Ring::submission`](crate::Ring::submission).
 pub struct Submission<'a, S: SqEntry> {
     sq: &'a mut Sq<S>,
+    /// The room at hand: copies, so that a loop has them in registers.
+    next: NonNull<S>,
+    stop: NonNull<S>,
 }
 
 impl<'a, S: SqEntry> Submission<'a, S> {
     #[inline(always)]
     pub(super) fn new(sq: &'a mut Sq<S>) -> Submission<'a, S> {
-        Submission { sq }
+        let (next, stop) = sq.room_at_hand();
+        Submission { sq, next, stop }
     }
 
     /// Adds an entry; it is handed over by the next `submit`.
@@ -37,7 +42,24 @@ impl<'a, S: SqEntry> Submission<'a, S> {
     /// [`Full`]: the entry was not added.
     #[inline(always)]
     pub unsafe fn push(&mut self, entry: impl Into<S>) -> Result<(), Full> {
-        if self.sq.push(entry.into()) { Ok(()) } else { Err(Full) }
+        let entry = entry.into();
+        if self.next == self.stop && !self.go_on() {
+            return Err(Full);
+        }
+        // SAFETY: at hand, and filled then.
+        unsafe {
+            self.next.write(entry);
+            self.next = self.next.add(1);
+            self.sq.filled_to(self.next);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn go_on(&mut self) -> bool {
+        let found = self.sq.go_on();
+        (self.next, self.stop) = self.sq.room_at_hand();
+        found
     }
 
     /// Adds all of the entries, or none: for chains, which must not be cut in two.
@@ -61,19 +83,19 @@ impl<'a, S: SqEntry> Submission<'a, S> {
     /// How many entries there is room for.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.sq.room() as usize
+        self.capacity() - self.len().min(self.capacity())
     }
 
     /// How many entries were added that the other side has not taken.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sq.len() as usize
+        self.sq.len_at(self.next) as usize
     }
 
     /// Whether the other side has taken all that was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sq.len() == 0
+        self.len() == 0
     }
 
     /// How many entries it holds.
@@ -85,6 +107,6 @@ impl<'a, S: SqEntry> Submission<'a, S> {
 
 impl<S: SqEntry> fmt::Debug for Submission<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Submission").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Submission").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }

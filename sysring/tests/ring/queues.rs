@@ -27,6 +27,34 @@ fn all_that_is_pushed_completes_in_order() {
 }
 
 #[test]
+fn batches_of_every_size_go_around() {
+    both(|engine| {
+        let mut ring = made(Ring::builder().engine(engine).build(8));
+        let (mut next, mut seen) = (0, 0);
+        for size in (0..=8).cycle().take(200) {
+            let mut submission = ring.submission();
+            for i in 0..size {
+                // From the middle on with another one.
+                if i == size / 2 {
+                    submission = ring.submission();
+                }
+                let nop = op::Nop::new().build().user_data(next);
+                next += 1;
+                // SAFETY: a NOP uses no memory.
+                unsafe { submission.push(nop) }.unwrap();
+            }
+            assert_eq!((submission.len(), submission.room()), (size as usize, 8 - size as usize));
+            assert_eq!(ring.submit_and_wait(size), Ok(size));
+            for completion in ring.completions() {
+                assert_eq!((completion.user_data(), completion.result()), (seen, Ok(0)));
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, next);
+    });
+}
+
+#[test]
 fn a_full_queue_says_so_and_has_room_after_submission() {
     both(|engine| {
         let mut ring = made(Ring::builder().engine(engine).build(4));
