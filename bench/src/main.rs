@@ -3,6 +3,7 @@
 //! Every subcommand compares contenders that take turns in one run (see `compare`), and prints
 //! ratios with their targets.
 
+mod calls;
 mod client;
 mod compare;
 mod direct;
@@ -39,7 +40,7 @@ struct Cli {
     settings: Settings,
 }
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
 enum Work {
     /// Everything below.
     All,
@@ -60,6 +61,12 @@ enum Work {
     /// Loops of NOPs and of cached reads through sysring's client, liburing and the io-uring crate:
     /// instructions (by valgrind) and time.
     Client,
+    /// A native call that does not block, against the bare call.
+    CallsInline,
+    /// statx in batches of 512, cached, against the loop.
+    CallsStatx,
+    /// Open, fstat, read and close 100,000 files, cached and not, against the loop.
+    CallsFiles,
     /// The time `sysring run` adds to /bin/true.
     Startup,
     /// The memory added to a process with one ring.
@@ -173,39 +180,28 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(&str, Measure); 14] = [
-        ("fio-cached", fio::cached),
-        ("fio-direct", fio::direct),
-        ("fio-write", fio::write),
-        ("echo", echo::run),
-        ("nop", direct::nop),
-        ("read", direct::read),
-        ("pool", direct::pool),
-        ("startup", process::startup),
-        ("memory", process::memory),
-        ("walk", walk::run),
-        ("syslet-inline", syslet::inline),
-        ("syslet-block", syslet::block),
-        ("syslet-scope", syslet::begin_and_end),
-        ("client", client::run),
+    let all: [(Work, &str, Measure); 17] = [
+        (Work::FioCached, "fio-cached", fio::cached),
+        (Work::FioDirect, "fio-direct", fio::direct),
+        (Work::FioWrite, "fio-write", fio::write),
+        (Work::Echo, "echo", echo::run),
+        (Work::Nop, "nop", direct::nop),
+        (Work::Read, "read", direct::read),
+        (Work::Pool, "pool", direct::pool),
+        (Work::CallsInline, "calls-inline", calls::inline),
+        (Work::CallsStatx, "calls-statx", calls::statx),
+        (Work::CallsFiles, "calls-files", calls::files),
+        (Work::Startup, "startup", process::startup),
+        (Work::Memory, "memory", process::memory),
+        (Work::Walk, "walk", walk::run),
+        (Work::SysletInline, "syslet-inline", syslet::inline),
+        (Work::SysletBlock, "syslet-block", syslet::block),
+        (Work::SysletScope, "syslet-scope", syslet::begin_and_end),
+        (Work::Client, "client", client::run),
     ];
-    let index = match work {
-        Work::All => return all.into(),
-        Work::FioCached => 0,
-        Work::FioDirect => 1,
-        Work::FioWrite => 2,
-        Work::Echo => 3,
-        Work::Nop => 4,
-        Work::Read => 5,
-        Work::Pool => 6,
-        Work::Startup => 7,
-        Work::Memory => 8,
-        Work::Walk => 9,
-        Work::SysletInline => 10,
-        Work::SysletBlock => 11,
-        Work::SysletScope => 12,
-        Work::Client => 13,
-        Work::HoldRing { .. } => return Vec::new(),
-    };
-    vec![all[index]]
+    let asked = |this: Work| work == Work::All || work == this;
+    all.into_iter()
+        .filter(|(this, ..)| asked(*this))
+        .map(|(_, name, measure)| (name, measure))
+        .collect()
 }

@@ -191,8 +191,10 @@ impl Locked<'_> {
     }
 }
 
-/// What cancellation may find: a linked timeout is found only through what it watches, and a
+/// What cancellation may find: not what is the engine's own, a linked timeout is found only through what it watches, and a
 /// request that was told to stop once is not told again.
 fn cancellable(req: Req) -> bool {
-    req.sqe.opcode != op::LINK_TIMEOUT && !req.has(flag::CANCELED)
+    req.sqe.opcode != op::LINK_TIMEOUT
+        && !table::must(req.sqe.opcode).has(row_flag::ITS_OWN)
+        && !req.has(flag::CANCELED)
 }

@@ -64,6 +64,8 @@ pub struct State {
     /// Complete, and not told: there was no room. How many; and one of them is being told again.
     pub untold: Queue,
     pub untold_count: u32,
+    /// Of those that are outstanding, invitations to help with a batch of native calls.
+    pub invitations: u32,
     pub retelling: bool,
     /// Who submitted links in which it matters who goes on with them, latest.
     pub submitted_as: Option<[u32; 6]>,
@@ -133,6 +135,7 @@ impl State {
         handed_back: Queue::new(),
         untold: Queue::new(),
         untold_count: 0,
+        invitations: 0,
         retelling: false,
         submitted_as: None,
         wanted: None,

@@ -1,5 +1,6 @@
 //! A context: where calls that are pending live, and where their answers come.
 
+use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_events::attr::{Answers, Attribute, Cache, Deadline, Wanted};
@@ -14,7 +15,7 @@ use crate::cancel::Match;
 use crate::complete::Eventfd;
 use crate::issue;
 use crate::locked::Locked;
-use crate::request::Stage;
+use crate::request::{Stage, flag};
 use crate::ring::Ring;
 use crate::wait::{Wait, wait};
 use crate::{Caller, descriptors, process, wq};
@@ -47,6 +48,9 @@ pub enum Issued {
     Pending(u64),
 }
 
+/// Kinds of batches, by the number of their first call, that are told apart.
+const KINDS: usize = 64;
+
 /// A context. Threads share it, and so do processes that are forked from the one that made it.
 #[derive(Debug)]
 pub struct Context {
@@ -54,6 +58,8 @@ pub struct Context {
     /// Other processes may push to its ring of events.
     shared: bool,
     limit: u32,
+    /// Helpers that were of use to the latest batch of a kind.
+    helpers: [AtomicU8; KINDS],
 }
 
 impl Context {
@@ -78,7 +84,8 @@ impl Context {
             // Who waits sleeps on the ring of events, which others push to, too: nobody enters.
             ring.watched.store(true, Relaxed);
         }
-        Ok(Context { ring, shared, limit })
+        let helpers = [const { AtomicU8::new(0) }; KINDS];
+        Ok(Context { ring, shared, limit, helpers })
     }
 
     /// The ring that answers come to.
@@ -104,13 +111,8 @@ impl Context {
     pub unsafe fn issue(&self, call: &Call, order: &Order) -> Result<Issued> {
         // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
-            Attempt::Done(answer) => {
-                if !order.slot.is_null() {
-                    request::fill(order.slot, answer as i64)?;
-                }
-                Ok(Issued::Done(answer))
-            }
-            blocked => self.queue(call, blocked, order, None).map(Issued::Pending),
+            Attempt::Done(answer) => self.done(answer, order),
+            blocked => self.begin()?.add(call, blocked, order, None).map(Issued::Pending),
         }
     }
 
@@ -147,7 +149,7 @@ impl Context {
                 asked.answer(answer, answers);
                 Ok(Issued::Done(answer))
             }
-            blocked => self.queue(call, blocked, order, Some(asked)).map(Issued::Pending),
+            blocked => self.begin()?.add(call, blocked, order, Some(asked)).map(Issued::Pending),
         }
     }
 
@@ -176,51 +178,22 @@ impl Context {
         Ok(answer)
     }
 
-    #[inline(never)]
-    fn queue(
-        &self,
-        call: &Call,
-        blocked: Attempt,
-        order: &Order,
-        asked: Option<Asked>,
-    ) -> Result<u64> {
-        process::enter()?;
-        let ring = self.ring;
-        let deadline = asked.as_ref().and_then(Asked::deadline);
+    /// An answer that is there at once.
+    #[inline]
+    pub(super) fn done(&self, answer: isize, order: &Order) -> Result<Issued> {
         if !order.slot.is_null() {
-            // Whoever sleeps there does not enter: nobody but the engine makes it go on.
-            ring.watched.store(true, Relaxed);
+            request::fill(order.slot, answer as i64)?;
         }
-        let mut locked = ring.lock_as_submitter();
-        if self.limit != 0 && locked.pending() >= self.limit {
-            return Err(Errno::EAGAIN);
-        }
+        Ok(Issued::Done(answer))
+    }
+
+    /// Begins to queue calls that block.
+    #[inline(never)]
+    pub(super) fn begin(&self) -> Result<Queuing<'_>> {
+        process::enter()?;
+        let mut locked = self.ring.lock_as_submitter();
         locked.unattended = false;
-        let block = asked.map(Asked::keep).transpose()?;
-        let req = locked.slab.take(ring).inspect_err(|_| {
-            if let Some(block) = block {
-                // SAFETY: made above, and given to nobody.
-                unsafe { asked::release(block) };
-            }
-        })?;
-        locked.outstanding += 1;
-        request::begin(req, call, To { user_data: order.user_data, slot: order.slot });
-        if let Some(block) = block {
-            asked::attach(req, block);
-        }
-        let id = req.ticket();
-        let mut issued = request::follow(&mut locked, req, blocked);
-        if let Some(at) = deadline
-            && !matches!(issued, issue::Issued::Done(_))
-        {
-            match asked::add_deadline(&mut locked, ring, req, at) {
-                Ok(()) => locked.start_linked_timeout(req),
-                Err(e) => issued = issue::Issued::Done(e.to_res()),
-            }
-        }
-        locked.carry_on(req, issued);
-        locked.leave(false);
-        Ok(id)
+        Ok(Queuing { locked, limit: self.limit })
     }
 
     /// Waits until `count` answers are there to be taken. In a ring that other processes push to,
@@ -293,6 +266,23 @@ impl Context {
         locked.reap();
     }
 
+    pub(super) fn ring(&self) -> &'static Ring {
+        self.ring
+    }
+
+    /// How many helpers a batch begins with whose first call has this number: as many as were of use
+    /// to the latest of its kind, but none where there is no other processor to help on.
+    pub(super) fn useful_helpers(&self, nr: u32) -> u32 {
+        match self.helpers[nr as usize % KINDS].load(Relaxed) {
+            0 | 1 => call::cpu_count().min(2) - 1,
+            helpers => helpers.into(),
+        }
+    }
+
+    pub(super) fn remember_helpers(&self, nr: u32, helpers: u32) {
+        self.helpers[nr as usize % KINDS].store(helpers as u8, Relaxed);
+    }
+
     /// Cancels a pending call, whose answer is then `ECANCELED`, if it was in time.
     ///
     /// # Errors
@@ -360,9 +350,9 @@ impl Context {
 }
 
 impl Locked<'_> {
-    /// Calls that are pending: requests, less the timers of their deadlines.
+    /// Calls that are pending: requests, less the timers of their deadlines, and invitations.
     fn pending(&self) -> u32 {
-        self.outstanding - self.timers.len()
+        self.outstanding - self.timers.len() - self.invitations
     }
 }
 
@@ -384,7 +374,7 @@ impl Context {
             let mut at = locked.in_flight;
             while let Some(req) = at {
                 at = req.flight.next;
-                if req.stage == Stage::Running {
+                if req.stage == Stage::Running && req.has(flag::CANCELED) {
                     wq::interrupt(req);
                 }
             }
@@ -403,5 +393,64 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         descriptors::drop_handle(self.ring);
+    }
+}
+
+/// Calls are being queued: what goes to workers goes there when this is dropped.
+pub(super) struct Queuing<'r> {
+    locked: Locked<'r>,
+    limit: u32,
+}
+
+impl Queuing<'_> {
+    /// Makes a request of a call that would block, and sends it down the road. Its id.
+    #[inline(never)]
+    pub fn add(
+        &mut self,
+        call: &Call,
+        blocked: Attempt,
+        order: &Order,
+        asked: Option<Asked>,
+    ) -> Result<u64> {
+        let locked = &mut self.locked;
+        if self.limit != 0 && locked.pending() >= self.limit {
+            return Err(Errno::EAGAIN);
+        }
+        let ring = locked.ring;
+        if !order.slot.is_null() {
+            // Whoever sleeps there does not enter: nobody but the engine makes it go on.
+            ring.watched.store(true, Relaxed);
+        }
+        let deadline = asked.as_ref().and_then(Asked::deadline);
+        let block = asked.map(Asked::keep).transpose()?;
+        let req = locked.slab.take(ring).inspect_err(|_| {
+            if let Some(block) = block {
+                // SAFETY: made above, and given to nobody.
+                unsafe { asked::release(block) };
+            }
+        })?;
+        locked.outstanding += 1;
+        request::begin(req, call, To { user_data: order.user_data, slot: order.slot });
+        if let Some(block) = block {
+            asked::attach(req, block);
+        }
+        let id = req.ticket();
+        let mut issued = request::follow(locked, req, blocked);
+        if let Some(at) = deadline
+            && !matches!(issued, issue::Issued::Done(_))
+        {
+            match asked::add_deadline(locked, ring, req, at) {
+                Ok(()) => locked.start_linked_timeout(req),
+                Err(e) => issued = issue::Issued::Done(e.to_res()),
+            }
+        }
+        locked.carry_on(req, issued);
+        Ok(id)
+    }
+}
+
+impl Drop for Queuing<'_> {
+    fn drop(&mut self) {
+        self.locked.leave(false);
     }
 }

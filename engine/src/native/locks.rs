@@ -3,7 +3,7 @@
 use sysring_sys::Errno;
 use sysring_sys::raw::general as g;
 
-use super::{Attempt, Call, no_time};
+use super::{Attempt, Call, is_time, no_time};
 
 const TIMED_OUT: isize = Errno::ETIMEDOUT.to_res() as isize;
 const AGAIN: isize = Errno::EAGAIN.to_res() as isize;
@@ -11,6 +11,9 @@ const DENIED: isize = Errno::EACCES.to_res() as isize;
 
 /// With a time that is over in argument `at`.
 fn wait(call: &Call, at: usize) -> Attempt {
+    if !is_time(call.args[at]) {
+        return Attempt::Done(call.answer());
+    }
     match call.with(at, no_time()).answer() {
         TIMED_OUT => Attempt::SLEEPER,
         answer => Attempt::Done(answer),

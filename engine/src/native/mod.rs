@@ -7,6 +7,7 @@
 //! number that has no row is made by a worker, so every number works.
 
 mod asked;
+pub mod batch;
 pub mod context;
 mod keep;
 mod locks;
@@ -16,16 +17,22 @@ mod queues;
 pub(crate) mod request;
 mod socket;
 pub mod table;
+pub(crate) mod team;
 mod time;
 mod transfer;
 mod wait;
 
+pub use batch::{Became, Step};
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};
 
-use sysring_sys::abi::Timespec;
+use crate::op::table::Row;
+
+use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, arch, call};
+use sysring_sys::{Errno, Fd, Result, User, arch, call};
+
+use crate::user;
 
 use table::How;
 
@@ -76,6 +83,12 @@ pub enum Placement {
     Inline,
     /// By a worker, whatever it is: the issuing thread does not even look.
     Worker,
+}
+
+/// The row of what is no operation of io_uring's.
+#[must_use]
+pub(crate) fn row_of(code: u8) -> &'static Row {
+    if code == team::CODE { &team::ROW } else { &request::ROW }
 }
 
 /// What an attempt came to.
@@ -172,6 +185,14 @@ fn would_block(fd: Fd, events: u32, limit: i32) -> Attempt {
 
 const READABLE: u32 = g::EPOLLIN | g::EPOLLRDNORM;
 const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
+
+/// Whether a time limit is one that can be waited for: none, or a length of time. Of another the call
+/// itself says what is wrong with it.
+fn is_time(address: usize) -> bool {
+    address == 0
+        || user::read::<Timespec>(User::new(address as u64))
+            .is_ok_and(|time| (0..NSEC_PER_SEC).contains(&time.tv_nsec) && time.tv_sec >= 0)
+}
 
 /// The address of a time that is none: to wait for so long, or until then, is not to wait.
 fn no_time() -> usize {

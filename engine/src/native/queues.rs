@@ -4,7 +4,7 @@
 use sysring_sys::Errno;
 use sysring_sys::raw::general as g;
 
-use super::{Attempt, Call, is_nonblocking, no_time};
+use super::{Attempt, Call, is_nonblocking, is_time, no_time};
 
 const IPC_NOWAIT: usize = 0o4000;
 
@@ -31,6 +31,9 @@ pub fn msgrcv(call: &Call, _: bool) -> Attempt {
 
 /// Operations that do not wait say so each for itself, and answer `EAGAIN` again.
 pub fn semop(call: &Call, _: bool) -> Attempt {
+    if call.nr == g::__NR_semtimedop && !is_time(call.args[3]) {
+        return Attempt::Done(call.answer());
+    }
     let [id, operations, count, ..] = call.args;
     let now = [id, operations, count, no_time(), 0, 0];
     match (Call { nr: g::__NR_semtimedop, args: now }).answer() {
@@ -41,6 +44,9 @@ pub fn semop(call: &Call, _: bool) -> Attempt {
 
 /// `mq_timedsend` and `mq_timedreceive`.
 pub fn mq_timed(call: &Call, _: bool) -> Attempt {
+    if !is_time(call.args[4]) {
+        return Attempt::Done(call.answer());
+    }
     match call.with(4, no_time()).answer() {
         TIMED_OUT => Attempt::SLEEPER,
         answer => Attempt::Done(answer),

@@ -32,6 +32,8 @@ pub mod row_flag {
     pub const LISTS: u16 = FUTEX_LIST | WAITID_LIST;
     /// Its SQE has 128 bytes.
     pub const WIDE_SQE: u16 = 1 << 7;
+    /// The engine's own: nobody cancels it.
+    pub const ITS_OWN: u16 = 1 << 9;
     /// What it may do depends on who asks: in a link, too, it is for a thread with the credentials
     /// of the submitter.
     pub const AS_SUBMITTER: u16 = 1 << 8;
@@ -203,12 +205,12 @@ pub fn row(code: u8) -> Option<&'static Row> {
     ROWS.get(usize::from(code))?.as_ref()
 }
 
-/// The row of a request that was accepted: an operation's, or that of all native calls.
+/// The row of a request that was accepted: an operation's, or one of native calls'.
 #[inline(always)]
 #[must_use]
 pub fn must(code: u8) -> &'static Row {
     match row(code) {
         Some(row) => row,
-        None => &native::request::ROW,
+        None => native::row_of(code),
     }
 }

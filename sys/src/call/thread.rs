@@ -81,3 +81,15 @@ pub fn cpu_count() -> u32 {
     let last = mask.iter().rposition(|&word| word != 0).unwrap_or(0);
     last as u32 * 64 + 64 - mask[last].leading_zeros()
 }
+
+/// How often the calling thread has waited for something, rather than been made to (`ru_nvcsw` of
+/// `getrusage(2)`).
+#[must_use]
+pub fn times_waited() -> u64 {
+    const RUSAGE_THREAD: usize = 1;
+    const NVCSW: usize = 16;
+    let mut usage = [0u64; 18];
+    // SAFETY: room for a `struct rusage`.
+    let _ = unsafe { sys!(__NR_getrusage, RUSAGE_THREAD, usage.as_mut_ptr() as usize) };
+    usage[NVCSW]
+}

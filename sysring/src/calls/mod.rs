@@ -41,6 +41,9 @@
 //! What makes no sense elsewhere or later is refused with `EOPNOTSUPP`: `exit`, `fork`, `execve`,
 //! `rt_sigreturn`, and what changes the thread that makes it.
 //!
+//! Many calls of that kind are best handed in together: [`Calls::run_all`] has as many under way as it
+//! takes.
+//!
 //! # What can be asked
 //! [Attributes](sysring_events::attr), when the call is issued ([`issue_with`](Calls::issue_with)) or made
 //! in place ([`issue_sync_with`](Calls::issue_sync_with)): when it was queued, issued and completed, which
@@ -72,6 +75,7 @@
 //! that are pending when the process ends, end with it. A signal handler must not use a context that
 //! it may have interrupted. What a worker does raises no `SIGPIPE`.
 
+mod batch;
 mod call;
 mod event;
 mod slot;
@@ -84,6 +88,7 @@ use sysring_events::attr::{Answers, Wanted};
 use sysring_sys::abi::signal::SigSet;
 use sysring_sys::{Errno, Fd, Result};
 
+pub use batch::Step;
 pub use call::{Accept, Call, OpenHow, Statx, StatxFlags, Time};
 pub use event::{Event, Events, Id, Issued};
 pub use slot::Slot;
