@@ -15,9 +15,20 @@
 //! # #[cfg(not(feature = "std"))] fn main() {}
 //! ```
 //!
+//! A program that is written for it has more of it:
+//!
+//! | layer | what it is |
+//! |---|---|
+//! | [`Ring`] and [`op`] | entries and completions, by hand; no std, no libc |
+//! | [`owned`] | operations that own their buffers: nothing is `unsafe` |
+//! | [`future`] | files, sockets and timers for async code, in any runtime |
+//!
+//! Rings of these are the kernel's where it lets them, and the engine's where not, which is called as a
+//! function then: nothing is installed.
+//!
 //! Beyond io_uring, [`calls`] makes any system call asynchronous.
 //!
-//! # What it does to the process
+//! # What `install` does to the process
 //! - `no_new_privs` is set: a set-user-ID program started from here gains no privilege.
 //! - A seccomp filter is added for all threads. It traps the three io_uring calls, and those that
 //!   touch a ring's descriptor or the SIGSYS signal, where they are made by code that is mapped
@@ -79,6 +90,11 @@ pub use sysring_sys::{Errno, Fd};
 /// System calls that become asynchronous only if they block (the Cargo feature `syslet`).
 #[cfg(feature = "syslet")]
 pub use sysring_syslet as syslet;
+
+/// The page on moving from other crates: its examples run as tests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../docs/moving.md")]
+struct Moving;
 
 /// Who should serve.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

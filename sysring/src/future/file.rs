@@ -85,6 +85,26 @@ impl File {
         (Ok(()), buffer)
     }
 
+    /// Fills the whole buffer. `ENODATA`: the file ends before that.
+    pub async fn read_exact_at<B: Buf + BufMut>(
+        &self,
+        mut buffer: B,
+        offset: u64,
+    ) -> (Result<()>, B) {
+        let (mut at, room) = (0, buffer.room());
+        while at < room {
+            let (count, rest) = self.read_at(Tail::new(buffer, at), offset + at as u64).await;
+            buffer = rest.into_inner();
+            match count {
+                Ok(0) => return (Err(Errno::ENODATA), buffer),
+                Ok(count) => at += count,
+                Err(Errno::EINTR) => {}
+                Err(e) => return (Err(e), buffer),
+            }
+        }
+        (Ok(()), buffer)
+    }
+
     /// Reads from an offset to the end of the file, behind what the vector holds.
     pub async fn read_to_end_at(&self, mut buffer: Vec<u8>, offset: u64) -> WithBuf<Vec<u8>> {
         let begin = buffer.len();

@@ -16,7 +16,7 @@ use super::handle::{Handle, Place};
 use super::operation::Operation;
 use super::request::{Completion, Request};
 use super::ring::{Ring, Shared};
-use crate::op::{Slot, Target};
+use crate::op::Slot;
 use crate::ring::Sqe;
 use crate::{Errno, op};
 use sysring_sys::Result;
@@ -243,15 +243,8 @@ unsafe impl Request for Fsync {
     type Output = Result<()>;
 
     fn entry(&mut self) -> Sqe {
-        let (fd, flags) = self.place.place();
-        let op_flags = if self.data_only { abi::FSYNC_DATASYNC } else { 0 };
-        Sqe::from_raw(abi::Sqe {
-            opcode: abi::op::FSYNC,
-            fd,
-            flags,
-            op_flags,
-            ..Default::default()
-        })
+        let sync = op::Fsync::new(self.place);
+        if self.data_only { sync.data_only().build() } else { sync.build() }
     }
 
     fn finish(self, completion: Completion) -> Result<()> {
@@ -358,7 +351,7 @@ impl Default for OpenOptions {
 }
 
 /// A path for the kernel; one with a zero byte inside becomes none.
-fn c_path(path: &Path) -> Option<CString> {
+pub(super) fn c_path(path: &Path) -> Option<CString> {
     CString::new(path.as_os_str().as_bytes()).ok()
 }
 

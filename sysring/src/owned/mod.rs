@@ -126,6 +126,7 @@ mod fixed;
 mod handle;
 mod memory;
 mod operation;
+mod paths;
 mod pool;
 mod request;
 mod ring;
@@ -141,6 +142,7 @@ pub use file::{Close, Fsync, Open, OpenOptions, Read, ReadFixed, WithBuf, Write,
 pub use fixed::FixedBuf;
 pub use handle::{Handle, Place};
 pub use operation::{Operation, Startable};
+pub use paths::{CreateDir, HardLink, Remove, Rename, Statx, Symlink};
 pub use pool::{Lease, Pool};
 pub use request::{Completion, Multishot, Request};
 pub use ring::Ring;

@@ -132,6 +132,10 @@ fn files_are_read_and_written_whole() {
             let (count, all) = file.read_to_end_at(b"before: ".to_vec(), 1).await;
             assert_eq!(count, Ok(data.len() - 1));
             assert!(all[..8] == *b"before: " && all[8..] == data[1..]);
+            let (read, part) = file.read_exact_at([0; 1000], 299_000).await;
+            assert!(read == Ok(()) && part[..] == data[299_000..]);
+            let (read, _) = file.read_exact_at(Vec::with_capacity(1001), 299_000).await;
+            assert_eq!(read, Err(sysring::Errno::ENODATA));
         });
         std::fs::remove_file(&path).unwrap();
     });

@@ -132,3 +132,29 @@ fn waiting_for_nothing_takes_no_time() {
         assert_eq!(ring.under_way(), 1);
     });
 }
+
+#[test]
+fn names_are_made_changed_looked_at_and_removed() {
+    both(|ring| {
+        let root = scratch("names");
+        let at = |name: &str| root.join(name);
+        ring.create_dir(&root).wait().unwrap();
+        assert_eq!(ring.create_dir(&root).wait(), Err(Errno::EEXIST));
+        std::fs::write(at("one"), "12345").unwrap();
+        ring.rename(at("one"), at("two")).wait().unwrap();
+        ring.hard_link(at("two"), at("three")).wait().unwrap();
+        ring.symlink("two", at("link")).wait().unwrap();
+        let status = ring.statx(at("link")).wait().unwrap();
+        assert_eq!((status.stx_size, status.stx_nlink), (5, 2));
+        assert_eq!(ring.remove_dir(&root).wait(), Err(Errno::ENOTEMPTY));
+        for name in ["two", "three", "link"] {
+            ring.remove_file(at(name)).wait().unwrap();
+        }
+        assert_eq!(ring.statx(at("two")).wait().unwrap_err(), Errno::ENOENT);
+        ring.remove_dir(&root).wait().unwrap();
+        for invalid in [ring.remove_file("a\0"), ring.remove_dir("a\0")] {
+            assert_eq!(invalid.wait(), Err(Errno::EINVAL));
+        }
+        assert_eq!(ring.rename("a\0", "b").wait(), Err(Errno::EINVAL));
+    });
+}
