@@ -57,9 +57,11 @@ fn watch(context: &Context) {
 /// reordered by a processor; this thread shares the context's, where they are not. Should it ever
 /// not, a call is missed that the monitor will see.
 fn sleep(context: &Context) {
-    context.detector.store(1, Relaxed);
+    // Sequentially consistent with `life::end`: either it is seen here that the scope is over, or the
+    // word says there that this thread sleeps.
+    context.detector.store(1, SeqCst);
     context.attention.fetch_or(watcher::DETECTOR, SeqCst);
-    if !context.needs_help(context.state.load(SeqCst)) && !context.over.load(Relaxed) {
+    if !context.needs_help(context.state.load(SeqCst)) && !context.over.load(SeqCst) {
         let _ = kernel::sleep_while(&context.detector, 1, None);
     }
     context.detector.store(0, Relaxed);

@@ -1,7 +1,7 @@
 //! How a context begins and ends.
 
 use core::ptr;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use sysring_sys::call;
 
@@ -73,8 +73,8 @@ pub fn end(context: &Context) {
         carrier::go_home(context);
         monitor::strike_off(context);
         context.take_token();
-        context.over.store(true, Relaxed);
-        context.detector.store(0, Relaxed);
+        context.over.store(true, SeqCst);
+        context.detector.store(0, SeqCst);
         kernel::wake(&context.detector);
         context.room.dismiss();
         context.room.join();

@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32};
 
 use sysring_sys::abi::Timespec;
-use sysring_sys::abi::signal::{SIG_SETMASK, SigSet};
+use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::raw::general as g;
 use sysring_sys::sync::{Guard, Mutex};
 use sysring_sys::{Errno, Result, arch, call};
@@ -162,12 +162,17 @@ fn start() -> Result<()> {
     // SAFETY: fresh memory of ours.
     let guarded = unsafe { call::mprotect(memory, GUARD, g::PROT_NONE) };
     let top = memory + GUARD + STACK;
-    let started = guarded.and_then(|()| {
+    // It begins with this thread's mask and storage, and no handler must ever run there.
+    let mask = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
+    let started = guarded.and(mask).and_then(|_| {
         // SAFETY: the stack stays until the thread unmaps it.
         Errno::from_ret(unsafe {
             arch::clone_thread(flags as usize, top, 0, 0, monitor_thread, memory)
         })
     });
+    if let Ok(mask) = mask {
+        let _ = call::sigprocmask(SIG_SETMASK, Some(mask));
+    }
     if started.is_err() {
         // SAFETY: no thread runs on it.
         let _ = unsafe { call::munmap(memory, STACK + GUARD) };

@@ -40,7 +40,7 @@ impl Walk {
             while let Some(&[low, high]) = rest.get(16..18) {
                 let name = CStr::from_bytes_until_nul(&rest[19..]).unwrap();
                 if name != c"." && name != c".." {
-                    walk.stat(s, dir.clone(), name.to_owned());
+                    walk.stat(s, &dir, name.to_owned());
                 }
                 rest = &rest[usize::from(u16::from_ne_bytes([low, high]))..];
             }
@@ -51,9 +51,9 @@ impl Walk {
         self.call(s, libc::SYS_getdents64, args, Box::new(then));
     }
 
-    fn stat(&mut self, s: &Scope, dir: Rc<OwnedFd>, name: CString) {
+    fn stat(&mut self, s: &Scope, dir: &Rc<OwnedFd>, name: CString) {
         // SAFETY: zeroes are numbers.
-        let mut stat = Box::new(unsafe { zeroed::<libc::stat>() });
+        let (dir, mut stat) = (dir.clone(), Box::new(unsafe { zeroed::<libc::stat>() }));
         let (at, to) = (dir.as_raw_fd() as usize, &raw mut *stat as usize);
         let args = [at, name.as_ptr() as usize, to, libc::AT_SYMLINK_NOFOLLOW as usize];
         let then = move |walk: &mut Walk, s: &Scope, _| {
