@@ -6,6 +6,7 @@ use std::thread::{self, Builder, Scope};
 use crate::handle::{Allowance, Handle};
 use crate::node::Node;
 use crate::order::Order;
+use crate::pace::Load;
 use crate::read::Reader;
 use crate::survey::Survey;
 use crate::{Options, Progress};
@@ -45,6 +46,7 @@ struct State<R> {
     threads: usize,
     working: usize,
     asleep: usize,
+    load: Load,
 }
 
 impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
@@ -57,7 +59,8 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let wanted = options.threads.unwrap_or(IN_FLIGHT.max(processors));
         let most = wanted.min(Allowance::threads()).max(1);
-        let state = State { jobs: Vec::new(), threads: 1, working: 0, asleep: 0 };
+        let state =
+            State { jobs: Vec::new(), threads: 1, working: 0, asleep: 0, load: Load::new() };
         Crew {
             survey,
             options,
@@ -85,7 +88,7 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
 
     /// What every thread does, the caller's and the helpers.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        let more = || self.start_if(scope, |state| !state.jobs.is_empty() && state.asleep == 0);
+        let more = || self.overlap(scope);
         let mut reader = Reader::new(self, &more);
         let mut found = Vec::new();
         let mut state = self.lock();
@@ -107,7 +110,7 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
             if waiting > 0 && asleep > 0 {
                 self.changed.notify_one();
             } else if waiting > WORTH_A_THREAD && threads < self.processors {
-                self.start_if(scope, |state| state.threads < self.processors);
+                self.start(scope, |state| usize::from(state.threads < self.processors));
             }
             reader.run(job, &mut found);
             state = self.lock();
@@ -116,22 +119,32 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
         }
     }
 
-    /// Starts a helper, if there may be one more and `wanted` says so.
-    fn start_if<'scope>(
+    /// A thread has slept in the kernel: where processors are left idle by that, there may be twice
+    /// as many threads.
+    fn overlap<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        self.start(scope, |state| {
+            let idle = state.load.is_below(self.processors);
+            if idle && state.asleep == 0 { state.threads.min(state.jobs.len()) } else { 0 }
+        });
+    }
+
+    /// Starts so many helpers, or as many as there may be.
+    fn start<'scope>(
         &'scope self,
         scope: &'scope Scope<'scope, '_>,
-        wanted: impl FnOnce(&State<S::Report>) -> bool,
+        wanted: impl FnOnce(&mut State<S::Report>) -> usize,
     ) {
         let mut state = self.lock();
-        if state.threads >= self.most || !wanted(&state) {
-            return;
-        }
-        state.threads += 1;
+        let wanted = wanted(&mut state).min(self.most - state.threads);
+        state.threads += wanted;
         drop(state);
-        let helper = Builder::new().name("sysring-walk".into()).stack_size(STACK);
-        if helper.spawn_scoped(scope, || self.work(scope)).is_err() {
-            // Those that there are do the work.
-            self.lock().threads -= 1;
+        for missing in (1..=wanted).rev() {
+            let helper = Builder::new().name("sysring-walk".into()).stack_size(STACK);
+            if helper.spawn_scoped(scope, || self.work(scope)).is_err() {
+                // Those that there are do the work.
+                self.lock().threads -= missing;
+                return;
+            }
         }
     }
 }

@@ -45,21 +45,24 @@ pub struct Dirent<'a> {
     pub inode: u64,
     pub kind: Kind,
     pub name: &'a CStr,
-    /// Where in the buffer it starts.
-    pub at: usize,
 }
 
 const LENGTH: usize = 16;
 const KIND: usize = 18;
 const NAME: usize = 19;
+const WORD: usize = 8;
+/// The length of a record with the shortest name.
+pub const SHORTEST: usize = 24;
 
 /// The records in `buffer`, but not `.` and `..`.
 pub fn all(buffer: &[u8]) -> impl Iterator<Item = Dirent<'_>> {
     let mut next = 0;
     std::iter::from_fn(move || {
         loop {
-            let dirent = at(buffer, next)?;
-            next += length(&buffer[next..])?;
+            let rest = buffer.get(next..)?;
+            let record = rest.get(..length(rest)?)?;
+            next += record.len();
+            let dirent = read(record)?;
             if !matches!(dirent.name.to_bytes(), b"." | b"..") {
                 return Some(dirent);
             }
@@ -67,19 +70,59 @@ pub fn all(buffer: &[u8]) -> impl Iterator<Item = Dirent<'_>> {
     })
 }
 
-/// The record at `at`.
-pub fn at(buffer: &[u8], at: usize) -> Option<Dirent<'_>> {
-    let rest = buffer.get(at..)?;
-    let record = rest.get(..length(rest)?)?;
-    Some(Dirent {
-        inode: u64::from_ne_bytes(record.get(..8)?.try_into().ok()?),
-        kind: Kind::of_dirent(*record.get(KIND)?),
-        name: CStr::from_bytes_until_nul(record.get(NAME..)?).ok()?,
-        at,
-    })
+fn read(record: &[u8]) -> Option<Dirent<'_>> {
+    let inode = u64::from_ne_bytes(*record.first_chunk()?);
+    let kind = Kind::of_dirent(*record.get(KIND)?);
+    // Records are padded to whole words, so the name ends in the last one: there is no need to
+    // search it from its start.
+    let last = record.len().saturating_sub(WORD).max(NAME);
+    let end = last + record.get(last..)?.iter().position(|&byte| byte == 0)?;
+    let name = record.get(NAME..=end)?;
+    // SAFETY: it ends with a zero byte, and the kernel puts none into a name.
+    let name = unsafe { CStr::from_bytes_with_nul_unchecked(name) };
+    Some(Dirent { inode, kind, name })
 }
 
+/// None for a record without length, which would never end.
 fn length(record: &[u8]) -> Option<usize> {
-    let length = u16::from_ne_bytes(record.get(LENGTH..LENGTH + 2)?.try_into().ok()?);
-    Some(usize::from(length))
+    let length = u16::from_ne_bytes(*record.get(LENGTH..)?.first_chunk()?);
+    (length > 0).then_some(usize::from(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records as the kernel writes them, with rubbish where it writes nothing.
+    fn record(name: &str, kind: u32) -> Vec<u8> {
+        let length = (NAME + name.len() + 1).next_multiple_of(WORD);
+        let mut record = vec![0xAA; length];
+        record[..8].copy_from_slice(&7u64.to_ne_bytes());
+        record[LENGTH..KIND].copy_from_slice(&(length as u16).to_ne_bytes());
+        record[KIND] = kind as u8;
+        record[NAME..NAME + name.len()].copy_from_slice(name.as_bytes());
+        record[NAME + name.len()] = 0;
+        record
+    }
+
+    #[test]
+    fn names_of_every_length_are_found() {
+        let names: Vec<String> = (1..=255).map(|length| "n".repeat(length)).collect();
+        let mut buffer = [record(".", g::DT_DIR), record("..", g::DT_DIR)].concat();
+        for name in &names {
+            // The type in front of a short name may be a zero byte.
+            buffer.extend(record(name, g::DT_UNKNOWN));
+        }
+        let found: Vec<_> = all(&buffer).map(|d| d.name.to_str().unwrap().to_owned()).collect();
+        assert_eq!(found, names);
+        assert!(all(&buffer).all(|d| d.inode == 7 && d.kind == Kind::Unknown));
+    }
+
+    #[test]
+    fn what_is_cut_off_ends_it() {
+        let buffer = record("name", g::DT_REG);
+        assert_eq!(all(&buffer[..buffer.len() - 1]).count(), 0);
+        assert_eq!(all(&buffer[..10]).count(), 0);
+        assert_eq!(all(&[]).count(), 0);
+    }
 }

@@ -1,8 +1,9 @@
-//! Whether a thread sleeps in the kernel: only then is another one of use.
+//! Whether threads sleep in the kernel, and leave processors idle: only then are more of use.
 
 use std::time::{Duration, Instant};
 
 use sysring_sys::call;
+use sysring_sys::raw::general as g;
 
 /// No few calls take as long on what is cached. Longer ones have slept, or had their processor
 /// taken away; which of the two, the kernel is asked.
@@ -46,4 +47,38 @@ impl Pace {
         self.at = Instant::now();
         self.switches = call::voluntary_switches();
     }
+}
+
+/// The time between two looks at how busy the processors are.
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// How busy the process keeps its processors.
+pub struct Load {
+    at: Instant,
+    processor: Duration,
+}
+
+impl Load {
+    pub fn new() -> Load {
+        Load { at: Instant::now(), processor: processor_time() }
+    }
+
+    /// Whether a fifth or more of so many processors was idle since the last look; false if that was
+    /// just now.
+    pub fn is_below(&mut self, processors: usize) -> bool {
+        let elapsed = self.at.elapsed();
+        if elapsed < INTERVAL {
+            return false;
+        }
+        let processor = processor_time();
+        let used = processor.saturating_sub(self.processor);
+        *self = Load { at: self.at + elapsed, processor };
+        used.as_nanos() * 5 < elapsed.as_nanos() * processors as u128 * 4
+    }
+}
+
+/// What all threads of the process have had.
+fn processor_time() -> Duration {
+    let nanoseconds = call::now(g::CLOCK_PROCESS_CPUTIME_ID);
+    Duration::from_nanos(nanoseconds.unsigned_abs())
 }

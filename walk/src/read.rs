@@ -30,15 +30,12 @@ pub struct Reader<'c, 'w, 'f, S: Survey> {
     more: &'c dyn Fn(),
     pub pace: crate::pace::Pace,
     buffer: Box<[u8]>,
-    wanted: Vec<Wanted>,
 }
 
 /// An entry that the survey wants to hear of.
-struct Wanted {
+struct Wanted<'a> {
     inode: u64,
-    /// Of its record, in the buffer.
-    at: u32,
-    index: u32,
+    entry: Entry<'a>,
     wish: Wish,
 }
 
@@ -55,7 +52,6 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             more,
             pace: crate::pace::Pace::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
-            wanted: Vec::new(),
         }
     }
 
@@ -103,17 +99,16 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         jobs: &mut Vec<Job<S::Report>>,
     ) -> bool {
         let survey = self.crew.survey;
-        let opened = with_parent(node, parent, |parent| self.open(parent, &node.name));
-        let (handle, status) = opened.unwrap_or_else(|error| (Err(error), Err(error)));
+        let mut status = Status::new();
+        let open = |parent| self.open(parent, &node.name, &mut status);
+        let opened = with_parent(node, parent, open);
+        let (handle, known) = opened.unwrap_or_else(|error| (Err(error), Err(error)));
         let fd = handle.as_ref().map(Handle::fd).ok();
         let directory = node.directory(fd);
-        let status = match status {
-            Ok(status) => status,
-            Err(error) => {
-                survey.problem(&directory, Problem::Access, error, &mut notes.report);
-                return true;
-            }
-        };
+        if let Err(error) = known {
+            survey.problem(&directory, Problem::Access, error, &mut notes.report);
+            return true;
+        }
         node.identify(&status);
         if self.is_left_out(node, &status) {
             return false;
@@ -129,12 +124,12 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         true
     }
 
-    /// Opens a directory and has its status, which it has even if it cannot be opened, or is none.
-    fn open(&self, parent: Fd, name: &CStr) -> (Result<Handle>, Result<Status>) {
+    /// Opens a directory and asks for its status, which it has even if it cannot be opened.
+    fn open(&self, parent: Fd, name: &CStr, status: &mut Status) -> (Result<Handle>, Result<()>) {
         let full = self.crew.options.full_status;
         match call::openat(parent, User::of(name.as_ptr().cast()), OPEN, 0) {
-            Ok(fd) => (Ok(Handle::new(fd)), Status::of_open(fd, full)),
-            Err(error) => (Err(error), Status::of(parent, name, full)),
+            Ok(fd) => (Ok(Handle::new(fd)), status.ask_open(fd, full)),
+            Err(error) => (Err(error), status.ask(parent, name, full)),
         }
     }
 
@@ -206,7 +201,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     ) -> u32 {
         let survey = self.crew.survey;
         let directory = node.directory(Some(fd));
-        let mut wanted = std::mem::take(&mut self.wanted);
+        let mut wanted = Vec::with_capacity(records.len() / dirent::SHORTEST);
         let mut count = 0;
         for (index, found) in (first..).zip(dirent::all(records)) {
             count += 1;
@@ -216,24 +211,21 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
                 notes.children.push(Node::child(node, found.name, index));
             }
             if wish.entry || wish.descend && found.kind == Kind::Unknown {
-                wanted.push(Wanted { inode: found.inode, at: found.at as u32, index, wish });
+                wanted.push(Wanted { inode: found.inode, entry, wish });
             }
         }
         if self.pace.is_cold() {
             // Those that lie together on the disk come together.
             wanted.sort_unstable_by_key(|wanted| wanted.inode);
         }
-        for (turn, wanted) in wanted.iter().enumerate() {
+        let mut status = Status::new();
+        for (turn, wanted) in wanted.into_iter().enumerate() {
             if turn % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 {
                 self.look_at_clock();
             }
-            if let Some(found) = dirent::at(records, wanted.at as usize) {
-                self.entry(node, &directory, fd, found, wanted, notes);
-            }
+            self.entry(node, &directory, wanted, &mut status, notes);
         }
         self.look_at_clock();
-        wanted.clear();
-        self.wanted = wanted;
         count
     }
 
@@ -241,29 +233,26 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         &self,
         node: &Arc<Node<S::Report>>,
         directory: &Directory,
-        fd: Fd,
-        found: dirent::Dirent,
-        wanted: &Wanted,
+        wanted: Wanted,
+        status: &mut Status,
         notes: &mut Notes<S::Report>,
     ) {
         let survey = self.crew.survey;
-        let mut entry = Entry { name: found.name, kind: found.kind, index: wanted.index };
-        if !wanted.wish.status && entry.kind != Kind::Unknown {
+        let Wanted { mut entry, wish, .. } = wanted;
+        if !wish.status && entry.kind != Kind::Unknown {
             return survey.entry(directory, &entry, None, &mut notes.report);
         }
-        let status = match Status::of(fd, found.name, self.crew.options.full_status) {
-            Ok(status) => status,
-            Err(error) => {
-                let problem = Problem::Status(found.name, wanted.index);
-                return survey.problem(directory, problem, error, &mut notes.report);
-            }
-        };
+        let fd = directory.fd.unwrap_or(Fd::NONE);
+        if let Err(error) = status.ask(fd, entry.name, self.crew.options.full_status) {
+            let problem = Problem::Status(entry.name, entry.index);
+            return survey.problem(directory, problem, error, &mut notes.report);
+        }
         if entry.kind == Kind::Unknown {
             // Only now is it known what is wanted of it.
             entry.kind = status.kind();
             let wish = survey.wish(directory, &entry);
             if wish.descend && entry.kind == Kind::Directory {
-                notes.children.push(Node::child(node, found.name, wanted.index));
+                notes.children.push(Node::child(node, entry.name, entry.index));
             }
             if !wish.entry {
                 return;
@@ -272,7 +261,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         if self.crew.options.one_file_system && status.device() != node.device() {
             return;
         }
-        survey.entry(directory, &entry, Some(&status), &mut notes.report);
+        survey.entry(directory, &entry, Some(status), &mut notes.report);
     }
 
     fn look_at_clock(&mut self) {

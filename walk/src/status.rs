@@ -1,7 +1,6 @@
 //! What `statx(2)` says.
 
 use std::ffi::CStr;
-use std::mem::MaybeUninit;
 
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User, call};
@@ -9,7 +8,6 @@ use sysring_sys::{Fd, Result, User, call};
 use crate::dirent::Kind;
 
 /// The status of a file, of which only what was asked for is filled in.
-#[derive(Clone, Copy)]
 pub struct Status(g::statx);
 
 /// A point in time.
@@ -27,23 +25,26 @@ const BRIEF: u32 =
     g::STATX_TYPE | g::STATX_MODE | g::STATX_NLINK | g::STATX_INO | g::STATX_SIZE | g::STATX_BLOCKS;
 
 impl Status {
-    /// Of `name` in `dir`, not of what it points to.
-    pub(crate) fn of(dir: Fd, name: &CStr, full: bool) -> Result<Status> {
-        Self::ask(dir, name, g::AT_SYMLINK_NOFOLLOW | g::AT_NO_AUTOMOUNT, full)
+    /// Of nothing yet.
+    pub(crate) fn new() -> Status {
+        // SAFETY: a structure of numbers, for which zeros are values.
+        Status(unsafe { std::mem::zeroed() })
     }
 
-    /// Of an open file.
-    pub(crate) fn of_open(fd: Fd, full: bool) -> Result<Status> {
-        Self::ask(fd, c"", g::AT_EMPTY_PATH, full)
+    /// Becomes that of `name` in `dir`, not of what it points to.
+    pub(crate) fn ask(&mut self, dir: Fd, name: &CStr, full: bool) -> Result<()> {
+        self.fill(dir, name, g::AT_SYMLINK_NOFOLLOW | g::AT_NO_AUTOMOUNT, full)
     }
 
-    fn ask(dir: Fd, name: &CStr, flags: u32, full: bool) -> Result<Status> {
+    /// Becomes that of an open file.
+    pub(crate) fn ask_open(&mut self, fd: Fd, full: bool) -> Result<()> {
+        self.fill(fd, c"", g::AT_EMPTY_PATH, full)
+    }
+
+    fn fill(&mut self, dir: Fd, name: &CStr, flags: u32, full: bool) -> Result<()> {
         let mask = if full { g::STATX_BASIC_STATS } else { BRIEF };
-        let mut status = MaybeUninit::<g::statx>::uninit();
-        let out = User::of(status.as_mut_ptr()).cast();
-        call::statx(dir, User::of(name.as_ptr().cast()), flags, mask, out)?;
-        // SAFETY: the kernel has written the whole of it, unused fields as zeros.
-        Ok(Status(unsafe { status.assume_init() }))
+        let out = User::of(&raw mut self.0).cast();
+        call::statx(dir, User::of(name.as_ptr().cast()), flags, mask, out)
     }
 
     /// What it is.
