@@ -28,6 +28,7 @@ pub enum Subcommand {
     Doctor(Doctor),
     Demo(Demo),
     Du(crate::du::Du),
+    Ls(crate::ls::Ls),
     Refuse(Refuse),
     DemoClient(DemoClient),
 }

@@ -9,6 +9,7 @@ mod exec;
 mod files;
 mod isolated;
 mod kernel;
+mod ls;
 mod refuse;
 mod run;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Subcommand::Doctor(doctor) => doctor::main(&doctor),
         Subcommand::Demo(demo) => demo::main(&demo),
         Subcommand::Du(du) => du::main(&du),
+        Subcommand::Ls(ls) => ls::main(&ls),
         Subcommand::Refuse(refuse) => refuse::main(&refuse),
         Subcommand::DemoClient(client) => demo::client::main(&client),
     }

@@ -64,7 +64,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub use dirent::Kind;
 pub use node::Directory;
 pub use order::Fold;
-pub use status::Status;
+pub use status::{Status, Time};
 pub use survey::{Entry, Problem, Survey, Wish};
 pub use sysring_sys::{Errno, Fd};
 

@@ -3,7 +3,6 @@
 mod count;
 mod options;
 mod output;
-mod units;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 
 use clap::{ArgAction, Args};
 
-use super::units::{self, Unit};
 use crate::files::matching;
+use crate::files::units::{self, Unit};
 
 /// Say how much room files and directories take, as du does, with many threads
 ///

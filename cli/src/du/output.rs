@@ -8,9 +8,9 @@ use sysring_walk::Errno;
 
 use super::count::Sum;
 use super::options::Du;
-use super::units::Unit;
 use crate::files::progress::Bar;
 use crate::files::report::{self, PathText};
+use crate::files::units::Unit;
 
 pub struct Output<'d> {
     du: &'d Du,

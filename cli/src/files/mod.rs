@@ -5,3 +5,4 @@ pub mod progress;
 pub mod quote;
 pub mod report;
 pub mod roots;
+pub mod units;

@@ -1,0 +1,78 @@
+//! Names of users and groups, and times in words.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sysring_walk::Time;
+
+/// What has been asked for once is known.
+#[derive(Default)]
+pub struct Names {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+}
+
+impl Names {
+    /// The user's name, or the number of one who has none.
+    pub fn user(&mut self, id: u32) -> &str {
+        self.users.entry(id).or_insert_with(|| user(id).unwrap_or_else(|| id.to_string()))
+    }
+
+    pub fn group(&mut self, id: u32) -> &str {
+        self.groups.entry(id).or_insert_with(|| group(id).unwrap_or_else(|| id.to_string()))
+    }
+}
+
+const ROOM: usize = 16 << 10;
+
+fn user(id: u32) -> Option<String> {
+    let mut room = vec![0; ROOM];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: a structure of pointers and numbers, for which zeros are values.
+    let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+    // SAFETY: all memory is ours and as long as is said.
+    unsafe { libc::getpwuid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+    // SAFETY: what was found is `entry`, whose name is a string in `room`.
+    (!found.is_null()).then(|| unsafe { text(entry.pw_name) })
+}
+
+fn group(id: u32) -> Option<String> {
+    let mut room = vec![0; ROOM];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: as above.
+    let mut entry: libc::group = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    unsafe { libc::getgrgid_r(id, &mut entry, room.as_mut_ptr(), room.len(), &mut found) };
+    // SAFETY: as above.
+    (!found.is_null()).then(|| unsafe { text(entry.gr_name) })
+}
+
+/// # Safety
+/// `name` must be a string.
+unsafe fn text(name: *const libc::c_char) -> String {
+    // SAFETY: passed on to the caller.
+    unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+}
+
+/// Half a year, in seconds: who is older shows a year instead of an hour.
+const RECENT: i64 = 31_556_952 / 2;
+
+/// Day and hour, or day and year, in the local time.
+pub fn when(time: Time) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
+    let recent = time.seconds <= now && now - time.seconds < RECENT;
+    let format = if recent { c"%b %e %H:%M" } else { c"%b %e  %Y" };
+    let seconds: libc::time_t = time.seconds;
+    // SAFETY: a structure of numbers and a pointer, for which zeros are values.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both live.
+    if unsafe { libc::localtime_r(&seconds, &mut parts) }.is_null() {
+        return time.seconds.to_string();
+    }
+    let mut words = [0u8; 64];
+    // SAFETY: writes no more than there is room for; the format is a string.
+    let length =
+        unsafe { libc::strftime(words.as_mut_ptr().cast(), words.len(), format.as_ptr(), &parts) };
+    String::from_utf8_lossy(&words[..length]).into_owned()
+}

@@ -1,0 +1,76 @@
+//! The command line of `sysring ls`.
+
+use std::ffi::{CString, OsString};
+use std::num::NonZeroUsize;
+
+use clap::{ArgAction, Args};
+
+use crate::files::matching;
+
+/// List what is in directories, as ls does, with many threads
+///
+/// Made for whole trees (-R). Lines are those of `LC_ALL=C ls`, one name on each, sorted by the bytes
+/// of the names; symbolic links are never followed, and access control lists not looked for.
+#[derive(Args)]
+#[command(
+    disable_help_flag = true,
+    after_help = "\
+Examples:
+  sysring ls -lR /etc
+  sysring ls -R --paths --name='*.rs' src       as find does
+  sysring ls -lRh --name='core.*' /var          those files, in their directories
+  sysring ls -R --json ~ | jq '.entries[] | select(.size > 1e9) | .path'
+
+Exit status:
+  0  everything was seen
+  1  something could not be read, which is said; the rest was listed
+  2  wrong usage"
+)]
+pub struct Ls {
+    /// What to list: directories and files [default: the current directory]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<OsString>,
+
+    /// Print help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+
+    /// With permissions, number of names, owner, group, size and time
+    #[arg(short = 'l')]
+    pub long: bool,
+
+    /// Directories in directories, too
+    #[arg(long, short = 'R')]
+    pub recursive: bool,
+
+    /// Names that begin with a dot, too (but never . and ..)
+    #[arg(long, short = 'a', visible_short_alias = 'A')]
+    pub all: bool,
+
+    /// With -l, sizes that people can read: 1K, 234M, 2.5G
+    #[arg(long, short = 'h')]
+    pub human_readable: bool,
+
+    /// Only what has a name that matches the pattern, and only directories in which such is
+    #[arg(long, value_name = "PATTERN", value_parser = matching::parse)]
+    pub name: Option<CString>,
+
+    /// On each line the path, instead of names under a heading for each directory
+    #[arg(long = "paths")]
+    pub full_paths: bool,
+
+    /// Print JSON
+    #[arg(long, conflicts_with_all = ["human_readable", "full_paths"])]
+    pub json: bool,
+
+    /// At most N threads [default: one for each processor, and up to 48 while they wait for disks]
+    #[arg(long, short = 'j', value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl Ls {
+    /// Whether more than names is wanted.
+    pub fn needs_status(&self) -> bool {
+        self.long || self.json
+    }
+}

@@ -1,0 +1,228 @@
+//! A section for each directory, a line for each path, or JSON.
+
+use std::ffi::CStr;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use serde::Serialize;
+use sysring_walk::{Directory, Errno, Fold};
+
+use super::columns::{Line, Widths};
+use super::list::{Report, Row, What};
+use super::names::Names;
+use super::options::Ls;
+use crate::files::progress::Bar;
+use crate::files::report::{self, PathText};
+use crate::files::units::Unit;
+
+pub struct Sections<'l> {
+    ls: &'l Ls,
+    headings: bool,
+    unit: Unit,
+    out: BufWriter<Stdout>,
+    terminal: bool,
+    bar: &'l Bar,
+    names: Names,
+    /// Roots that are no directories: one listing, before all others.
+    files: Vec<Row>,
+    /// Something has been printed, and what follows is set off.
+    begun: bool,
+    document: Document,
+    complete: bool,
+    lost: Option<io::Error>,
+}
+
+#[derive(Default, Serialize)]
+struct Document {
+    entries: Vec<Listed>,
+    problems: Vec<report::Problem>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    path: PathText,
+    #[serde(flatten)]
+    status: Option<Described>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Described {
+    mode: String,
+    links: u32,
+    owner: String,
+    group: String,
+    size: u64,
+    disk_bytes: u64,
+    /// Seconds since 1970, and the rest in nanoseconds.
+    modified: (i64, u32),
+}
+
+impl<'l> Sections<'l> {
+    pub fn new(ls: &'l Ls, several: bool, bar: &'l Bar) -> Sections<'l> {
+        let base = 1024;
+        Sections {
+            ls,
+            headings: several || ls.recursive,
+            unit: if ls.human_readable { Unit::Human { base } } else { Unit::blocks(1) },
+            out: BufWriter::new(io::stdout()),
+            terminal: io::stdout().is_terminal(),
+            bar,
+            names: Names::default(),
+            files: Vec::new(),
+            begun: false,
+            document: Document::default(),
+            complete: true,
+            lost: None,
+        }
+    }
+
+    /// The end of it; whether everything was seen.
+    pub fn finish(mut self) -> io::Result<bool> {
+        self.list_files();
+        if self.ls.json {
+            serde_json::to_writer(&mut self.out, &self.document)?;
+            self.out.write_all(b"\n")?;
+        }
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
+        self.out.flush()?;
+        Ok(self.complete)
+    }
+
+    fn list_files(&mut self) {
+        let files = std::mem::take(&mut self.files);
+        if !files.is_empty() {
+            self.attempt(|this| this.lines(b"", &files));
+        }
+    }
+
+    /// Writes, and remembers what went wrong.
+    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> io::Result<()>) {
+        let written = write(self).and_then(|()| {
+            if self.terminal { self.bar.aside(|| self.out.flush()) } else { Ok(()) }
+        });
+        if let Err(error) = written {
+            self.lost.get_or_insert(error);
+        }
+    }
+
+    fn section(&mut self, path: &[u8], rows: &[Row]) -> io::Result<()> {
+        if self.ls.json || self.ls.full_paths {
+            return self.lines(path, rows);
+        }
+        if self.begun {
+            self.out.write_all(b"\n")?;
+        }
+        if self.headings {
+            self.out.write_all(path)?;
+            self.out.write_all(b":\n")?;
+        }
+        if self.ls.long {
+            let blocks: u64 =
+                rows.iter().filter_map(|row| row.status.as_ref()).map(|s| s.blocks).sum();
+            let total = match &self.unit {
+                Unit::Human { .. } => self.unit.show(blocks * 512),
+                Unit::Blocks { .. } => blocks.div_ceil(2).to_string(),
+            };
+            writeln!(self.out, "total {total}")?;
+        }
+        self.begun = true;
+        self.lines(path, rows)
+    }
+
+    fn lines(&mut self, path: &[u8], rows: &[Row]) -> io::Result<()> {
+        if self.ls.json {
+            for row in rows {
+                let listed = listed(path, row, &mut self.names);
+                self.document.entries.push(listed);
+            }
+            return Ok(());
+        }
+        self.begun = true;
+        let lines: Vec<Line> = match self.ls.long {
+            true => rows.iter().map(|row| Line::of(row, &mut self.names, &self.unit)).collect(),
+            false => Vec::new(),
+        };
+        let widths = Widths::of(&lines);
+        for (at, row) in rows.iter().enumerate() {
+            if let Some(line) = lines.get(at) {
+                self.out.write_all(line.show(&widths).as_bytes())?;
+            }
+            if self.ls.full_paths && !path.is_empty() {
+                report::write_path(&mut self.out, path, Some(&row.name))?;
+            } else {
+                self.out.write_all(row.name.to_bytes())?;
+            }
+            if let (true, Some(target)) = (self.ls.long, &row.target) {
+                self.out.write_all(b" -> ")?;
+                self.out.write_all(target)?;
+            }
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn problem(&mut self, what: &str, path: &[u8], name: Option<&CStr>, error: Errno) {
+        self.complete = false;
+        if self.ls.json {
+            self.document.problems.push(report::Problem::new(what, path, name, error));
+        } else {
+            self.bar.aside(|| report::complain("ls", what, path, name, error));
+        }
+    }
+}
+
+fn listed(path: &[u8], row: &Row, names: &mut Names) -> Listed {
+    let path = match path {
+        b"" => PathText::of(row.name.to_bytes(), None),
+        path => PathText::of(path, Some(&row.name)),
+    };
+    let status = row.status.as_ref().map(|facts| Described {
+        mode: format!("{:o}", facts.mode),
+        links: facts.links,
+        owner: names.user(facts.owner).to_owned(),
+        group: names.group(facts.group).to_owned(),
+        size: facts.size,
+        disk_bytes: facts.blocks * 512,
+        modified: (facts.modified.seconds, facts.modified.nanoseconds),
+    });
+    let target = row.target.as_ref().map(|target| String::from_utf8_lossy(target).into_owned());
+    Listed { path, status, target }
+}
+
+impl Fold<Report> for Sections<'_> {
+    /// Everything that is in a directory is known when its turn comes: it is listed before those
+    /// that are in it.
+    fn enter(&mut self, _: &Directory, path: &[u8], report: &mut Report) -> bool {
+        let rows = std::mem::take(&mut report.rows);
+        if report.file {
+            self.files.extend(rows);
+            return true;
+        }
+        self.list_files();
+        for (name, error) in std::mem::take(&mut report.problems) {
+            self.problem("cannot access", path, Some(&name), error);
+        }
+        if let Some((what, error)) = report.failed {
+            let what = match what {
+                What::Access => "cannot access",
+                What::Open => "cannot open directory",
+            };
+            self.problem(what, path, None, error);
+            if rows.is_empty() {
+                return false;
+            }
+        }
+        let mut rows = rows;
+        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        if self.ls.name.is_none() || !rows.is_empty() {
+            self.attempt(|this| this.section(path, &rows));
+        }
+        true
+    }
+
+    fn leave(&mut self, _: &Directory, _: &[u8], _: Report) {}
+}
