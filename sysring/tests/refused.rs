@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use io_uring::{IoUring, opcode, types};
-use sysring::{InstallError, Installed};
+use sysring::{InstallError, Installed, Ring, op};
 
 const INSIDE: &str = "SYSRING_TEST_INSIDE";
 
@@ -194,4 +194,82 @@ fn the_kernel_asked_for_is_the_kernel_or_an_error() {
         // A failure is not for good.
         install();
     });
+}
+
+fn one_nop(ring: &mut Ring) {
+    // SAFETY: a NOP uses no memory.
+    unsafe { ring.push(op::Nop::new()) }.unwrap();
+    assert_eq!(ring.submit_and_wait(1), Ok(1));
+    assert_eq!(ring.completion().unwrap().result(), Ok(0));
+}
+
+#[test]
+fn a_ring_of_the_crates_own_needs_no_trap() {
+    refused("a_ring_of_the_crates_own_needs_no_trap", libc::EPERM, || {
+        let mut ring = Ring::new(4).unwrap();
+        one_nop(&mut ring);
+        let said = ring.report().to_string();
+        let sysctl = "EPERM: io_uring_setup is refused by sysctl kernel.io_uring_disabled";
+        let expected = "EPERM: io_uring_setup is refused by a seccomp filter; using the engine in \
+                        userspace";
+        assert!(said == expected || said.starts_with(sysctl), "{said}");
+        // Nothing was installed: the call itself still fails.
+        assert!(IoUring::new(2).is_err());
+    });
+}
+
+#[test]
+fn a_ring_where_there_is_no_io_uring_says_so() {
+    refused("a_ring_where_there_is_no_io_uring_says_so", libc::ENOSYS, || {
+        let ring = Ring::new(4).unwrap();
+        assert!(!ring.report().is_kernel());
+        let said = ring.report().to_string();
+        assert!(said.starts_with("ENOSYS: io_uring_setup "), "{said}");
+        let error = Ring::builder().engine(sysring::Engine::Kernel).build(4).unwrap_err();
+        assert_eq!(error.errno(), sysring::Errno::ENOSYS);
+        let said = error.to_string();
+        assert!(said.ends_with("; the engine in userspace may not serve"), "{said}");
+    });
+}
+
+#[test]
+fn after_install_a_ring_is_not_trapped() {
+    refused("after_install_a_ring_is_not_trapped", libc::EPERM, || {
+        install();
+        let mut ring = Ring::new(4).unwrap();
+        one_nop(&mut ring);
+        let said = ring.report().to_string();
+        assert_eq!(said, "it is installed in this process; using the engine in userspace");
+        // Both are served side by side.
+        let mut trapped = IoUring::new(2).unwrap();
+        // SAFETY: a NOP uses no memory.
+        unsafe { trapped.submission().push(&opcode::Nop::new().build()).unwrap() };
+        trapped.submit_and_wait(1).unwrap();
+        one_nop(&mut ring);
+    });
+}
+
+#[test]
+fn the_environment_chooses() {
+    for (value, expected) in [
+        ("user", "SYSRING_ENGINE=user; using the engine in userspace"),
+        ("kernel", "SYSRING_ENGINE=kernel; using the kernel's io_uring"),
+    ] {
+        if std::env::var(INSIDE).as_deref() == Ok(value) {
+            match Ring::new(4) {
+                Ok(ring) => assert_eq!(ring.report().to_string(), expected),
+                Err(error) => println!("skipped: {value}: {error}"),
+            }
+            return;
+        }
+    }
+    if std::env::var_os(INSIDE).is_some() {
+        return;
+    }
+    for value in ["user", "kernel"] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["the_environment_chooses", "--exact", "--nocapture"]);
+        let status = command.env(INSIDE, value).env("SYSRING_ENGINE", value).status().unwrap();
+        assert!(status.success());
+    }
 }
