@@ -18,7 +18,7 @@ use core::fmt;
 use core::time::Duration;
 
 use sysring_door::{self as door, Engine as Serves};
-use sysring_sys::abi::io_uring::{Params, enter, setup};
+use sysring_sys::abi::io_uring::{Params, RsrcUpdate, enter, register as regs, setup};
 use sysring_sys::abi::signal::SIGSET_SIZE;
 use sysring_sys::{Errno, Fd, User};
 
@@ -255,6 +255,50 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         self.handle.enter(0, 0, flags, User::NULL, SIGSET_SIZE).map(drop)
     }
 
+    /// Gives the ring other queues, with what is in them; sizes as of [`Builder::build`] and
+    /// [`Builder::cq_entries`] (`IORING_REGISTER_RESIZE_RINGS`, Linux 6.13). Only of rings with
+    /// [`defer_taskrun`](Builder::defer_taskrun).
+    ///
+    /// # Errors
+    /// - `EINVAL`: another kind of ring, or sizes that cannot be; before Linux 6.13.
+    /// - `EOVERFLOW`: what is in the queues has no room in the new ones.
+    /// - `EEXIST`: from another thread than the ring's.
+    /// - `ENOMEM`: out of memory. If it was the last step that failed, mapping the new queues, the
+    ///   ring can only be dropped.
+    pub fn resize(&mut self, entries: u32, cq_entries: Option<u32>) -> Result<(), Errno> {
+        // What was pushed moves with the ring only if the other side knows of it.
+        self.sq.publish();
+        let mut params = Params { sq_entries: entries, ..Params::default() };
+        if let Some(cq_entries) = cq_entries {
+            (params.cq_entries, params.flags) = (cq_entries, setup::CQSIZE);
+        }
+        let address = User::of(&raw mut params).cast();
+        self.handle.register(regs::RESIZE_RINGS, address, 1)?;
+        params.flags = self.handle.setup;
+        params.features = self.report.features;
+        let (serves, sizes) = (self.handle.serves, (size_of::<S>(), size_of::<C>()));
+        let memory = Memory::map(serves, self.handle.fd, &params, sizes.0, sizes.1)?;
+        // SAFETY: the memory was mapped for this ring, and goes with it.
+        unsafe { (self.sq, self.cq) = (Sq::new(&memory, &params), Cq::new(&memory, &params)) };
+        self._memory = memory;
+        Ok(())
+    }
+
+    /// From now on the ring's calls name it by an index of this thread's, which spares the look-up
+    /// of its descriptor: for rings that stay on one thread of several
+    /// (`IORING_REGISTER_RING_FDS`, Linux 5.18).
+    ///
+    /// On another thread `submit` then fails with `EINVAL` or `EBADF`. A ring that is dropped there
+    /// lives on until this thread ends.
+    ///
+    /// # Errors
+    /// - `EBUSY`: the thread has 16 such rings.
+    /// - `EEXIST`: it was done before.
+    /// - `EINVAL` before Linux 5.18.
+    pub fn enter_by_index(&mut self) -> Result<(), Errno> {
+        self.handle.enter_by_index()
+    }
+
     /// What can be registered with the ring, and asked of it.
     #[must_use]
     pub fn register(&self) -> Register<'_> {
@@ -376,11 +420,27 @@ struct Handle {
     serves: Serves,
     fd: Fd,
     setup: u32,
+    /// How `enter` names the ring: its descriptor, or an index of the thread's, with the flag for it.
+    enter_by: i32,
+    enter_flags: u32,
 }
 
 impl Handle {
     fn new(serves: Serves, fd: Fd, params: &Params) -> Handle {
-        Handle { serves, fd, setup: params.flags }
+        Handle { serves, fd, setup: params.flags, enter_by: fd.raw(), enter_flags: 0 }
+    }
+
+    fn enter_by_index(&mut self) -> Result<(), Errno> {
+        if self.enter_flags != 0 {
+            return Err(Errno::EEXIST);
+        }
+        let fd = self.fd.raw() as u64;
+        // Any index will do.
+        let mut entry = RsrcUpdate { offset: u32::MAX, resv: 0, data: fd };
+        self.register(regs::RING_FDS, User::of(&raw mut entry).cast(), 1)?;
+        self.enter_by = entry.offset as i32;
+        self.enter_flags = enter::REGISTERED_RING;
+        Ok(())
     }
 
     /// Whether submission needs more than a call.
@@ -409,8 +469,8 @@ impl Handle {
         argument: User<u8>,
         size: usize,
     ) -> Result<u32, Errno> {
-        let fd = self.fd.raw();
-        match door::enter_c(self.serves, fd, submit, want, flags, argument, size) {
+        let flags = flags | self.enter_flags;
+        match door::enter_c(self.serves, self.enter_by, submit, want, flags, argument, size) {
             answer @ 0.. => Ok(answer as u32),
             answer => Err(error(answer)),
         }
@@ -431,6 +491,11 @@ fn error(answer: i32) -> Errno {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.enter_flags != 0 {
+            let mut entry = RsrcUpdate { offset: self.enter_by as u32, ..RsrcUpdate::default() };
+            let address = User::of(&raw mut entry).cast();
+            let _ = self.register(regs::UNREGISTER_RING_FDS, address, 1);
+        }
         let _ = door::close(self.serves, self.fd);
     }
 }

@@ -53,7 +53,7 @@ impl<S: SqEntry> Sq<S> {
     /// The memory must be of the ring that the parameters describe, and outlive the queue.
     pub unsafe fn new(memory: &Memory, params: &Params) -> Sq<S> {
         let off = &params.sq_off;
-        // SAFETY: the offsets are of this memory, which is new: both indexes are 0.
+        // SAFETY: the offsets are of this memory.
         unsafe {
             let word = |offset| Word::at(memory.sq(), offset);
             let entries = word(off.ring_entries).get().load(Relaxed);
@@ -62,13 +62,17 @@ impl<S: SqEntry> Sq<S> {
                 let array = memory.sq().add(off.array as usize).cast::<u32>();
                 (0..entries).for_each(|i| array.add(i as usize).write(i));
             }
-            let first = memory.sqes().cast();
+            let shared_tail = word(off.tail);
+            // Only we store it: 0 in a new ring, and where it was in one of another size.
+            let tail = shared_tail.get().load(Relaxed);
+            let first = memory.sqes().cast::<S>();
+            let next = first.add((tail & (entries - 1)) as usize);
             Sq {
-                next: first,
-                stop: first.add(entries as usize),
-                origin: first.as_ptr() as usize,
+                next,
+                stop: next,
+                origin: (next.as_ptr() as usize).wrapping_sub(tail as usize * size_of::<S>()),
                 shared_head: word(off.head),
-                shared_tail: word(off.tail),
+                shared_tail,
                 flags: word(off.flags),
                 dropped: word(off.dropped),
                 first,

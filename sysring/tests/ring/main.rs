@@ -5,6 +5,7 @@ mod common;
 mod events;
 mod files;
 mod names;
+mod operations;
 mod processes;
 mod queues;
 mod registered;

@@ -75,3 +75,70 @@ fn a_ring_attaches_to_another() {
         assert_eq!(run(&mut second, op::Nop::new()), Ok(0));
     });
 }
+
+#[test]
+fn a_ring_grows_and_shrinks_with_what_is_in_it() {
+    both(|engine| {
+        let mut ring = made(Ring::builder().engine(engine).defer_taskrun().build(4));
+        if ring.report().left_out() != 0 {
+            println!("skipped: {}", ring.report());
+            return;
+        }
+        let nop = |n| op::Nop::new().build().user_data(n);
+        let mut next = 0;
+        for (entries, completions) in [(16, None), (4, None), (32, Some(256)), (8, Some(8))] {
+            // SAFETY: NOPs use no memory.
+            unsafe { ring.submission().push_all(&[nop(next), nop(next + 1)]) }.unwrap();
+            assert_eq!(ring.submit_and_wait(2), Ok(2));
+            // One completion and one entry are under way.
+            assert_eq!(ring.completion().unwrap().user_data(), next);
+            // SAFETY: as above.
+            unsafe { ring.push(nop(next + 2)) }.unwrap();
+            match ring.resize(entries, completions) {
+                Err(Errno::EINVAL) => {
+                    println!("skipped: no other queues: {}", ring.report());
+                    return;
+                }
+                resized => resized.unwrap(),
+            }
+            assert_eq!(ring.submission().capacity(), entries as usize);
+            assert_eq!(ring.submission().len(), 1);
+            assert_eq!(ring.submit_and_wait(2), Ok(1));
+            let seen: Vec<_> = ring.completions().map(|c| c.user_data()).collect();
+            assert_eq!(seen, [next + 1, next + 2]);
+            next += 3;
+            for _ in 0..3 {
+                let room = ring.submission().room();
+                assert_eq!(room, entries as usize);
+                // SAFETY: as above.
+                unsafe { ring.submission().push_all(&vec![nop(9); room]) }.unwrap();
+                let room = room as u32;
+                assert_eq!(ring.submit_and_wait(room), Ok(room));
+                assert_eq!(ring.completions().count(), room as usize);
+            }
+        }
+        assert_eq!(ring.resize(0, None), Err(Errno::EINVAL));
+        let mut plain = made(Ring::builder().engine(engine).build(4));
+        assert_eq!(plain.resize(8, None), Err(Errno::EINVAL));
+    });
+}
+
+#[test]
+fn a_ring_is_entered_by_its_index() {
+    both(|engine| {
+        let mut ring = ring(engine);
+        ring.enter_by_index().unwrap();
+        assert_eq!(ring.enter_by_index(), Err(Errno::EEXIST));
+        for _ in 0..3 {
+            assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+        }
+        assert!(ring.register().operations().unwrap().has(op::Nop::CODE));
+        drop(ring);
+        // The index is free again: there are only sixteen.
+        for _ in 0..20 {
+            let mut ring = made(Ring::builder().engine(engine).build(4));
+            ring.enter_by_index().unwrap();
+            assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+        }
+    });
+}

@@ -56,6 +56,17 @@ impl<'a> Register<'a> {
         self.handle.register(opcode, User::NULL, 0).map(drop)
     }
 
+    /// Any call of `io_uring_register(2)`, for what this crate has no words for.
+    ///
+    /// # Safety
+    /// The argument must be what the call takes, and what it lends must stay as long as the call says.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub unsafe fn raw(&self, opcode: u32, argument: *mut u8, count: u32) -> Result<u32, Errno> {
+        self.handle.register(opcode, User::of(argument), count)
+    }
+
     /// The operations that the ring knows (`IORING_REGISTER_PROBE`, Linux 5.6).
     ///
     /// # Errors
