@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
-use sysring::calls::{Accept, Call, Calls, Issued, Slot, Statx, StatxFlags, Time};
+use sysring::calls::{Accept, Call, Calls, Issued, Listener, Slot, Statx, StatxFlags, Step, Time};
 use sysring::{Errno, Fd};
 
 #[test]
@@ -123,4 +123,98 @@ fn cancelled_calls_are_answered() {
         calls.issue(Call::accept(&listener, Accept::default())),
         Ok(Issued::Pending(_))
     ));
+}
+
+#[test]
+fn a_listener_calls_back_and_wakes_futures() {
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    let listener = Listener::new(Calls::new().unwrap()).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let tell = |what: &'static str| {
+        let sender = sender.clone();
+        move |result| sender.send((what, result)).unwrap()
+    };
+    // SAFETY: takes nothing.
+    let getppid = unsafe { Call::raw(libc::SYS_getppid as u32, [0; 6]) };
+    let parent = std::os::unix::process::parent_id() as usize;
+    listener.call_back(getppid, tell("at once")).unwrap();
+    assert_eq!(receiver.try_recv(), Ok(("at once", Ok(parent))));
+    let time = Time::from(Duration::from_millis(2));
+    listener.call_back(Call::sleep(&time), tell("later")).unwrap();
+    assert_eq!(receiver.recv(), Ok(("later", Ok(0))));
+
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut answer = std::pin::pin!(listener.answer(Call::sleep(&time)).unwrap());
+    let answered = loop {
+        match answer.as_mut().poll(&mut context) {
+            Poll::Ready(result) => break result,
+            Poll::Pending => std::thread::park(),
+        }
+    };
+    assert_eq!(answered, Ok(0));
+
+    // Nobody ever connects: dropped, the listener tells so.
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let accept = || Call::accept(&server, Accept::default());
+    drop(listener.answer(accept()).unwrap());
+    listener.call_back(accept(), tell("cancelled")).unwrap();
+    drop(listener);
+    assert_eq!(receiver.recv(), Ok(("cancelled", Err(Errno::ECANCELED))));
+}
+
+#[test]
+fn a_batch_is_answered_in_its_steps() {
+    let calls = Calls::new().unwrap();
+    let names: Vec<_> = (0..1000)
+        .map(|i| match i % 3 {
+            0 => c"/proc/self/exe".to_owned(),
+            1 => c"/no/such/name".to_owned(),
+            _ => std::ffi::CString::new(vec![b'x'; 5000]).unwrap(),
+        })
+        .collect();
+    let mut statuses = vec![Statx::default(); 1000];
+    let mut steps: Vec<Step> = names
+        .iter()
+        .zip(&mut statuses)
+        .map(|(name, to)| Call::statx(Fd::CWD, name, StatxFlags::default(), to).into())
+        .collect();
+    let expected = |i| match i % 3 {
+        0 => Ok(0),
+        1 => Err(Errno::ENOENT),
+        _ => Err(Errno::ENAMETOOLONG),
+    };
+    for _ in 0..20 {
+        calls.run_all(&mut steps).unwrap();
+        for (i, step) in steps.iter().enumerate() {
+            assert_eq!(step.result(), Some(expected(i)));
+        }
+    }
+    drop(steps);
+    assert!(statuses.iter().step_by(3).all(|status| status.stx_size != 0));
+    // What sleeps in a batch sleeps at the same time.
+    let time = Time::from(Duration::from_millis(20));
+    let mut sleeps: Vec<Step> = (0..64).map(|_| Call::sleep(&time).into()).collect();
+    calls.run_all(&mut sleeps).unwrap();
+    let began = Instant::now();
+    calls.run_all(&mut sleeps).unwrap();
+    assert!(began.elapsed() < Duration::from_millis(20 * 64 / 2), "{:?}", began.elapsed());
+    assert!(sleeps.iter().all(|step| step.result() == Some(Ok(0))));
+    // Issued, they are pending, all of them.
+    let mut waits: Vec<Step> = (0..64).map(|_| Call::sleep(&time).into()).collect();
+    calls.issue_all(&mut waits);
+    assert!(waits.iter().all(|step| matches!(step.issued(), Some(Ok(Issued::Pending(_))))));
+    let mut answers = 0;
+    while answers < 64 {
+        answers += calls.wait(64 - answers).unwrap().count() as u32;
+    }
+    assert_eq!(calls.pending(), 0);
 }

@@ -64,6 +64,7 @@
 //! - the context's ring of events: [`wait`](Calls::wait), [`next`](Calls::next). Processes may share
 //!   it ([`Builder::shared`]); a context may answer to another's ([`Builder::attach`]);
 //! - an address, [`Slot`], which receives the result and wakes who sleeps on it;
+//! - with `std`, a thread that tells callbacks and wakes futures ([`Listener`]);
 //! - an eventfd ([`set_eventfd`](Calls::set_eventfd)), or a descriptor for `poll` and its kin
 //!   ([`descriptor`](Calls::descriptor)): a program keeps its loop.
 //!
@@ -78,6 +79,8 @@
 mod batch;
 mod call;
 mod event;
+#[cfg(feature = "std")]
+mod listener;
 mod slot;
 
 use core::marker::PhantomData;
@@ -91,6 +94,8 @@ use sysring_sys::{Errno, Fd, Result};
 pub use batch::Step;
 pub use call::{Accept, Call, OpenHow, Statx, StatxFlags, Time};
 pub use event::{Event, Events, Id, Issued};
+#[cfg(feature = "std")]
+pub use listener::{Answer, Listener};
 pub use slot::Slot;
 
 /// A context, for calls whose memory lives for `'m`.
@@ -372,8 +377,15 @@ impl<'m> Calls<'m> {
     }
 }
 
+impl Calls<'_> {
+    /// Cancels what is pending, and waits until nothing is. The answers are there to be taken.
+    pub fn settle(&self) {
+        self.context.settle();
+    }
+}
+
 impl Drop for Calls<'_> {
     fn drop(&mut self) {
-        self.context.settle();
+        self.settle();
     }
 }

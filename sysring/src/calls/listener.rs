@@ -1,0 +1,233 @@
+//! A thread that hears of answers, and tells those who wait for them: callbacks, and futures.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle};
+use std::{fmt, io};
+
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result};
+
+use super::{Call, Calls, Event, Id, Issued};
+
+/// A context with a thread that hears of its answers.
+///
+/// What does not block is answered where it is issued, and the thread sleeps. Dropped, it cancels
+/// what is pending; whoever waits hears `ECANCELED`.
+///
+/// ```
+/// use sysring::calls::{Accept, Call, Calls, Listener};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = Listener::new(Calls::new()?)?;
+/// let server = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// listener.call_back(Call::accept(&server, Accept::default()), move |socket| {
+///     let _ = sender.send(socket);
+/// })?;
+/// let _client = std::net::TcpStream::connect(server.local_addr()?)?;
+/// let socket = receiver.recv().expect("the callback is called once");
+/// assert!(socket.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Listener {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    calls: Calls<'static>,
+    waiting: Mutex<Waiting>,
+    ends: AtomicBool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+type Callback = Box<dyn FnOnce(Result<usize>) + Send>;
+
+/// Who waits for what, by the word that comes back with the answer.
+#[derive(Default)]
+struct Waiting {
+    callbacks: HashMap<u64, Callback>,
+    latest: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Listener {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub fn new(calls: Calls<'static>) -> io::Result<Listener> {
+        let ends = AtomicBool::new(false);
+        let shared = Arc::new(Shared { calls, waiting: Mutex::default(), ends });
+        let thread = thread::Builder::new().name("sysring-listener".into()).spawn({
+            let shared = Arc::clone(&shared);
+            move || shared.listen()
+        })?;
+        Ok(Listener { shared, thread: Some(thread) })
+    }
+
+    /// Issues a call, and has its answer told: at once on this thread if it does not block, else by
+    /// the listener's. (A word given with [`Call::user_data`] is not kept.) A callback should be
+    /// quick; if it panics, that ends with it.
+    ///
+    /// # Errors
+    /// As [`Calls::issue`]: the callback is not called then.
+    pub fn call_back(
+        &self,
+        call: Call<'_, 'static>,
+        then: impl FnOnce(Result<usize>) + Send + 'static,
+    ) -> Result<()> {
+        self.shared.issue(call, Box::new(then)).map(drop)
+    }
+
+    /// Issues a call, and gives a future of its answer, which any executor can poll. Dropped, it
+    /// cancels the call.
+    ///
+    /// # Errors
+    /// As [`Calls::issue`].
+    pub fn answer(&self, call: Call<'_, 'static>) -> Result<Answer> {
+        let state = Arc::new(Mutex::new(State::Empty));
+        let id = self.shared.issue(call, {
+            let state = Arc::clone(&state);
+            Box::new(move |result| {
+                if let State::Polled(waker) =
+                    std::mem::replace(&mut *lock(&state), State::Answered(result))
+                {
+                    waker.wake();
+                }
+            })
+        })?;
+        Ok(Answer { state, pending: id.map(|id| (Arc::clone(&self.shared), id)) })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Release);
+        // SAFETY: the call takes nothing.
+        let nudge = unsafe { Call::raw(g::__NR_getppid, [0; 6]) };
+        let nudged = self.shared.calls.issue(nudge.by_worker());
+        if let Some(thread) = self.thread.take()
+            && nudged.is_ok()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn issue(&self, call: Call<'_, 'static>, then: Callback) -> Result<Option<Id>> {
+        // Before the call is issued: its answer may be quicker than we are.
+        let key = {
+            let mut waiting = lock(&self.waiting);
+            waiting.latest += 1;
+            let key = waiting.latest;
+            waiting.callbacks.insert(key, then);
+            key
+        };
+        match self.calls.issue(call.user_data(key)) {
+            Ok(Issued::Pending(id)) => Ok(Some(id)),
+            Ok(Issued::Done(result)) => {
+                self.tell(key, result);
+                Ok(None)
+            }
+            Err(e) => {
+                lock(&self.waiting).callbacks.remove(&key);
+                Err(e)
+            }
+        }
+    }
+
+    fn tell(&self, key: u64, result: Result<usize>) {
+        let then = lock(&self.waiting).callbacks.remove(&key);
+        if let Some(then) = then {
+            // What a callback does to itself is not the others' business.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| then(result)));
+        }
+    }
+
+    fn hear(&self, event: &Event) {
+        self.tell(event.user_data(), event.result());
+    }
+
+    fn listen(&self) {
+        // Acquire pairs with the Release of who lets the listener go.
+        while !self.ends.load(Acquire) {
+            match self.calls.wait(1) {
+                Ok(events) => events.for_each(|event| self.hear(&event)),
+                Err(Errno::EINTR) => {}
+                // Nobody can wait here: those who do are told below.
+                Err(_) => break,
+            }
+        }
+        self.calls.settle();
+        while let Some(event) = self.calls.next() {
+            self.hear(&event);
+        }
+    }
+}
+
+/// The future of a call's answer.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is polled; dropped, it cancels its call"]
+pub struct Answer {
+    state: Arc<Mutex<State>>,
+    /// While the call may be pending.
+    pending: Option<(Arc<Shared>, Id)>,
+}
+
+#[derive(Debug)]
+enum State {
+    Empty,
+    Polled(Waker),
+    Answered(Result<usize>),
+}
+
+impl Future for Answer {
+    type Output = Result<usize>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<usize>> {
+        let result = {
+            let mut state = lock(&self.state);
+            match &mut *state {
+                State::Answered(result) => *result,
+                State::Polled(waker) => {
+                    waker.clone_from(context.waker());
+                    return Poll::Pending;
+                }
+                empty => {
+                    *empty = State::Polled(context.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        };
+        self.pending = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some((shared, id)) = &self.pending {
+            // It may have been answered.
+            let _ = shared.calls.cancel(*id);
+        }
+    }
+}
