@@ -54,7 +54,8 @@ impl<'a> Event<'a> {
         false
     }
 
-    pub(crate) fn words(&self) -> impl Iterator<Item = u64> {
+    /// The event as it lies in the ring.
+    pub fn words(&self) -> impl Iterator<Item = u64> {
         let first = self.len() as u64 | u64::from(self.kind) << 32 | u64::from(self.flags) << 48;
         let handled = self.answers.map_or(0, Answers::handled);
         let values = self.answers.map(Answers::words);

@@ -1,6 +1,6 @@
-//! Building liburing's libraries, and placing them under a prefix.
+//! Building liburing's libraries and libsysring, and placing them under a prefix.
 //!
-//! rustc makes a static library of the room; the linker makes the others of it, because rustc knows
+//! rustc makes a static library of a room; the linker makes the others of it, because rustc knows
 //! no version nodes, and because a static library's hidden symbols would still be seen by a
 //! program's linker: those become local here.
 
@@ -18,46 +18,86 @@ struct Library {
     name: &'static str,
     short: &'static str,
     description: &'static str,
+    version: &'static str,
+    /// The number in its soname.
+    abi: &'static str,
+    /// What the static library shows beyond the shared one.
+    static_alone: &'static [&'static str],
 }
 
-const LIBRARIES: [Library; 2] = [
-    Library { name: "liburing", short: "uring", description: "io_uring library" },
-    Library { name: "liburing-ffi", short: "uring-ffi", description: "io_uring FFI library" },
+/// Its own tests use these.
+const LIBURING_ALONE: &[&str] = &["__io_uring_queue_init_params", "io_uring_unmap_rings"];
+
+const LIBURING: [Library; 2] = [
+    Library {
+        name: "liburing",
+        short: "uring",
+        description: "io_uring library (sysring)",
+        version: VERSION,
+        abi: "2",
+        static_alone: LIBURING_ALONE,
+    },
+    Library {
+        name: "liburing-ffi",
+        short: "uring-ffi",
+        description: "io_uring FFI library (sysring)",
+        version: VERSION,
+        abi: "2",
+        static_alone: LIBURING_ALONE,
+    },
 ];
 
-/// What liburing's static libraries show beyond the shared ones; its own tests use it.
-const STATIC_ALONE: [&str; 2] = ["__io_uring_queue_init_params", "io_uring_unmap_rings"];
+const LIBSYSRING: [Library; 1] = [Library {
+    name: "libsysring",
+    short: "sysring",
+    description: "any system call, asynchronous",
+    version: env!("CARGO_PKG_VERSION"),
+    abi: "0",
+    static_alone: &[],
+}];
 
 type Outcome<T = ()> = Result<T, String>;
 
-/// Builds everything and installs it; libraries go to `PREFIX/lib`.
+/// Builds everything and installs it; libraries go to `PREFIX/lib`. libsysring is the engine, and
+/// goes without.
 pub fn install(prefix: &Path, with_engine: bool) -> Outcome {
     let prefix = std::path::absolute(prefix).map_err(|e| format!("{}: {e}", prefix.display()))?;
-    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("../liburing");
-    let code = build(&room, with_engine)?;
-    let library_dir = prefix.join("lib");
+    let rooms = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let include_dir = prefix.join("include");
-    let package_dir = library_dir.join("pkgconfig");
-    for folder in [&library_dir, &include_dir, &package_dir] {
-        fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    }
-    for library in &LIBRARIES {
-        let map = room.join(format!("{}.map", library.name));
-        let symbols = exported(&map)?;
-        link_shared(library, &code, &map, &symbols, &library_dir)?;
-        link_static(library, &code, &symbols, &library_dir)?;
-        let package = package_dir.join(format!("{}.pc", library.name));
-        write(&package, &describe(library, &prefix))?;
+    fs::create_dir_all(&include_dir).map_err(|e| format!("{}: {e}", include_dir.display()))?;
+    let liburing = rooms.join("liburing");
+    let code = build(&liburing, with_engine)?.join("libsysring_liburing.a");
+    place(&LIBURING, &liburing, &code, &prefix)?;
+    let capi = rooms.join("capi");
+    if with_engine {
+        let code = build(&capi, true)?.join("libsysring_capi.a");
+        place(&LIBSYSRING, &capi, &code, &prefix)?;
     }
     let header = include_dir.join("sysring.h");
-    fs::copy(room.join("include/sysring.h"), &header)
+    fs::copy(capi.join("include/sysring.h"), &header)
         .map_err(|e| format!("{}: {e}", header.display()))?;
-    println!("installed liburing {VERSION} of sysring in {}", library_dir.display());
+    println!("installed liburing {VERSION} of sysring in {}", prefix.join("lib").display());
     println!("programs are compiled against liburing's own headers (Debian: liburing-dev)");
     Ok(())
 }
 
-/// The room as a static library.
+/// Makes the libraries of a room, of which `code` is what rustc has made.
+fn place(libraries: &[Library], room: &Path, code: &Path, prefix: &Path) -> Outcome {
+    let library_dir = prefix.join("lib");
+    let package_dir = library_dir.join("pkgconfig");
+    fs::create_dir_all(&package_dir).map_err(|e| format!("{}: {e}", package_dir.display()))?;
+    for library in libraries {
+        let map = room.join(format!("{}.map", library.name));
+        let symbols = exported(&map)?;
+        link_shared(library, code, &map, &symbols, &library_dir)?;
+        link_static(library, code, &symbols, &library_dir)?;
+        let package = package_dir.join(format!("{}.pc", library.name));
+        write(&package, &describe(library, prefix))?;
+    }
+    Ok(())
+}
+
+/// A room as a static library; the folder that it is in.
 fn build(room: &Path, with_engine: bool) -> Outcome<PathBuf> {
     let target =
         room.join("../target").join(if with_engine { "liburing" } else { "liburing-client" });
@@ -76,7 +116,7 @@ fn build(room: &Path, with_engine: bool) -> Outcome<PathBuf> {
         command.arg("--no-default-features");
     }
     run(&mut command)?;
-    Ok(target.join("release/libsysring_liburing.a"))
+    Ok(target.join("release"))
 }
 
 /// The symbols that a version script names.
@@ -93,8 +133,8 @@ fn link_shared(
     symbols: &[String],
     folder: &Path,
 ) -> Outcome {
-    let file = format!("{}.so.{VERSION}", library.name);
-    let soname = format!("{}.so.2", library.name);
+    let file = format!("{}.so.{}", library.name, library.version);
+    let soname = format!("{}.so.{}", library.name, library.abi);
     let mut command = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
     command.args(["-shared", "-nostdlib", "-nostartfiles", "-o"]).arg(folder.join(&file));
     command.args(symbols.iter().map(|name| format!("-Wl,-u,{name}")));
@@ -121,7 +161,8 @@ fn link_shared(
 
 fn link_static(library: &Library, code: &Path, symbols: &[String], folder: &Path) -> Outcome {
     let object = code.with_file_name(format!("{}.o", library.name));
-    let symbols: Vec<&str> = symbols.iter().map(String::as_str).chain(STATIC_ALONE).collect();
+    let symbols: Vec<&str> =
+        symbols.iter().map(String::as_str).chain(library.static_alone.iter().copied()).collect();
     let mut command = Command::new("ld");
     command.args(["--relocatable", "--gc-sections", "-o"]).arg(&object);
     command.args(symbols.iter().map(|name| format!("--undefined={name}")));
@@ -150,12 +191,13 @@ fn describe(library: &Library, prefix: &Path) -> String {
          libdir=${{prefix}}/lib\n\
          includedir=${{prefix}}/include\n\n\
          Name: {name}\n\
-         Version: {VERSION}\n\
-         Description: {description} (sysring)\n\
+         Version: {version}\n\
+         Description: {description}\n\
          Libs: -L${{libdir}} -l{short}\n\
          Cflags: -I${{includedir}}\n",
         prefix = prefix.display(),
         name = library.name,
+        version = library.version,
         description = library.description,
         short = library.short,
     )

@@ -1,6 +1,7 @@
 //! The project's own chores, run as `cargo xtask CHORE`.
 
 mod coverage;
+mod header;
 mod install;
 mod model;
 mod prerequisites;
@@ -19,10 +20,11 @@ chores:
                            to install), then run every check and every test
   prerequisites            only the first half of that
   install [--without-engine] --prefix DIR
-                           build liburing.so.2, liburing-ffi.so.2 and their static twins, and place
-                           them in DIR/lib
+                           build liburing.so.2, liburing-ffi.so.2, libsysring.so.0 and their static
+                           twins, and place them in DIR/lib
   model                    check the protocol of the ring of events in every interleaving; how deep,
                            says LOOM_MAX_PREEMPTIONS (2)
+  header [--check]         write sysring.h from the C API's source, or tell whether it is up to date
   coverage [--check]       write docs/coverage.md and docs/calls.md from the engine's tables, or
                            tell whether they are up to date
 
@@ -58,6 +60,15 @@ fn main() -> ExitCode {
             installed(install::install(Path::new(prefix), false))
         }
         ["model"] => model::check(),
+        ["header"] => match header::write() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => unable(&format!("sysring.h could not be written: {error}")),
+        },
+        ["header", "--check"] if header::is_current() => ExitCode::SUCCESS,
+        ["header", "--check"] => {
+            eprintln!("sysring.h is not what the C API has; run: cargo xtask header");
+            ExitCode::FAILURE
+        }
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -24,6 +24,7 @@ pub fn all() -> ExitCode {
         &["cargo", "doc", "--no-deps", "--workspace"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     );
+    total += step::run("C header", Outcome::Status, &["cargo", "xtask", "header", "--check"], &[]);
     total += step::run(
         "coverage table",
         Outcome::Status,

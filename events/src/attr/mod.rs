@@ -103,6 +103,18 @@ pub(crate) fn find<A: Attribute>(handled: u64, values: &[u64]) -> Option<A> {
     A::read(values.get(start..start + A::WORDS)?)
 }
 
+/// The value of the attribute with this bit among those of an event; an empty one of what has none.
+/// Nothing of what was not handled, or is not known.
+#[must_use]
+pub fn value(bit: u32, handled: u64, values: &[u64]) -> Option<&[u64]> {
+    let words = *WORDS.get(bit as usize)?;
+    if handled & 1 << bit == 0 {
+        return None;
+    }
+    let start = start_of(bit, handled);
+    values.get(start..start + words)
+}
+
 /// The extensions' answers among the values of an event.
 pub(crate) fn extensions(handled: u64, values: &[u64]) -> Option<List<'_>> {
     if handled & EXTENSIONS == 0 || !is_reachable(63, handled) {

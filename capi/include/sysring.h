@@ -1,0 +1,275 @@
+/* sysring: any system call, asynchronous. Written by cargo xtask header; do not edit.
+
+   Functions answer as the kernel does: a value, or a negated error number. `errno` is not touched. */
+
+#ifndef SYSRING_H
+#define SYSRING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* In sysring's liburing: which engine serves a ring, and why: "kernel: ..." or "user: ...", a static
+   string. NULL asks what a new ring would get. */
+struct io_uring;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const char *sysring_ring_engine(const struct io_uring *ring);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* The ring of events is shared with other processes: see sysring_calls_attach(). */
+#define SYSRING_SHARED 1
+
+/* The call is made by another thread, whatever it is. */
+#define SYSRING_BY_WORKER 1
+
+/* When the call was queued, issued and completed: struct sysring_timing. */
+#define SYSRING_TIMING 0
+
+/* Which way it was served: uint64_t, SYSRING_PATH_*. */
+#define SYSRING_PATH 1
+
+/* What came from the cache: struct sysring_cache. */
+#define SYSRING_CACHE 2
+
+/* It is cancelled at a time: uint64_t, 1 if it was. */
+#define SYSRING_DEADLINE 3
+
+/* A short transfer is continued: uint64_t, how many system calls it took. */
+#define SYSRING_FULL 4
+
+/* With an I/O priority of its own; no value. */
+#define SYSRING_IOPRIO 5
+
+/* With RWF_* flags; no value. */
+#define SYSRING_RW_FLAGS 6
+
+/* With other credentials; no value. */
+#define SYSRING_CREDENTIALS 7
+
+/* Who made it, where: struct sysring_place. */
+#define SYSRING_PLACE 8
+
+/* EINTR and EAGAIN are tried again: uint64_t, how often they were. */
+#define SYSRING_RETRY 9
+
+/* A number of the caller's: uint64_t. */
+#define SYSRING_TRACE 10
+
+/* CRC-32C of the data that moved: struct sysring_checksum. */
+#define SYSRING_CHECKSUM 11
+
+/* Without blocking, where it was issued. */
+#define SYSRING_PATH_INLINE 1
+
+/* When its descriptor was ready. */
+#define SYSRING_PATH_READINESS 2
+
+/* By the kernel's AIO. */
+#define SYSRING_PATH_AIO 3
+
+/* By another thread. */
+#define SYSRING_PATH_WORKER 4
+
+/* By the caller's thread, while another one went on in its place. */
+#define SYSRING_PATH_TAKEN_OVER 5
+
+/* By the kernel's io_uring. */
+#define SYSRING_PATH_IO_URING 6
+
+/* A context: calls that are pending, and the ring that their answers come to. */
+struct sysring_calls;
+
+/* An answer: what docs/events.md says of a record. */
+struct sysring_event {
+  /* Bytes that are used. */
+  uint32_t length;
+  /* 0 for an answer. */
+  uint16_t kind;
+  /* 0 */
+  uint16_t flags;
+  /* Which call: what sysring_issue() gave. 0 in `done`. */
+  uint64_t id;
+  /* The value, or the negated error number. */
+  int64_t result;
+  /* Which attributes were honoured: 1 << SYSRING_TIMING, ... */
+  uint64_t handled;
+  /* Their values; see sysring_attribute(). */
+  uint64_t values[60];
+};
+
+/* What a context is to be like. A field that is 0 has its default. */
+struct sysring_options {
+  /* sizeof(struct sysring_options) */
+  uint32_t size;
+  /* SYSRING_SHARED */
+  uint32_t flags;
+  /* Calls that may be pending at a time: one more is refused with -EAGAIN. 0: no limit. */
+  uint32_t limit;
+  /* Bytes of the ring of events, a power of two from 65536 to 2^30. 0: 65536. */
+  uint32_t ring_size;
+  /* Bytes of the overflow area behind it, likewise. 0: 16 MiB. */
+  uint32_t overflow_size;
+  /* 0 */
+  uint32_t reserved;
+};
+
+/* Attributes that a call is asked for. Those in `required` that cannot be honoured fail the call
+   with -EOPNOTSUPP before it is made; those in `best_effort` are then left out. */
+struct sysring_wanted {
+  /* sizeof(struct sysring_wanted). It only grows; what an older library does not know must be 0. */
+  uint32_t size;
+  /* SYSRING_RW_FLAGS: RWF_* */
+  uint32_t rw_flags;
+  /* Masks: 1 << SYSRING_TIMING, ... */
+  uint64_t required;
+  /* The same. */
+  uint64_t best_effort;
+  /* SYSRING_DEADLINE: nanoseconds of CLOCK_MONOTONIC */
+  uint64_t deadline;
+  /* SYSRING_TRACE: any number */
+  uint64_t trace;
+  /* SYSRING_RETRY: how often EINTR and EAGAIN are tried again */
+  uint32_t retries;
+  /* SYSRING_IOPRIO: as for ioprio_set(2) */
+  uint16_t ioprio;
+  /* 0 */
+  uint16_t reserved;
+  /* 0: other credentials cannot be had yet */
+  uint32_t credentials;
+  /* 0: extensions cannot be had yet */
+  uint32_t extension_count;
+  /* 0 */
+  uint64_t extensions;
+};
+
+/* A system call. */
+struct sysring_call {
+  /* Its number: SYS_read, ... */
+  uint32_t number;
+  /* SYSRING_BY_WORKER */
+  uint32_t flags;
+  /* Its arguments. Memory stays as the call needs it until the answer is there; paths,
+     addresses, times and vectors (not what they point to) are free once the call is issued. */
+  uint64_t arguments[6];
+  /* Comes back with the answer, as SYSRING_TRACE. */
+  uint64_t user_data;
+  /* Attributes, or NULL. */
+  const struct sysring_wanted *wanted;
+  /* Filled if the call does not block, with its result and attributes; or NULL. */
+  struct sysring_event *done;
+  /* Where the result goes instead of the ring: eight bytes, aligned to eight, that hold
+     INT64_MIN until then. Or NULL. Not together with attributes. */
+  int64_t *slot;
+};
+
+/* SYSRING_TIMING, in nanoseconds of CLOCK_MONOTONIC. */
+struct sysring_timing {
+  /* Given to the context. */
+  uint64_t queued;
+  /* The system call was begun, for the last time. */
+  uint64_t issued;
+  /* Its result was there. */
+  uint64_t completed;
+};
+
+/* SYSRING_CACHE */
+struct sysring_cache {
+  /* 0: a miss, 1: a hit, 2: part of it. */
+  uint64_t outcome;
+  /* Bytes that came from the cache. */
+  uint64_t bytes;
+};
+
+/* SYSRING_PLACE */
+struct sysring_place {
+  /* The processor. */
+  uint32_t cpu;
+  /* The thread's id. */
+  uint32_t thread;
+};
+
+/* SYSRING_CHECKSUM */
+struct sysring_checksum {
+  /* As of iSCSI, ext4 and Btrfs. */
+  uint64_t crc32c;
+  /* Of so many bytes. */
+  uint64_t bytes;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* Copies an attribute's value out of an event, as much as `size` bytes hold. Its length in bytes,
+   0 for one without a value; -ENODATA: it was not handled. */
+int sysring_attribute(const struct sysring_event *event,
+                      uint32_t attribute,
+                      void *value,
+                      size_t size);
+
+/* Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be; -ENOMEM,
+   -EMFILE, -ENFILE. */
+int sysring_calls_create(struct sysring_calls **out, const struct sysring_options *options);
+
+/* Makes a context whose answers come to the ring of events of another one, here or in another
+   process: `fd` is that of sysring_events_fd(). 0, or -EINVAL: no such ring; -EPROTONOSUPPORT,
+   -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -ENOMEM, -EMFILE. */
+int sysring_calls_attach(struct sysring_calls **out, int fd, const struct sysring_options *options);
+
+/* Cancels what is pending, waits until nothing is, and frees the context. */
+void sysring_calls_destroy(struct sysring_calls *calls);
+
+/* Issues a call. 0: it did not block, `*result` is what it answered: a value, or a negated error
+   number. 1: it is pending, `*result` is its id. Or -EOPNOTSUPP: it makes no sense on another thread
+   or later, or an attribute is required that cannot be honoured; -EAGAIN: as many as the limit
+   allows are pending; -EINVAL: unknown flags, or attributes together with a slot; -E2BIG:
+   attributes of a later version; -EPERM: an I/O priority that may not be had; -ENOMEM. */
+int sysring_issue(const struct sysring_calls *calls,
+                  const struct sysring_call *call,
+                  int64_t *result);
+
+/* Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
+   of sysring_issue(). A deadline and the cache are not supported here. */
+int64_t sysring_issue_sync(const struct sysring_call *call);
+
+/* Waits until `count` answers are there, no longer than `timeout` nanoseconds (-1: for ever). 0, or,
+   where there is none, -ETIME; -EINTR: a signal was handled. */
+int sysring_wait(const struct sysring_calls *calls, uint32_t count, int64_t timeout);
+
+/* Takes the oldest answer. 1; 0: there is none; -EBADMSG: who shares the ring has overwritten it;
+   -EMSGSIZE: who shares it has pushed an event that is longer than this. */
+int sysring_next(const struct sysring_calls *calls, struct sysring_event *event);
+
+/* Cancels a pending call. Its answer still comes: -ECANCELED, if this was in time. 0, or -ENOENT: no
+   such call is pending; -EALREADY: a thread is making it and was told to stop, and may yet succeed. */
+int sysring_cancel(const struct sysring_calls *calls, uint64_t id);
+
+/* Cancels all that is pending. 0, or the first error. */
+int sysring_cancel_all(const struct sysring_calls *calls);
+
+/* How many calls are pending that this process has issued. */
+uint32_t sysring_pending(const struct sysring_calls *calls);
+
+/* Adds one to this eventfd whenever answers have come, from now on; -1: no longer. It is duplicated.
+   0, or -EBADF, -EMFILE. */
+int sysring_set_eventfd(const struct sysring_calls *calls, int fd);
+
+/* A new descriptor that is readable while answers are there: for poll(2) and its kin, not to be
+   read. It is the caller's to close. Or -EMFILE. */
+int sysring_descriptor(const struct sysring_calls *calls);
+
+/* The memory file of the ring of events, to be passed to other processes; it stays the context's.
+   -ENODATA: it is not SYSRING_SHARED. */
+int sysring_events_fd(const struct sysring_calls *calls);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SYSRING_H */

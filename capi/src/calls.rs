@@ -1,0 +1,299 @@
+//! Contexts and calls.
+
+use core::ffi::c_int;
+use core::slice;
+
+use sysring_engine::native::{Call, Context, Issued, Options, Order, Placement};
+use sysring_events::attr::Answers;
+use sysring_events::{Config, Event, Ring};
+use sysring_sys::call;
+use sysring_sys::{Errno, Fd, Result, User};
+
+use crate::attributes::wanted;
+use crate::types::{
+    SYSRING_BY_WORKER, SYSRING_SHARED, sysring_call, sysring_calls, sysring_event, sysring_options,
+};
+
+fn status(result: Result<()>) -> c_int {
+    result.map_or_else(Errno::to_res, |()| 0)
+}
+
+/// Options as a program gave them.
+///
+/// # Safety
+/// They are null, or there.
+unsafe fn options(given: *const sysring_options) -> Result<Options> {
+    let mut options = Options::default();
+    // SAFETY: the caller's promise.
+    let Some(given) = (unsafe { given.as_ref() }) else { return Ok(options) };
+    if given.size as usize != size_of::<sysring_options>()
+        || given.flags & !SYSRING_SHARED != 0
+        || given.reserved != 0
+    {
+        return Err(Errno::EINVAL);
+    }
+    let or = |given: u32, default| if given == 0 { default } else { given as usize };
+    options.limit = given.limit;
+    options.events = Config {
+        size: or(given.ring_size, options.events.size),
+        overflow: or(given.overflow_size, options.events.overflow),
+        shared: given.flags & SYSRING_SHARED != 0,
+    };
+    Ok(options)
+}
+
+/// Puts a context where C can hold on to it: there is no allocator, so it has a page.
+fn place(context: Result<Context>, out: *mut *mut sysring_calls) -> Result<()> {
+    let context = context?;
+    let page = call::map_anonymous(size_of::<sysring_calls>(), false)?.cast::<sysring_calls>();
+    // SAFETY: the page is new, and `out` the caller's promise.
+    unsafe {
+        page.write(sysring_calls(context));
+        out.write(page);
+    }
+    Ok(())
+}
+
+/// Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be; -ENOMEM,
+/// -EMFILE, -ENFILE.
+///
+/// # Safety
+/// `out` may be written; `options` is NULL or there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_calls_create(
+    out: *mut *mut sysring_calls,
+    options: *const sysring_options,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let options = unsafe { self::options(options) };
+    status(options.and_then(|options| place(Context::new(&options), out)))
+}
+
+/// Makes a context whose answers come to the ring of events of another one, here or in another
+/// process: `fd` is that of sysring_events_fd(). 0, or -EINVAL: no such ring; -EPROTONOSUPPORT,
+/// -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -ENOMEM, -EMFILE.
+///
+/// # Safety
+/// As of `sysring_calls_create`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_calls_attach(
+    out: *mut *mut sysring_calls,
+    fd: c_int,
+    options: *const sysring_options,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let options = unsafe { self::options(options) };
+    let context =
+        options.and_then(|options| Context::on(Ring::attach(Fd::new(fd))?, options.limit));
+    status(place(context, out))
+}
+
+/// Cancels what is pending, waits until nothing is, and frees the context.
+///
+/// # Safety
+/// It was made by one of the above, and is not used any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_calls_destroy(calls: *mut sysring_calls) {
+    if calls.is_null() {
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*calls).0.settle();
+        calls.drop_in_place();
+        let _ = call::munmap(calls as usize, size_of::<sysring_calls>());
+    }
+}
+
+/// The call and how it is to be issued.
+fn parts(call: &sysring_call) -> Result<(Call, Order)> {
+    if call.flags & !SYSRING_BY_WORKER != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let worker = call.flags & SYSRING_BY_WORKER != 0;
+    let order = Order {
+        placement: if worker { Placement::Worker } else { Placement::Inline },
+        user_data: call.user_data,
+        slot: User::of(call.slot),
+    };
+    Ok((Call { nr: call.number, args: call.arguments.map(|word| word as usize) }, order))
+}
+
+/// Fills what the caller gave for a call that is done.
+///
+/// # Safety
+/// `to` is null, or may be written.
+unsafe fn fill(to: *mut sysring_event, result: i64, answers: &Answers<'_>) {
+    // SAFETY: the caller's promise.
+    let Some(to) = (unsafe { to.as_mut() }) else { return };
+    let event = Event::new(0, result).with(answers);
+    // SAFETY: the structure is 64 words, and `words` gives 4 and the values of known attributes.
+    let words = unsafe { slice::from_raw_parts_mut(core::ptr::from_mut(to).cast::<u64>(), 64) };
+    for (word, value) in words.iter_mut().zip(event.words()) {
+        *word = value;
+    }
+}
+
+/// Issues a call. 0: it did not block, `*result` is what it answered: a value, or a negated error
+/// number. 1: it is pending, `*result` is its id. Or -EOPNOTSUPP: it makes no sense on another thread
+/// or later, or an attribute is required that cannot be honoured; -EAGAIN: as many as the limit
+/// allows are pending; -EINVAL: unknown flags, or attributes together with a slot; -E2BIG:
+/// attributes of a later version; -EPERM: an I/O priority that may not be had; -ENOMEM.
+///
+/// # Safety
+/// `calls` is a context, `call` there, `result` may be written, and so may what the call names.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_issue(
+    calls: *const sysring_calls,
+    call: *const sysring_call,
+    result: *mut i64,
+) -> c_int {
+    let mut answers = Answers::none();
+    // SAFETY: the caller's promise, here and below.
+    let given = unsafe { &*call };
+    let issued = parts(given).and_then(|(call, order)| {
+        // SAFETY: as above.
+        let wanted = unsafe { wanted(given.wanted) }?;
+        // SAFETY: as above.
+        unsafe { (*calls).0.issue_with(&call, &order, &wanted, &mut answers) }
+    });
+    let (status, value) = match issued {
+        Ok(Issued::Done(answer)) => {
+            // SAFETY: as above.
+            unsafe { fill(given.done, answer as i64, &answers) };
+            (0, answer as i64)
+        }
+        Ok(Issued::Pending(id)) => (1, id as i64),
+        Err(e) => return e.to_res(),
+    };
+    // SAFETY: as above.
+    unsafe { result.write(value) };
+    status
+}
+
+/// Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
+/// of sysring_issue(). A deadline and the cache are not supported here.
+///
+/// # Safety
+/// As of `sysring_issue`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call) -> i64 {
+    let mut answers = Answers::none();
+    // SAFETY: the caller's promise, here and below.
+    let given = unsafe { &*call };
+    let answer = parts(given).and_then(|(call, _)| {
+        // SAFETY: as above.
+        let wanted = unsafe { wanted(given.wanted) }?;
+        // SAFETY: as above.
+        unsafe { Context::make_with(&call, &wanted, &mut answers) }
+    });
+    match answer {
+        Ok(answer) => {
+            // SAFETY: as above.
+            unsafe { fill(given.done, answer as i64, &answers) };
+            answer as i64
+        }
+        Err(e) => e.to_res().into(),
+    }
+}
+
+/// Waits until `count` answers are there, no longer than `timeout` nanoseconds (-1: for ever). 0, or,
+/// where there is none, -ETIME; -EINTR: a signal was handled.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_wait(
+    calls: *const sysring_calls,
+    count: u32,
+    timeout: i64,
+) -> c_int {
+    let timeout = (timeout >= 0).then_some(timeout);
+    // SAFETY: the caller's promise.
+    status(unsafe { (*calls).0.wait(count, timeout, None) })
+}
+
+/// Takes the oldest answer. 1; 0: there is none; -EBADMSG: who shares the ring has overwritten it;
+/// -EMSGSIZE: who shares it has pushed an event that is longer than this.
+///
+/// # Safety
+/// `calls` is a context, and `event` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_next(
+    calls: *const sysring_calls,
+    event: *mut sysring_event,
+) -> c_int {
+    // SAFETY: the caller's promise: the structure is 64 words, aligned as such.
+    let (calls, words) = unsafe { (&*calls, slice::from_raw_parts_mut(event.cast::<u64>(), 64)) };
+    match calls.0.next(words) {
+        Ok(Some(_)) => 1,
+        Ok(None) => 0,
+        Err(e) => e.to_res(),
+    }
+}
+
+/// Cancels a pending call. Its answer still comes: -ECANCELED, if this was in time. 0, or -ENOENT: no
+/// such call is pending; -EALREADY: a thread is making it and was told to stop, and may yet succeed.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_cancel(calls: *const sysring_calls, id: u64) -> c_int {
+    // SAFETY: the caller's promise.
+    status(unsafe { (*calls).0.cancel(id) })
+}
+
+/// Cancels all that is pending. 0, or the first error.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_cancel_all(calls: *const sysring_calls) -> c_int {
+    // SAFETY: the caller's promise.
+    status(unsafe { (*calls).0.cancel_all() })
+}
+
+/// How many calls are pending that this process has issued.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_pending(calls: *const sysring_calls) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { (*calls).0.pending() }
+}
+
+/// Adds one to this eventfd whenever answers have come, from now on; -1: no longer. It is duplicated.
+/// 0, or -EBADF, -EMFILE.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_set_eventfd(calls: *const sysring_calls, fd: c_int) -> c_int {
+    let fd = Fd::new(fd);
+    // SAFETY: the caller's promise.
+    status(unsafe { (*calls).0.set_eventfd(fd.is_valid().then_some(fd)) })
+}
+
+/// A new descriptor that is readable while answers are there: for poll(2) and its kin, not to be
+/// read. It is the caller's to close. Or -EMFILE.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_descriptor(calls: *const sysring_calls) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { (*calls).0.descriptor() }.map_or_else(Errno::to_res, Fd::raw)
+}
+
+/// The memory file of the ring of events, to be passed to other processes; it stays the context's.
+/// -ENODATA: it is not SYSRING_SHARED.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_events_fd(calls: *const sysring_calls) -> c_int {
+    // SAFETY: the caller's promise.
+    let file = unsafe { &*calls }.0.events().file();
+    file.map_or(Errno::ENODATA.to_res(), Fd::raw)
+}
