@@ -117,7 +117,7 @@ impl Kind {
             Kind::Pipe { writer, .. } => writer.write_all(b"y").unwrap(),
             Kind::Futex(word) => {
                 word.store(1, std::sync::atomic::Ordering::SeqCst);
-                let _ = sysring_sys::call::futex_wake(word, 1);
+                sysring_sys::call::futex_wake(word, 1);
             }
             _ => {}
         }
@@ -302,10 +302,8 @@ fn a_process_exits_with_calls_pending() {
             call(g::__NR_read, [fd(&reader), &raw mut byte as usize, 1]),
         ] {
             // SAFETY: nothing goes before the process does.
-            assert!(matches!(
-                unsafe { context.issue(&call, &Order::default()) },
-                Ok(Issued::Pending(_))
-            ));
+            let issued = unsafe { context.issue(&call, &Order::default()) };
+            assert!(matches!(issued, Ok(Issued::Pending(_))));
         }
         // SAFETY: as above.
         unsafe { libc::_exit(7) };
