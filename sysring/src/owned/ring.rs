@@ -84,12 +84,19 @@ impl Ring {
         Ring::with(&Raw::builder(), entries)
     }
 
-    /// The same, with the settings of a builder.
+    /// The same, with the settings of a builder. [`Builder::single_issuer`] and
+    /// [`Builder::defer_taskrun`] are for programs that start, wait for and drop operations on one
+    /// thread alone; [`Builder::iopoll`] is for operations that such a ring takes.
     ///
     /// # Errors
     /// As [`Ring::new`].
     pub fn with(builder: &Builder, entries: u32) -> std::result::Result<Ring, SetupError> {
-        let raw: Raw = builder.build(entries)?;
+        let mut raw: Raw = builder.build(entries)?;
+        if !raw.report().is_kernel() {
+            // So that who polls the descriptor hears from the engine itself that something is ready,
+            // and not from a thread of its that looks now and then. We always come for it.
+            raw = builder.clone().coop_taskrun().build(entries)?;
+        }
         let entrance = raw.entrance();
         let state = State {
             raw,
