@@ -235,6 +235,7 @@ impl Locked<'_> {
 
     fn aio_done(&mut self, event: IoEvent) {
         self.aio.in_flight -= 1;
+        self.readiness.stirred = true;
         let Some(mut req) = self.slab.find(event.data) else { return };
         req.stage = Stage::Queued;
         req.res = event.res as i32;

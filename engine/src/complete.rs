@@ -30,10 +30,7 @@ impl Wake {
     pub fn send(self, ring: &Ring) {
         if self.sleepers {
             // A sleeper that has come back meanwhile finds the count and ignores it.
-            let bell = ring.bell();
-            if bell.is_valid() {
-                let _ = call::eventfd_add(bell, 1);
-            }
+            ring.ring_bell();
         }
     }
 }

@@ -73,11 +73,13 @@ pub fn enter(
         locked.progress();
     }
     if waits {
+        // Who has just submitted has been looked at.
         if ring.shape.has(setup::DEFER_TASKRUN)
+            && to_submit == 0
             && let Err(e) = check_issuer(ring)
         {
             locked.leave(false);
-            return if submitted != 0 { Ok(submitted as usize) } else { Err(e) };
+            return Err(e);
         }
         locked.forget_taskrun();
         (locked, waited) = if ring.shape.polls_in_enter() {

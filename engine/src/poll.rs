@@ -51,6 +51,8 @@ pub struct Readiness {
     pub armed_edge: bool,
     /// The engine's epoll instance is in the application's.
     nested: bool,
+    /// AIO has told it of completions since it was last emptied.
+    pub stirred: bool,
     /// A timerfd in the engine's, and when it goes off.
     timer: Fd,
     timer_at: Option<i64>,
@@ -76,6 +78,7 @@ impl Readiness {
             watches: Watches::new(),
             armed_edge: false,
             nested: false,
+            stirred: false,
             timer: Fd::NONE,
             timer_at: None,
         }
@@ -202,6 +205,15 @@ impl Ring {
     pub fn bell(&self) -> Fd {
         Fd::new(self.bell.load(Relaxed))
     }
+
+    /// Wakes them.
+    pub fn ring_bell(&self) {
+        let bell = self.bell();
+        if bell.is_valid() {
+            self.rung.store(true, Relaxed);
+            let _ = call::eventfd_add(bell, 1);
+        }
+    }
 }
 
 /// How arming went.
@@ -311,9 +323,10 @@ impl Locked<'_> {
     pub fn reap(&mut self) {
         self.readiness.armed_edge = false;
         let set = self.readiness.set_if_any();
-        if !set.is_valid() || self.readiness.parked == 0 && !self.readiness.nested {
+        if !set.is_valid() || self.readiness.parked == 0 && !self.shows_something() {
             return;
         }
+        self.readiness.stirred = false;
         loop {
             let mut events = [NO_EVENT; BATCH];
             let Ok(n) = call::epoll_take(set, &mut events) else { return };
@@ -322,6 +335,17 @@ impl Locked<'_> {
                 return;
             }
         }
+    }
+
+    /// Whether the application may see the epoll instance readable, with nothing in it for us: it
+    /// must not stay so.
+    fn shows_something(&mut self) -> bool {
+        let readiness = &self.readiness;
+        // Who has rung after this is heard at the next look.
+        readiness.nested
+            && (readiness.stirred
+                || readiness.timer_at.is_some()
+                || self.ring.rung.swap(false, Relaxed))
     }
 
     /// Nobody completes anything until the application enters: its ring descriptor becomes readable

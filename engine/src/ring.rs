@@ -72,6 +72,8 @@ pub struct Ring {
     pub sleepers: AtomicU32,
     /// The eventfd that wakes them, -1 while nobody has slept yet.
     pub bell: AtomicI32,
+    /// It was rung since somebody last emptied the epoll instance.
+    pub rung: AtomicBool,
     /// The ring descriptor, as it was made.
     pub fd: AtomicI32,
     pub sqpoll: crate::sqpoll::SqPoll,
@@ -111,6 +113,7 @@ impl Ring {
             remote: AtomicPtr::new(ptr::null_mut()),
             sleepers: AtomicU32::new(0),
             bell: AtomicI32::new(-1),
+            rung: AtomicBool::new(false),
             fd: AtomicI32::new(-1),
             sqpoll: crate::sqpoll::SqPoll::none(),
             calls: AtomicU64::new(restrict::ALL_CALLS),
@@ -150,6 +153,7 @@ impl Ring {
         self.remote = AtomicPtr::new(ptr::null_mut());
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
+        self.rung = AtomicBool::new(false);
         self.calls = AtomicU64::new(restrict::ALL_CALLS);
         self.clock = AtomicU32::new(call::CLOCK_MONOTONIC);
         self.watched = AtomicBool::new(false);

@@ -252,8 +252,5 @@ pub fn sleep(
 
 /// Wakes everybody who sleeps for `ring`, whatever they wait for.
 pub fn wake_all(ring: &Ring) {
-    let bell = ring.bell();
-    if bell.is_valid() {
-        let _ = call::eventfd_add(bell, 1);
-    }
+    ring.ring_bell();
 }
