@@ -53,6 +53,7 @@ struct Inner {
     ring: Ring,
     tasks: RefCell<HashMap<u64, Spawned>>,
     next: Cell<u64>,
+    running: Cell<bool>,
     queue: Arc<Queue>,
 }
 
@@ -92,6 +93,7 @@ impl Executor {
             ring: ring.clone(),
             tasks: RefCell::default(),
             next: Cell::new(ROOT + 1),
+            running: Cell::new(false),
             queue: Arc::new(queue),
         };
         Executor { inner: Rc::new(inner) }
@@ -124,6 +126,7 @@ impl Executor {
     /// If it is called by a task of the same executor.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let inner = &self.inner;
+        assert!(!inner.running.replace(true), "a task runs the executor that it is run by");
         let mut future = pin!(future);
         let alarm = inner.queue.alarm(ROOT);
         let waker = Waker::from(Arc::clone(&alarm));
@@ -143,6 +146,7 @@ impl Executor {
                 alarm.rung.store(false, SeqCst);
                 if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     inner.ring.driven_by_nobody();
+                    inner.running.set(false);
                     // The next run polls the rest.
                     inner.queue.lock().extend(round);
                     return value;

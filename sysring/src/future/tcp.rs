@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use super::kept::Kept;
 use crate::Errno;
 use crate::owned::{
-    Buf, BufMut, Handle, Operation, Ring, Send, SendZc, ShutDown, SocketKind, WithBuf,
+    Buf, BufMut, Handle, Operation, Ring, Send, SendZc, ShutDown, SocketKind, WithBuf, fill,
+    filled_part,
 };
 use sysring_sys::Result;
 
@@ -109,12 +110,7 @@ impl TcpStream {
 
     /// Hands out bytes that were kept.
     fn serve<B: BufMut>(&self, mut bytes: Vec<u8>, mut buffer: B) -> WithBuf<B> {
-        let count = bytes.len().min(buffer.room());
-        // SAFETY: within the room, and then written.
-        unsafe {
-            buffer.ptr_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
-            buffer.filled(count);
-        }
+        let count = fill(&mut buffer, &bytes);
         if count < bytes.len() {
             bytes.drain(..count);
             self.kept.put_back(Ok(bytes));
@@ -154,11 +150,8 @@ fn keep<B: BufMut>((count, mut buffer): WithBuf<B>) -> Option<Received> {
     match count {
         // The end is seen again, and what was cancelled brought nothing.
         Ok(0) | Err(Errno::ECANCELED | Errno::EINTR | Errno::EAGAIN) => None,
-        Ok(count) => {
-            // SAFETY: the kernel wrote so many bytes there.
-            let bytes = unsafe { std::slice::from_raw_parts(buffer.ptr_mut(), count) };
-            Some(Ok(bytes.to_vec()))
-        }
+        // SAFETY: the kernel wrote so many bytes there.
+        Ok(count) => Some(Ok(unsafe { filled_part(&mut buffer, count) })),
         Err(e) => Some(Err(e)),
     }
 }

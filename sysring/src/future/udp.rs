@@ -4,7 +4,7 @@ use std::net::{self, SocketAddr};
 
 use super::kept::Kept;
 use crate::Errno;
-use crate::owned::{Buf, BufMut, Handle, Operation, Ring, SendTo};
+use crate::owned::{Buf, BufMut, Handle, Operation, Ring, SendTo, fill, filled_part};
 use sysring_sys::Result;
 
 /// A socket for datagrams.
@@ -54,12 +54,7 @@ impl UdpSocket {
             let recv = self.ring.recv_from(&self.handle, buffer).into_request();
             return self.kept.operation(&self.ring, recv, keep).await;
         };
-        let count = bytes.len().min(buffer.room());
-        // SAFETY: within the room, and then written.
-        unsafe {
-            buffer.ptr_mut().copy_from_nonoverlapping(bytes.as_ptr(), count);
-            buffer.filled(count);
-        }
+        let count = fill(&mut buffer, &bytes);
         (Ok((count, from)), buffer)
     }
 
@@ -75,6 +70,6 @@ fn keep<B: BufMut>(
 ) -> Option<(Vec<u8>, SocketAddr)> {
     let (count, from) = received.ok()?;
     // SAFETY: the kernel wrote so many bytes there.
-    let bytes = unsafe { std::slice::from_raw_parts(buffer.ptr_mut(), count) };
-    Some((bytes.to_vec(), from))
+    let bytes = unsafe { filled_part(&mut buffer, count) };
+    Some((bytes, from))
 }

@@ -1,6 +1,7 @@
 //! Buffers that an operation can own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Bytes that an operation reads from: what is written to a file, or sent.
 ///
@@ -30,6 +31,8 @@ pub unsafe trait Buf: Send + 'static {
 /// # Safety
 /// From the moment [`ptr_mut`](BufMut::ptr_mut) is called until the value is moved, used otherwise
 /// or dropped, [`room`](BufMut::room) bytes at that address may be written and stay where they are.
+/// (Operations write there. Other code must not: a [`SharedBuf`](super::SharedBuf) is one buffer for
+/// several.)
 pub unsafe trait BufMut: Send + 'static {
     /// Where the room is.
     fn ptr_mut(&mut self) -> *mut u8;
@@ -269,20 +272,33 @@ unsafe impl<B: BufMut> BufMut for Head<B> {
     }
 }
 
+/// Puts bytes into a buffer, as an operation would; how many there was room for.
+pub(crate) fn fill(buffer: &mut impl BufMut, bytes: &[u8]) -> usize {
+    let count = bytes.len().min(buffer.room());
+    let to = buffer.ptr_mut();
+    for (i, byte) in bytes[..count].iter().enumerate() {
+        // SAFETY: within the room. Atomic, for other clones of a `SharedBuf` may be filled by other
+        // threads; they do it here, too.
+        unsafe { AtomicU8::from_ptr(to.add(i)) }.store(*byte, Relaxed);
+    }
+    // SAFETY: they have just been written.
+    unsafe { buffer.filled(count) };
+    count
+}
+
+/// The first bytes of a buffer's room.
+///
+/// # Safety
+/// They have been written.
+pub(crate) unsafe fn filled_part(buffer: &mut impl BufMut, count: usize) -> Vec<u8> {
+    let from = buffer.ptr_mut();
+    // SAFETY: the caller's word; atomic for the reason that `fill` has.
+    (0..count).map(|i| unsafe { AtomicU8::from_ptr(from.add(i)) }.load(Relaxed)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Does what the kernel would.
-    fn fill(buffer: &mut impl BufMut, with: &[u8]) -> usize {
-        let count = with.len().min(buffer.room());
-        // SAFETY: within the room, which may be written; and then it is.
-        unsafe {
-            buffer.ptr_mut().copy_from_nonoverlapping(with.as_ptr(), count);
-            buffer.filled(count);
-        }
-        count
-    }
 
     fn bytes(buffer: &impl Buf) -> &[u8] {
         // SAFETY: that many bytes are initialised there.

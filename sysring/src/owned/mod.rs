@@ -137,6 +137,7 @@ mod stream;
 mod time;
 
 pub use buf::{Buf, BufMut, Head, Tail};
+pub(crate) use buf::{fill, filled_part};
 pub use datagram::{RecvFrom, SendTo};
 pub use file::{Close, Fsync, Open, OpenOptions, Read, ReadFixed, WithBuf, Write, WriteFixed};
 pub use fixed::FixedBuf;

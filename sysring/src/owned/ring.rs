@@ -302,7 +302,7 @@ impl Shared {
         };
         match wait {
             // A failure is of the moment: what was started stays in the queue.
-            None => drop(state.raw.submit_with(&Wait::at_least(0))),
+            None => drop(state.raw.submit()),
             Some(_) if state.taker => {
                 let _ = state.raw.submit();
                 return self.sleep_beside(state, sleep);

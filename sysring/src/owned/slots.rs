@@ -231,5 +231,16 @@ impl Slots {
     }
 }
 
+impl Drop for Slots {
+    /// What the kernel still has is leaked: requests by themselves, multishots here.
+    fn drop(&mut self) {
+        for slot in self.entries.drain(..).filter_map(|entry| entry.slot) {
+            if let (false, Lease::Many(request, _)) = (slot.over, slot.request) {
+                std::mem::forget(request);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -106,7 +106,7 @@ impl Ring {
     }
 
     /// The same, and does not end before all is sent, but with an error (`MSG_WAITALL`; for streams
-    /// only).
+    /// only, Linux 5.19).
     pub fn send_all<B: Buf>(&self, socket: &Handle, buffer: B) -> Operation<Send<B>> {
         let place = socket.place(self);
         self.operation(Send { place, buffer, whole: true, _socket: socket.clone() })

@@ -117,6 +117,14 @@ fn tasks_go_on_in_the_next_run() {
 }
 
 #[test]
+#[should_panic = "a task runs the executor"]
+fn it_is_not_run_by_its_own_tasks() {
+    let ring = sysring::owned::Ring::new(8).unwrap();
+    let executor = Executor::new(&ring);
+    executor.run(async { executor.run(async {}) });
+}
+
+#[test]
 fn files_are_read_and_written_whole() {
     both(|ring| {
         let thread = std::thread::current().id();

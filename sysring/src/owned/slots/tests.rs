@@ -177,3 +177,13 @@ fn a_name_is_not_used_twice() {
     slots.arrive(new.user_data(), value(8), false, false);
     drop(slots.finish(new));
 }
+
+#[test]
+fn what_a_multishot_owns_outlives_the_ring_if_need_be() {
+    let (mut slots, fate) = (Slots::default(), Arc::new(Fate::default()));
+    let ended = slots.begin(Lease::Many(Arc::clone(&fate) as _, VecDeque::new()));
+    slots.arrive(ended.user_data(), value(1), false, false);
+    slots.begin(Lease::Many(Arc::clone(&fate) as _, VecDeque::new()));
+    drop(slots);
+    assert_eq!(Arc::strong_count(&fate), 2, "ours, and that of the one under way");
+}
