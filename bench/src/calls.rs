@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ::sysring::calls::{Call, Calls, Statx, StatxFlags, Step};
+use ::sysring::events::attr::{self, Answers, Attribute, Wanted};
 use ::sysring::{Errno, Fd};
 use sysring_sys::raw::general as g;
 
@@ -57,11 +58,34 @@ pub fn inline(settings: &Settings) -> Result<Vec<Row>, Error> {
                     Ok(())
                 })
             }),
+            Contender::new("asked nothing", move || asked(calls, count, 0)),
+            Contender::new("with path and timing", move || {
+                asked(calls, count, attr::Path::MASK | attr::Timing::MASK)
+            }),
         ],
     );
-    let goal = Goal::Added { at_most: Some(40.0) };
-    let work = "getppid, issued as a native call";
-    Ok(vec![Row::new(work, (0, NS), goal, &samples[0], &samples[1])])
+    let row = |work, most, of: usize| {
+        let goal = Goal::Added { at_most: Some(most) };
+        Row::new(work, (0, NS), goal, &samples[0], &samples[of])
+    };
+    Ok(vec![
+        row("getppid, issued as a native call", 40.0, 1),
+        row("getppid, issued, with attributes, none asked for", 40.0, 2),
+        row("getppid, issued, with path and timing", 60.0, 3),
+    ])
+}
+
+/// Issues the call so many times, asking for attributes.
+fn asked(calls: &Calls, count: usize, mask: u64) -> Result<Vec<f64>, Error> {
+    let wanted = Wanted::NONE.best_effort(mask);
+    let mut answers = Answers::none();
+    timed(count, || {
+        for _ in 0..count {
+            let _ = black_box(calls.issue_with(getppid(), black_box(&wanted), &mut answers));
+            black_box(&answers);
+        }
+        Ok(())
+    })
 }
 
 /// Files of about 2.7 kB, a thousand to a directory, made in no order.

@@ -8,7 +8,7 @@ use sysring_events::{Config, Seen};
 use sysring_sys::abi::signal::{SIGSET_SIZE, SigSet};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use super::asked::{self, Asked};
+use super::asked::{self, Asked, Told};
 use super::request::{self, To};
 use super::{Attempt, Call, Placement};
 use crate::cancel::Match;
@@ -142,6 +142,31 @@ impl Context {
         if !order.slot.is_null() {
             return Err(Errno::EINVAL);
         }
+        let Some(told) = Told::begin(wanted) else {
+            // SAFETY: as above.
+            return unsafe { self.issue_asked(call, order, wanted, answers) };
+        };
+        // SAFETY: as above.
+        match unsafe { super::attempt(call, order.placement) }? {
+            Attempt::Done(answer) => {
+                told.answer(answers);
+                Ok(Issued::Done(answer))
+            }
+            blocked => {
+                let asked = told.go_on(call, wanted);
+                self.begin()?.add(call, blocked, order, Some(asked)).map(Issued::Pending)
+            }
+        }
+    }
+
+    #[inline(never)]
+    unsafe fn issue_asked(
+        &self,
+        call: &Call,
+        order: &Order,
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Result<Issued> {
         let mut asked = Asked::agree(call, wanted)?;
         // SAFETY: as above.
         match unsafe { asked.attempt(order.placement) }? {

@@ -160,7 +160,14 @@ impl Wanted {
         Ok((self.required | self.best_effort) & supported)
     }
 
-    /// The mask of what must be honoured.
+    /// All that is wanted, required or not.
+    #[inline]
+    #[must_use]
+    pub const fn mask(&self) -> u64 {
+        self.required | self.best_effort
+    }
+
+    /// Whether any of these must be honoured.
     #[must_use]
     pub const fn requires(&self, mask: u64) -> bool {
         self.required & mask != 0

@@ -50,6 +50,51 @@ pub struct Asked {
 /// `IOPRIO_WHO_PROCESS`, of this thread.
 const THIS_THREAD: [usize; 2] = [1, 0];
 
+/// What can be told of any call without doing anything about it.
+const TOLD: u64 = Timing::MASK | Path::MASK | Trace::MASK;
+
+/// The short way of a call that is asked no more than [`TOLD`], and does not block: nothing is put
+/// together. Of one that blocks, when it was queued.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    mask: u64,
+    trace: u64,
+    queued: u64,
+}
+
+impl Told {
+    /// Before the call; nothing if more is wanted.
+    #[inline]
+    pub fn begin(wanted: &Wanted) -> Option<Told> {
+        let mask = wanted.mask();
+        if mask & !TOLD != 0 {
+            return None;
+        }
+        let queued = if mask & Timing::MASK != 0 { vdso::monotonic() } else { 0 };
+        Some(Told { mask, trace: wanted.trace(), queued })
+    }
+
+    /// After it.
+    #[inline]
+    pub fn answer(&self, answers: &mut Answers<'_>) {
+        let mut given = Given { agreed: self.mask, answers };
+        given.set(|| {
+            let completed = vdso::monotonic();
+            Some(Timing { queued: self.queued, issued: self.queued, completed })
+        });
+        given.set(|| Some(Path::Inline));
+        given.set(|| Some(Trace(self.trace)));
+    }
+
+    /// What a call that blocks goes on with.
+    pub fn go_on(&self, call: &Call, wanted: &Wanted) -> Asked {
+        let mut asked = Asked::new(call, wanted, self.mask);
+        asked.calls = 1;
+        asked.timing = Timing { queued: self.queued, issued: self.queued, completed: 0 };
+        asked
+    }
+}
+
 impl Asked {
     /// What can be done of what is wanted.
     ///
@@ -66,7 +111,18 @@ impl Asked {
             }
             agreed &= !Ioprio::MASK;
         }
-        let mut asked = Asked {
+        let mut asked = Asked::new(call, wanted, agreed);
+        if asked.is_asked::<Timing>() {
+            asked.timing.queued = vdso::monotonic();
+        }
+        if asked.is_asked::<RwFlags>() {
+            can::with_flags(&mut asked.call, &mut asked.vector, wanted.rw_flags());
+        }
+        Ok(asked)
+    }
+
+    fn new(call: &Call, wanted: &Wanted, agreed: u64) -> Asked {
+        Asked {
             call: *call,
             wanted: *wanted,
             agreed,
@@ -80,14 +136,7 @@ impl Asked {
             cache: None,
             place: Place { cpu: 0, thread: 0 },
             ioprio: 0,
-        };
-        if asked.is_asked::<Timing>() {
-            asked.timing.queued = vdso::monotonic();
         }
-        if asked.is_asked::<RwFlags>() {
-            can::with_flags(&mut asked.call, &mut asked.vector, wanted.rw_flags());
-        }
-        Ok(asked)
     }
 
     #[inline(always)]
