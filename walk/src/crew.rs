@@ -94,6 +94,7 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
         let mut state = self.lock();
         loop {
             let Some(job) = state.jobs.pop() else {
+                reader.seen.tell(self.progress);
                 if state.working == 0 {
                     self.changed.notify_all();
                     return;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
+use crate::Progress;
 use crate::crew::{Crew, Job};
 use crate::dirent::{self, Kind};
 use crate::handle::Handle;
@@ -30,6 +31,33 @@ pub struct Reader<'c, 'w, 'f, S: Survey> {
     more: &'c dyn Fn(),
     pub pace: crate::pace::Pace,
     buffer: Box<[u8]>,
+    pub seen: Seen,
+}
+
+/// What a thread has seen and not told yet: to tell each directory would cost a trip of the
+/// counters from processor to processor.
+#[derive(Default)]
+pub struct Seen {
+    directories: u64,
+    entries: u64,
+}
+
+/// So many directories are told together.
+const TOLD: u64 = 64;
+
+impl Seen {
+    fn note(&mut self, entries: u32, progress: &Progress) {
+        self.directories += 1;
+        self.entries += u64::from(entries);
+        if self.directories == TOLD {
+            self.tell(progress);
+        }
+    }
+
+    pub fn tell(&mut self, progress: &Progress) {
+        progress.add(self.directories, self.entries);
+        *self = Seen::default();
+    }
 }
 
 /// An entry that the survey wants to hear of.
@@ -52,6 +80,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             more,
             pace: crate::pace::Pace::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
+            seen: Seen::default(),
         }
     }
 
@@ -174,7 +203,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             }
         }
         self.buffer = buffer;
-        self.crew.progress.add(1, u64::from(next));
+        self.seen.note(next, self.crew.progress);
         self.queue(&notes.children, Some(&handle), jobs);
     }
 
@@ -185,7 +214,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         handle: Option<&Arc<Handle>>,
         jobs: &mut Vec<Job<S::Report>>,
     ) {
-        let handle = handle.filter(|_| self.crew.allowance.has_room());
+        let handle = handle.filter(|handle| self.crew.allowance.covers(handle));
         let job = |child: &Arc<_>| Job::Directory(Arc::clone(child), handle.cloned());
         jobs.extend(children.iter().rev().map(job));
     }
