@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::hint::black_box;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -90,7 +89,6 @@ fn asked(calls: &Calls, count: usize, mask: u64) -> Result<Vec<f64>, Error> {
 
 /// Files of about 2.7 kB, a thousand to a directory, made in no order.
 struct Files {
-    base: File,
     names: Vec<CString>,
 }
 
@@ -99,7 +97,7 @@ const TO_A_DIRECTORY: usize = 1000;
 
 impl Files {
     fn new(dir: &Path, count: usize) -> Result<Files, Error> {
-        let base: PathBuf = dir.join(format!("files-{count}"));
+        let base: PathBuf = dir.canonicalize()?.join(format!("files-{count}"));
         let name = |i: usize| format!("{:03}/{:04}", i / TO_A_DIRECTORY, i % TO_A_DIRECTORY);
         let whole = base.join("whole");
         if !whole.exists() {
@@ -113,12 +111,9 @@ impl Files {
             }
             File::create(whole)?;
         }
-        let names = shuffled(count).map(|i| CString::new(name(i)).unwrap_or_default());
-        Ok(Files { base: File::open(&base)?, names: names.collect() })
-    }
-
-    fn base(&self) -> Fd {
-        Fd::new(self.base.as_raw_fd())
+        let path = |i| base.join(name(i)).into_os_string().into_encoded_bytes();
+        let names = shuffled(count).map(|i| CString::new(path(i)));
+        Ok(Files { names: names.collect::<Result<_, _>>()? })
     }
 }
 
@@ -148,9 +143,10 @@ pub fn statx(settings: &Settings) -> Result<Vec<Row>, Error> {
             let mut statuses = vec![Statx::default(); BATCH];
             timed(count, || {
                 for names in files.names.chunks(BATCH) {
-                    let each = names.iter().zip(&mut statuses).map(|(name, to)| {
-                        Call::statx(files.base(), name, StatxFlags::default(), to)
-                    });
+                    let each = names
+                        .iter()
+                        .zip(&mut statuses)
+                        .map(|(name, to)| Call::statx(Fd::CWD, name, StatxFlags::default(), to));
                     if batched {
                         let mut steps: Vec<Step> = each.map(Step::new).collect();
                         calls.run_all(&mut steps)?;
@@ -189,9 +185,9 @@ pub fn files(settings: &Settings) -> Result<Vec<Row>, Error> {
                 begin()?;
                 timed(count, || one_by_one(files))
             }),
-            Contender::new("batches", move || {
+            Contender::new("chains", move || {
                 begin()?;
-                timed(count, || in_waves(files, calls))
+                timed(count, || in_chains(files, calls))
             }),
         ];
         let rounds = if cached { rounds(settings) } else { rounds(settings).div_ceil(3) };
@@ -231,7 +227,7 @@ fn close<'m>(fd: Fd) -> Call<'m, 'm> {
 fn one_by_one(files: &Files) -> Result<(), Error> {
     let (mut status, mut buffer) = (Statx::default(), [0u8; LARGEST]);
     for name in &files.names {
-        let fd = value(Calls::issue_sync(Call::openat(files.base(), name, OPEN, 0)))?;
+        let fd = value(Calls::issue_sync(Call::openat(Fd::CWD, name, OPEN, 0)))?;
         let fd = Fd::new(fd as i32);
         value(Calls::issue_sync(fstat(fd, &mut status)))?;
         let len = value(Calls::issue_sync(Call::read(fd, &mut buffer)))?;
@@ -245,25 +241,32 @@ fn check(status: &Statx, len: usize) -> Result<(), Error> {
     if status.stx_size == len as u64 { Ok(()) } else { Err("a file was not read whole".into()) }
 }
 
-/// All are opened, then all are looked at, and so on, so many at a time.
-fn in_waves(files: &Files, calls: &Calls) -> Result<(), Error> {
-    const WAVE: usize = 512;
-    let mut statuses = vec![Statx::default(); WAVE];
-    let mut buffers = vec![[0u8; LARGEST]; WAVE];
-    for names in files.names.chunks(WAVE) {
-        let opens = names.iter().map(|name| Call::openat(files.base(), name, OPEN, 0));
-        let fds = wave(calls, opens)?;
-        let fds = || fds.iter().map(|&fd| Fd::new(fd as i32));
-        wave(calls, fds().zip(&mut statuses).map(|(fd, to)| fstat(fd, to)))?;
-        let lens = wave(calls, fds().zip(&mut buffers).map(|(fd, to)| Call::read(fd, to)))?;
-        wave(calls, fds().map(close))?;
-        statuses.iter().zip(lens).try_for_each(|(status, len)| check(status, len))?;
+/// A chain for each file, so many at a time.
+fn in_chains(files: &Files, calls: &Calls) -> Result<(), Error> {
+    const AT_ONCE: usize = 1024;
+    let mut statuses = vec![Statx::default(); AT_ONCE];
+    let mut buffers = vec![[0u8; LARGEST]; AT_ONCE];
+    for names in files.names.chunks(AT_ONCE) {
+        let places = statuses.iter_mut().zip(&mut buffers);
+        let mut chains: Vec<[Step; 4]> = names
+            .iter()
+            .zip(places)
+            .map(|(name, (status, buffer))| {
+                let open = Call::openat(Fd::CWD, name, OPEN, 0);
+                let (stat, read) = (fstat(Fd::NONE, status), Call::read(Fd::NONE, buffer));
+                [Step::new(open), Step::new(stat).on(0), Step::new(read).on(0), Step::close(0)]
+            })
+            .collect();
+        calls.run_chains(&mut chains)?;
+        let lens: Result<Vec<usize>, Error> = chains
+            .iter()
+            .map(|[open, stat, read, close]| {
+                [open, stat, close].into_iter().try_for_each(|step| finished(step).map(drop))?;
+                finished(read)
+            })
+            .collect();
+        drop(chains);
+        statuses.iter().zip(lens?).try_for_each(|(status, len)| check(status, len))?;
     }
     Ok(())
-}
-
-fn wave<'m>(calls: &Calls, each: impl Iterator<Item = Call<'m, 'm>>) -> Result<Vec<usize>, Error> {
-    let mut steps: Vec<Step> = each.map(Step::new).collect();
-    calls.run_all(&mut steps)?;
-    steps.iter().map(finished).collect()
 }

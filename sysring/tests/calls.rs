@@ -218,3 +218,46 @@ fn a_batch_is_answered_in_its_steps() {
     }
     assert_eq!(calls.pending(), 0);
 }
+
+#[test]
+fn chains_work_on_what_they_open() {
+    let dir = std::env::temp_dir().join(format!("sysring-chains-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let names: Vec<_> = (0..300)
+        .map(|i| {
+            let path = dir.join(i.to_string());
+            if i % 10 != 9 {
+                std::fs::write(&path, vec![b'x'; i]).unwrap();
+            }
+            std::ffi::CString::new(path.into_os_string().into_encoded_bytes()).unwrap()
+        })
+        .collect();
+    let calls = Calls::new().unwrap();
+    let mut buffers = vec![[0u8; 512]; 300];
+    let mut chains: Vec<[Step; 3]> = names
+        .iter()
+        .zip(&mut buffers)
+        .map(|(name, to)| {
+            let open = Step::new(Call::openat(Fd::CWD, name, 0, 0));
+            [open, Step::new(Call::read(Fd::NONE, to)).on(0), Step::close(0)]
+        })
+        .collect();
+    calls.run_chains(&mut chains).unwrap();
+    for (i, [open, read, close]) in chains.iter().enumerate() {
+        let (read, close) = (read.result().unwrap(), close.result().unwrap());
+        if i % 10 == 9 {
+            assert_eq!(open.result(), Some(Err(Errno::ENOENT)));
+            assert_eq!((read, close), (Err(Errno::ECANCELED), Err(Errno::ECANCELED)));
+        } else {
+            assert_eq!((read, close), (Ok(i), Ok(0)));
+        }
+    }
+    // What opens nothing is nothing to work on, nor is what comes later.
+    let mut status = Statx::default();
+    let stat = Call::statx(Fd::CWD, c"/", StatxFlags::default(), &mut status);
+    let mut wrong = [[Step::close(1), Step::new(stat), Step::close(1)]];
+    calls.run_chains(&mut wrong).unwrap();
+    let results = wrong[0].each_ref().map(|step| step.result().unwrap());
+    assert_eq!(results, [Err(Errno::EINVAL), Ok(0), Err(Errno::EINVAL)]);
+    std::fs::remove_dir_all(&dir).unwrap();
+}

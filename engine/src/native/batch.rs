@@ -10,6 +10,9 @@ pub struct Step {
     pub call: Call,
     pub order: Order,
     pub became: Became,
+    /// Of a chain: the step that opens the descriptor which this one works on, counted from 1. 0: the
+    /// call is as it is.
+    pub on: u32,
 }
 
 /// What became of a call.

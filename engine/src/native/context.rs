@@ -296,12 +296,9 @@ impl Context {
     }
 
     /// How many helpers a batch begins with whose first call has this number: as many as were of use
-    /// to the latest of its kind, but none where there is no other processor to help on.
+    /// to the latest of its kind.
     pub(super) fn useful_helpers(&self, nr: u32) -> u32 {
-        match self.helpers[nr as usize % KINDS].load(Relaxed) {
-            0 | 1 => call::cpu_count().min(2) - 1,
-            helpers => helpers.into(),
-        }
+        self.helpers[nr as usize % KINDS].load(Relaxed).into()
     }
 
     pub(super) fn remember_helpers(&self, nr: u32, helpers: u32) {

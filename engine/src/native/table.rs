@@ -537,3 +537,18 @@ pub fn how(nr: u32) -> How {
 pub fn row(nr: u32) -> Option<&'static Row> {
     ROWS.get(nr as usize)?.as_ref()
 }
+
+/// Whether a call answers with a descriptor that it has opened.
+#[must_use]
+pub fn opens(nr: u32) -> bool {
+    const OPENERS: [u32; 7] = [
+        g::__NR_openat,
+        g::__NR_openat2,
+        g::__NR_accept4,
+        g::__NR_socket,
+        g::__NR_pidfd_open,
+        g::__NR_memfd_create,
+        g::__NR_eventfd2,
+    ];
+    OPENERS.contains(&nr)
+}

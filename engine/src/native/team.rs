@@ -1,9 +1,9 @@
 //! A batch of calls, made by the thread that has it and by those who help.
 //!
 //! The caller works itself: calls that are quick are made in place, back to back, and a helper that
-//! comes late finds nothing left. Helpers are workers, invited by requests: one where the batch is
-//! long enough to be worth it, and one more for each piece that has been slow, for then a thread
-//! waits for a device, and another can. So a hot batch costs what its calls do, and a cold one has as
+//! comes late finds nothing left. Helpers are workers, invited by requests: one where the rest will
+//! take long enough to be worth it, and two more for each piece that has been slow, for then a thread
+//! waits for a device, and others can. So a hot batch costs what its calls do, and a cold one has as
 //! many calls under way as help.
 
 use core::ptr::NonNull;
@@ -11,12 +11,13 @@ use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use sysring_sys::abi::io_uring::Sqe;
+use sysring_sys::raw::general as g;
 use sysring_sys::vdso::monotonic;
 use sysring_sys::{Errno, Result, call};
 
 use super::batch::{Became, Step};
 use super::context::Context;
-use super::table::{self, How};
+use super::table::{self, How, NONE};
 use super::{Call, FOREIGN, Issued};
 use crate::filter::SILENT;
 use crate::issue;
@@ -47,12 +48,13 @@ pub static ROW: Row = Row {
     note: "",
 };
 
-/// A batch is worth a helper from here on: it takes longer than to wake one.
-const WORTH_A_HELPER: u32 = 32;
+/// A batch is worth a helper while it will take so much longer, in nanoseconds: to wake one on an idle
+/// processor takes up to half of that.
+const WORTH_A_HELPER: u64 = 200_000;
 /// Helpers at most: more calls at a time a device does not serve faster.
 const MOST_HELPERS: u32 = 47;
 /// Calls taken at once while they are quick.
-const PIECE: u32 = 8;
+const PIECE: u32 = 16;
 /// A piece has waited for something if it took so long, and so long for each call in it.
 const SLOW: u64 = 20_000;
 const SLOW_EACH: u64 = 2_000;
@@ -61,10 +63,12 @@ const SLOW_EACH: u64 = 2_000;
 struct Team {
     ring: *const Ring,
     steps: *mut Step,
+    /// Chains, and the steps of each.
     total: u32,
-    /// The first step that nobody has taken.
+    len: u32,
+    /// The first chain that nobody has taken.
     next: AtomicU32,
-    /// Steps that are answered: who waits for the last sleeps on this.
+    /// Chains that are answered: who waits for the last sleeps on this.
     answered: AtomicU32,
     /// Pieces that were slow.
     slow: AtomicU32,
@@ -90,11 +94,13 @@ fn let_go(team: NonNull<Team>) {
 }
 
 impl Team {
-    /// Takes steps and makes their calls until none is left.
+    /// Takes chains and makes their calls until none is left.
     fn work(&self) {
-        let mut piece = if self.invited.load(Relaxed) > 1 { 1 } else { PIECE };
+        let most = (PIECE / self.len).max(1);
+        let mut piece = if self.invited.load(Relaxed) > 1 { 1 } else { most };
         let mut waited = call::times_waited();
-        let mut before = monotonic();
+        let began = monotonic();
+        let (mut before, mut done) = (began, 0);
         loop {
             // Relaxed: the steps are there for whoever got to know of the team.
             let first = self.next.fetch_add(piece, Relaxed);
@@ -102,19 +108,24 @@ impl Team {
                 return;
             }
             let count = piece.min(self.total - first);
-            for index in first..first + count {
+            for chain in first..first + count {
                 // SAFETY: inside the steps, which stay until all are answered, and ours alone: each
-                // index is taken once.
-                let step = unsafe { &mut *self.steps.add(index as usize) };
-                step.became = Became::Issued(Issued::Done(answer(&step.call)));
+                // chain is taken once.
+                let chain = unsafe {
+                    let len = self.len as usize;
+                    core::slice::from_raw_parts_mut(self.steps.add(chain as usize * len), len)
+                };
+                make(chain);
             }
             // Release pairs with the Acquire of the caller: it sees the answers.
             if self.answered.fetch_add(count, Release) + count == self.total {
                 call::futex_wake(&self.answered, 1);
                 return;
             }
+            done += count;
             let now = monotonic();
-            let mut slow = now.saturating_sub(before) > SLOW + SLOW_EACH * u64::from(count);
+            let calls = u64::from(count) * u64::from(self.len);
+            let mut slow = now.saturating_sub(before) > SLOW + SLOW_EACH * calls;
             before = now;
             if slow {
                 // Or the processor was taken away, which a helper would not mend.
@@ -122,10 +133,16 @@ impl Team {
                 slow = times != waited;
                 waited = times;
             }
-            piece = if slow { 1 } else { PIECE.min(1 + (self.total - first) / 16) };
+            let left = self.total.saturating_sub(first + count);
+            piece = if slow { 1 } else { most.min(1 + left / 16) };
             if slow {
                 self.slow.fetch_add(1, Relaxed);
                 self.invite_for(2);
+            } else if self.invited.load(Relaxed) == 0 {
+                let each = now.saturating_sub(began) / u64::from(done);
+                if each * u64::from(left) > WORTH_A_HELPER && call::cpu_count() > 1 {
+                    self.invite_for(1);
+                }
             }
         }
     }
@@ -140,6 +157,43 @@ impl Team {
         {
             invite(NonNull::from(self), more, false);
         }
+    }
+}
+
+/// Makes the calls of a chain, one after the other.
+#[inline]
+fn make(chain: &mut [Step]) {
+    for index in 0..chain.len() {
+        let (before, rest) = chain.split_at_mut(index);
+        let Some(step) = rest.first_mut() else { return };
+        let answer = match step.on {
+            0 => answer(&step.call),
+            on => match opened(before, on).and_then(|fd| on_descriptor(&step.call, fd)) {
+                Ok(call) => answer(&call),
+                Err(e) => e.to_res() as isize,
+            },
+        };
+        step.became = Became::Issued(Issued::Done(answer));
+    }
+}
+
+/// The descriptor that a step of a chain, counted from 1, has opened.
+fn opened(before: &[Step], on: u32) -> Result<usize> {
+    let step = before.get(on as usize - 1).ok_or(Errno::EINVAL)?;
+    match step.became {
+        Became::Issued(Issued::Done(fd)) if table::opens(step.call.nr) => {
+            usize::try_from(fd).map_err(|_| Errno::ECANCELED)
+        }
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// A call on another descriptor.
+fn on_descriptor(call: &Call, fd: usize) -> Result<Call> {
+    match table::row(call.nr) {
+        Some(row) if row.fd != NONE => Ok(call.with(row.fd, fd)),
+        _ if call.nr == g::__NR_close => Ok(call.with(0, fd)),
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -180,26 +234,29 @@ fn invite(team: NonNull<Team>, count: u32, submitter: bool) {
 }
 
 impl Context {
-    /// Makes all calls of a batch, and returns when all are answered. They are begun in their order,
-    /// and several are made at a time, by this thread and by workers.
+    /// Makes all calls of a batch, and returns when all are answered. The batch is of chains of `len`
+    /// steps: they are begun in their order, several are under way at a time, by this thread and by
+    /// workers, and the steps of each are made one after the other by whoever has it.
     ///
     /// # Safety
     /// The calls are sound for this process while this runs.
     ///
     /// # Errors
-    /// `EINVAL`: more than 2³¹ calls. `ENOMEM`.
-    pub unsafe fn run_all(&self, steps: &mut [Step]) -> Result<()> {
+    /// `EINVAL`: more than 2³¹ steps, or `len` does not divide them. `ENOMEM`.
+    pub unsafe fn run_all(&self, steps: &mut [Step], len: u32) -> Result<()> {
         process::enter()?;
-        let total = u32::try_from(steps.len()).ok().filter(|&total| total <= u32::MAX / 2);
-        let total = total.ok_or(Errno::EINVAL)?;
-        let team = gather(self.ring(), steps, total)?;
-        let first = steps.first().map_or(0, |step| step.call.nr);
+        let Some(first) = steps.first().map(|step| step.call.nr) else { return Ok(()) };
+        let count = u32::try_from(steps.len()).ok().filter(|&count| count <= u32::MAX / 2);
+        let count = count.filter(|&count| len != 0 && count % len == 0).ok_or(Errno::EINVAL)?;
+        let total = count / len;
+        let team = gather(self.ring(), steps, total, len)?;
         // SAFETY: we have a reference.
         let shared = unsafe { team.as_ref() };
-        if total >= WORTH_A_HELPER {
-            let count = self.useful_helpers(first).min(total / 8);
-            shared.invited.store(count, Relaxed);
-            invite(team, count, true);
+        // As many as were of use to the latest of its kind are asked at once.
+        let helpers = self.useful_helpers(first).min(total / 2);
+        if helpers != 0 {
+            shared.invited.store(helpers, Relaxed);
+            invite(team, helpers, true);
         }
         shared.work();
         loop {
@@ -210,15 +267,14 @@ impl Context {
             }
             let _ = call::futex_wait(&shared.answered, answered, None);
         }
-        // As many as were of use are asked at once the next time.
         let was_cold = shared.slow.load(Relaxed) > total / 16;
-        self.remember_helpers(first, if was_cold { shared.invited.load(Relaxed) } else { 1 });
+        self.remember_helpers(first, if was_cold { shared.invited.load(Relaxed) } else { 0 });
         let_go(team);
         Ok(())
     }
 }
 
-fn gather(ring: &'static Ring, steps: &mut [Step], total: u32) -> Result<NonNull<Team>> {
+fn gather(ring: &'static Ring, steps: &mut [Step], total: u32, len: u32) -> Result<NonNull<Team>> {
     let team = memory::allocate(size_of::<Team>())?.cast::<Team>();
     // SAFETY: the block is large enough, aligned, and ours.
     unsafe {
@@ -226,6 +282,7 @@ fn gather(ring: &'static Ring, steps: &mut [Step], total: u32) -> Result<NonNull
             ring,
             steps: steps.as_mut_ptr(),
             total,
+            len,
             next: AtomicU32::new(0),
             answered: AtomicU32::new(0),
             slow: AtomicU32::new(0),

@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 
 use sysring_engine::native::{self, Became};
 use sysring_sys::Result;
+use sysring_sys::raw::general as g;
 
 use super::{Call, Calls, Issued};
 
@@ -20,7 +21,28 @@ impl<'a, 'm> Step<'a, 'm> {
     #[inline]
     pub fn new(call: Call<'a, 'm>) -> Step<'a, 'm> {
         let (call, order) = call.parts();
-        Step { step: native::Step { call, order, became: Became::Nothing }, lent: PhantomData }
+        let step = native::Step { call, order, became: Became::Nothing, on: 0 };
+        Step { step, lent: PhantomData }
+    }
+
+    /// In a [chain](Calls::run_chains): has the call work on the descriptor that an earlier step
+    /// opens, in place of its own. If there is none, it is not made, and answers `ECANCELED`.
+    /// `EINVAL` if that step opens nothing, or this call is not one of those with a descriptor
+    /// that `docs/calls.md` lists as kept.
+    #[inline]
+    #[must_use]
+    pub fn on(mut self, step: usize) -> Step<'a, 'm> {
+        self.step.on = u32::try_from(step).unwrap_or(u32::MAX - 1) + 1;
+        self
+    }
+
+    /// In a chain: closes the descriptor that an earlier step opens.
+    #[inline]
+    #[must_use]
+    pub fn close(step: usize) -> Step<'a, 'm> {
+        // SAFETY: not made as it is, but on what the chain has opened for itself.
+        let close = unsafe { Call::raw(g::__NR_close, [usize::MAX, 0, 0, 0, 0, 0]) };
+        Step::new(close).on(step)
     }
 
     /// What became of it; `None`: it has not been issued yet.
@@ -101,6 +123,42 @@ impl<'m> Calls<'m> {
     pub fn run_all(&self, steps: &mut [Step<'_, '_>]) -> Result<()> {
         // SAFETY: the calls are sound while what they have borrowed is there, which is longer than
         // this runs.
-        unsafe { self.context.run_all(native(steps)) }
+        unsafe { self.context.run_all(native(steps), 1) }
+    }
+
+    /// As [`run_all`](Calls::run_all), with chains: the steps of one are made one after the other,
+    /// whatever the earlier ones answer, and can work on what those have opened. Several chains are
+    /// under way at a time, where that pays.
+    ///
+    /// ```
+    /// use sysring::calls::{Call, Calls, Step};
+    /// use sysring::Fd;
+    ///
+    /// # fn main() -> Result<(), sysring::Errno> {
+    /// let calls = Calls::new()?;
+    /// let names = [c"/proc/self/stat", c"/proc/self/limits", c"/no/such/file"];
+    /// let mut buffers = [[0u8; 4096]; 3];
+    /// let mut chains: Vec<[Step; 3]> = names
+    ///     .iter()
+    ///     .zip(&mut buffers)
+    ///     .map(|(name, buffer)| {
+    ///         let open = Call::openat(Fd::CWD, name, 0, 0);
+    ///         [Step::new(open), Step::new(Call::read(Fd::NONE, buffer)).on(0), Step::close(0)]
+    ///     })
+    ///     .collect();
+    /// calls.run_chains(&mut chains)?;
+    /// assert!(chains[0][1].result().is_some_and(|read| read.is_ok_and(|len| len > 0)));
+    /// assert_eq!(chains[2][0].result(), Some(Err(sysring::Errno::ENOENT)));
+    /// assert_eq!(chains[2][1].result(), Some(Err(sysring::Errno::ECANCELED)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As `run_all`.
+    pub fn run_chains<const N: usize>(&self, chains: &mut [[Step<'_, '_>; N]]) -> Result<()> {
+        let steps = chains.as_flattened_mut();
+        // SAFETY: as in `run_all`; the descriptors that steps are put on are those of the chain.
+        unsafe { self.context.run_all(native(steps), N as u32) }
     }
 }
