@@ -19,6 +19,23 @@ pub fn all() -> ExitCode {
         &[],
     );
     total += step::run(
+        "lints of the static cat",
+        Outcome::Status,
+        &[
+            "cargo",
+            "clippy",
+            "--package",
+            "cat-static",
+            "--bins",
+            "--features",
+            "freestanding",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &[],
+    );
+    total += step::run(
         "documentation",
         Outcome::Status,
         &["cargo", "doc", "--no-deps", "--workspace"],

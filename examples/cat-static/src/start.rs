@@ -47,6 +47,14 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     exit_group(134)
 }
 
+/// The compiler's own helpers ask it which atomic instructions the processor has: none beyond the
+/// first ones, which every processor has.
+#[cfg(target_arch = "aarch64")]
+#[unsafe(no_mangle)]
+extern "C" fn getauxval(_: u64) -> u64 {
+    0
+}
+
 /// What the compiler takes for granted: memcpy and its kin.
 #[cfg(target_arch = "aarch64")]
 #[path = "../../../preload/src/freestanding/aarch64.rs"]
