@@ -93,6 +93,7 @@ fn reads_come_again_and_again() {
             writer.write_all(&[round; 3]).unwrap();
             ring.submit_and_wait(1).unwrap();
             let completion = ring.completion().unwrap();
+            assert_eq!((completion.result(), completion.more()), (Ok(3), true), "{round}");
             // SAFETY: of this group, and taken once.
             assert_eq!(&*unsafe { buffers.take(&completion) }.unwrap(), [round; 3]);
         }

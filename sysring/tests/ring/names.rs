@@ -45,7 +45,11 @@ fn open_and_close() {
         let folder = std::fs::File::open(&directory.0).unwrap();
         let how = op::OpenHow { flags: 0, mode: 0, resolve: 8 };
         let below = op::OpenAt2::new(&folder, c"file".as_ptr(), &how);
-        let fd = run(&mut ring, below).unwrap();
+        // QEMU's user mode has no such call.
+        let fd = match run(&mut ring, below) {
+            Err(Errno::ENOSYS) => return println!("skipped: there is no openat2(2) here"),
+            opened => opened.unwrap(),
+        };
         close(&mut ring, fd);
         let out = op::OpenAt2::new(&folder, c"../x".as_ptr(), &how);
         assert_eq!(run(&mut ring, out), Err(Errno::EXDEV));
@@ -69,7 +73,10 @@ fn slots() {
         assert_eq!(run(&mut ring, direct(Slot::At(4))), Err(Errno::EINVAL));
         let how = op::OpenHow { flags: 0, mode: 0, resolve: 0 };
         let second = op::OpenAt2::new(Fd::CWD, path.as_ptr(), &how).direct(Slot::Free);
-        assert_eq!(run(&mut ring, second), Ok(0));
+        match run(&mut ring, second) {
+            Err(Errno::ENOSYS) => println!("skipped: there is no openat2(2) here"),
+            opened => assert_eq!(opened, Ok(0)),
+        }
 
         let mut buffer = [0; 16];
         let read = op::Read::new(Fixed(2), buffer.as_mut_ptr(), 16).offset(3);

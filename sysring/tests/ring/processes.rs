@@ -77,6 +77,10 @@ fn words_are_waited_for() {
         assert_eq!(ring.submit_and_wait(2), Ok(1));
         let mut seen: Vec<_> = ring.completions().map(|c| (c.user_data(), c.result())).collect();
         seen.sort_by_key(|completion| completion.0);
+        if seen[0].1 == Err(Errno::EOPNOTSUPP) {
+            // The engine needs the call, which came with Linux 5.16.
+            return println!("skipped: there is no futex_waitv(2) here");
+        }
         assert_eq!(seen, [(3, Ok(1)), (4, Ok(1))]);
         let changed = op::FutexWaitV::new(vector.as_ptr(), 2);
         assert_eq!(run(&mut ring, changed), Err(Errno::EAGAIN));

@@ -48,6 +48,12 @@ fn large_entries_of_both_queues() {
             assert_eq!((completion.user_data(), completion.result()), (i, Ok(0)));
             assert_eq!(completion.extra(), [0, 0]);
         }
+        if ring.register().operations().unwrap().has(op::Nop128::CODE) {
+            // SAFETY: as above.
+            unsafe { ring.push(op::Nop128::new().build().user_data(7)) }.unwrap();
+            assert_eq!(ring.submit_and_wait(1), Ok(1));
+            assert_eq!(ring.completion().unwrap().result(), Ok(0));
+        }
     });
 }
 
@@ -141,4 +147,24 @@ fn a_ring_is_entered_by_its_index() {
             assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
         }
     });
+}
+
+#[test]
+fn what_the_kernel_lacks_the_engine_has() {
+    let Ok(plain) = Ring::builder().engine(Engine::Kernel).build(4) else {
+        println!("skipped: the kernel's io_uring does not work here");
+        return;
+    };
+    let lacks = |code| !plain.register().operations().unwrap().has(code);
+    let mut ring = made(Ring::builder().require(op::Nop128::CODE).build(4));
+    assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+    let said = ring.report().to_string();
+    if lacks(op::Nop128::CODE) {
+        let expected = "the kernel's io_uring lacks NOP128; using the engine in userspace";
+        assert_eq!(said, expected);
+    } else {
+        assert_eq!(said, "using the kernel's io_uring");
+    }
+    let kernel = Ring::builder().engine(Engine::Kernel).require(op::Nop128::CODE).build(4);
+    assert_eq!(kernel.is_err(), lacks(op::Nop128::CODE));
 }
