@@ -49,6 +49,7 @@ impl Locked<'_> {
     }
 
     /// Whether a CQE with these flags would go into the ring.
+    #[inline(always)]
     pub fn has_room(&mut self, flags: u32) -> bool {
         self.overflow_is_empty() && self.cq_make_room(flags)
     }
@@ -64,13 +65,19 @@ impl Locked<'_> {
             self.cq_put(cqe, extra);
             return true;
         }
+        self.post_later(cqe, extra);
+        false
+    }
+
+    /// Puts a CQE into the overflow list.
+    #[cold]
+    fn post_later(&mut self, cqe: Cqe, extra: [u64; 2]) {
         stats::add(&stats::get().overflowed, 1);
         if self.overflow_push(cqe, extra) {
             self.ring.sq_flags().fetch_or(sq_flags::CQ_OVERFLOW, Relaxed);
         } else {
             self.cq_count_lost();
         }
-        false
     }
 
     /// Moves what has overflown into the ring, as far as there is room.
@@ -168,18 +175,25 @@ impl Locked<'_> {
     }
 
     /// A request's place back to the slab.
+    #[inline(always)]
     pub fn forget(&mut self, mut req: Req) {
         self.outstanding -= 1;
         if let Some(personality) = req.creds.take() {
             personality.put();
         }
+        if req.has(flag::DEFERRED | flag::TAGGED) {
+            self.forget_rest(req);
+        }
+        self.slab.put(req);
+    }
+
+    fn forget_rest(&mut self, req: Req) {
         if req.has(flag::DEFERRED) {
             self.deferred -= 1;
         }
         if req.has(flag::TAGGED) {
             self.release_tags(req);
         }
-        self.slab.put(req);
     }
 
     /// What the end of `req` means for the links behind it: its timeout ends with it, and its
@@ -250,10 +264,14 @@ impl Locked<'_> {
     }
 
     /// Takes it off.
-    pub fn unfile(&mut self, mut req: Req) {
-        if !req.has(flag::LISTED) {
-            return;
+    #[inline(always)]
+    pub fn unfile(&mut self, req: Req) {
+        if req.has(flag::LISTED) {
+            self.unlist(req);
         }
+    }
+
+    fn unlist(&mut self, mut req: Req) {
         req.clear(flag::LISTED);
         match req.flight.prev {
             Some(mut prev) => prev.flight.next = req.flight.next,

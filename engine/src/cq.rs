@@ -41,11 +41,17 @@ impl Locked<'_> {
 
     /// Whether there is room in the ring for a CQE with these flags. One of two places is never
     /// torn: where only the last place is left before the ring begins anew, that is filled up.
+    #[inline(always)]
     pub fn cq_make_room(&mut self, flags: u32) -> bool {
-        let entries = self.ring.layout().cq_entries;
-        if !self.ring.shape.takes_two(flags) {
-            return self.cq_ready() < entries;
+        if self.ring.shape.takes_two(flags) {
+            return self.cq_make_room_for_two();
         }
+        self.cq_ready() < self.ring.layout().cq_entries
+    }
+
+    #[cold]
+    fn cq_make_room_for_two(&mut self) -> bool {
+        let entries = self.ring.layout().cq_entries;
         let last_place = self.control().cq_tail & (entries - 1) == entries - 1;
         if last_place && self.cq_ready() < entries {
             self.cq_put(Cqe { flags: cqe_flags::SKIP, ..Cqe::default() }, [0; 2]);

@@ -375,12 +375,14 @@ impl Locked<'_> {
     }
 
     /// Gives the files back.
+    #[inline(always)]
     pub fn release_file(&mut self, mut req: Req) {
         self.disarm(req);
-        for file in [req.file, req.other] {
-            if file.owned {
-                descriptors::let_go(file.fd);
-            }
+        if req.file.owned {
+            descriptors::let_go(req.file.fd);
+        }
+        if req.other.owned {
+            descriptors::let_go(req.other.fd);
         }
         (req.file, req.other) = (File::NONE, File::NONE);
     }

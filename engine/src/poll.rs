@@ -301,10 +301,14 @@ impl Locked<'_> {
     }
 
     /// Takes the request off the epoll instance.
-    pub fn disarm(&mut self, mut req: Req) {
-        if !req.has(flag::ARMED) {
-            return;
+    #[inline(always)]
+    pub fn disarm(&mut self, req: Req) {
+        if req.has(flag::ARMED) {
+            self.take_off_watch(req);
         }
+    }
+
+    fn take_off_watch(&mut self, mut req: Req) {
         req.clear(flag::ARMED);
         self.readiness.parked -= 1;
         // What has told its one shot tells nothing more.

@@ -87,10 +87,14 @@ impl Timers {
     }
 
     /// Takes a timer out, if it is in.
-    pub fn remove(&mut self, mut req: Req) {
-        if req.heap_index == NOWHERE {
-            return;
+    #[inline(always)]
+    pub fn remove(&mut self, req: Req) {
+        if req.heap_index != NOWHERE {
+            self.take_out(req);
         }
+    }
+
+    fn take_out(&mut self, mut req: Req) {
         debug_assert!(self.at(req.heap_index) == req);
         let hole = req.heap_index;
         req.heap_index = NOWHERE;

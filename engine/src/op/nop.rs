@@ -31,6 +31,16 @@ pub fn prepare(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
 }
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    (req.res, req.cflags) = (0, 0);
+    if req.sqe.op_flags != 0 {
+        as_told(ring, req);
+    }
+    Issued::Set
+}
+
+/// What its flags say is to be looked up, and to be answered.
+#[cold]
+fn as_told(ring: &mut Locked<'_>, mut req: Req) {
     let flags = req.sqe.op_flags;
     let mut res = if flags & INJECT_RESULT != 0 { req.sqe.len as i32 } else { 0 };
     if flags & FILE != 0 {
@@ -55,6 +65,4 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         ring.fail(req);
     }
     req.res = res;
-    req.cflags = 0;
-    Issued::Set
 }
