@@ -12,6 +12,9 @@ impl Register<'_> {
     /// Limits the worker threads: of those that do what ends in time (files), and of those that may
     /// wait for long (sockets, pipes). 0 leaves a limit as it is
     /// (`IORING_REGISTER_IOWQ_MAX_WORKERS`, Linux 5.15). The limits as they were.
+    ///
+    /// # Errors
+    /// `EINVAL`: more than there can be, or before Linux 5.15.
     pub fn max_workers(&self, bounded: u32, unbounded: u32) -> Result<[u32; 2], Errno> {
         let mut limits = [bounded, unbounded];
         self.one(register::IOWQ_MAX_WORKERS, &mut limits, 2)?;
