@@ -115,6 +115,8 @@ pub fn put(ring: &Ring) {
     }
     // What is left is told that it is over, and starts nothing: another ring may be held.
     let mut locked = ring.lock_to_settle();
+    // Nobody will hear of it, so it counts as told, and what was kept for it goes.
+    locked.tell_untold();
     locked.aio.close();
     end_aio(&mut locked);
     locked.files.clear();

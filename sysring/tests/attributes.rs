@@ -390,3 +390,32 @@ fn a_slot_has_no_room_for_values() {
     assert_eq!(issued, Err(Errno::EINVAL));
     assert_eq!(calls.pending(), 0);
 }
+
+#[test]
+fn a_context_that_ends_unheard_keeps_nothing() {
+    // 64 KiB twice are room for some 2000 of these events; the others wait to be told.
+    const CALLS: u64 = 4000;
+    let wanted = Wanted::NONE.best_effort(Place::MASK | Timing::MASK);
+    let fill = || {
+        let calls = Calls::builder().sizes(64 << 10, 64 << 10).build().unwrap();
+        for _ in 0..CALLS {
+            calls.issue_with(parent().by_worker(), &wanted, &mut Answers::none()).unwrap();
+        }
+        while calls.pending() > CALLS as u32 - 1500 {
+            thread::yield_now();
+        }
+        assert_ne!(calls.pending(), 0);
+    };
+    fill();
+    let before = resident();
+    (0..20).for_each(|_| fill());
+    // What was asked of the calls that were not told would be 10 MiB.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 5 << 20, "{grown} bytes");
+}
+
+/// Bytes of memory that this process uses.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
