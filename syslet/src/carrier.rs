@@ -5,8 +5,8 @@
 //! context uses no libc and no thread-local storage.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, call};
@@ -15,14 +15,8 @@ use crate::arch::{self, Request};
 use crate::context::{Context, in_call};
 use crate::kernel;
 use crate::room::{self, Seat};
+use crate::standbys::{Standby, Summons};
 use crate::store::Slot;
-
-/// Nothing yet.
-const NONE: u32 = 0;
-/// To take the context from the call that it blocks in.
-const TAKE: u32 = 1;
-/// To be the context's home again.
-const RECEIVE: u32 = 2;
 
 /// It lies at the top of its seat, and the stack below it.
 #[repr(C, align(64))]
@@ -34,12 +28,8 @@ pub struct Carrier {
     context: AtomicPtr<Context>,
     /// Where the result of the call goes that the context has left.
     pub slot: AtomicPtr<Slot>,
-    /// The next thread that waits to take over.
-    pub next: AtomicPtr<Carrier>,
-    /// The call that it is to take the context from.
-    target: AtomicU64,
-    /// What it is to do next. The thread sleeps on it.
-    summons: AtomicU32,
+    /// What it is while it waits to take over.
+    pub standby: Standby,
     /// 1 when the context has left this thread for its home.
     parted: AtomicU32,
     /// The thread; 0 when it is gone, which the kernel says.
@@ -96,32 +86,6 @@ impl Carrier {
             }
         }
     }
-
-    /// Sends a standby to take the context from the call that `state` names.
-    pub fn send_to(&self, state: u64) {
-        self.target.store(state, Relaxed);
-        self.summon(TAKE);
-    }
-
-    /// Wakes a thread, which finds that the scope is over.
-    pub fn dismiss(&self) {
-        self.summon(TAKE);
-    }
-
-    fn summon(&self, what: u32) {
-        // Release pairs with the Acquire in `await_summons`.
-        self.summons.store(what, Release);
-        kernel::wake(&self.summons);
-    }
-
-    fn await_summons(&self) -> u32 {
-        loop {
-            match self.summons.swap(NONE, Acquire) {
-                NONE => _ = kernel::sleep_while(&self.summons, NONE, None),
-                what => return what,
-            }
-        }
-    }
 }
 
 /// What a standby's thread does from its first moment.
@@ -152,26 +116,28 @@ pub extern "C" fn orphaned(carrier: &Carrier, result: isize) -> ! {
 fn stand_by(carrier: &Carrier) -> ! {
     let context = carrier.context();
     loop {
-        context.park(carrier);
-        let what = carrier.await_summons();
+        context.standbys.park(&context.state, &carrier.standby);
+        let summons = carrier.standby.await_summons();
         if context.over.load(Relaxed) {
             call::exit_thread();
         }
-        if what == RECEIVE {
-            receive(carrier);
+        match summons {
+            Summons::Receive => receive(carrier),
+            Summons::Take(state) => {
+                let slot = context.spare.load(Relaxed);
+                if !slot.is_null() {
+                    context.take_over(carrier, state, slot);
+                }
+            }
         }
-        let slot = context.spare.load(Relaxed);
-        if !slot.is_null() {
-            context.take_over(carrier, carrier.target.load(Relaxed), slot);
-        }
-        context.drop_token();
+        context.standbys.drop_token();
     }
 }
 
 /// The caller's own thread takes the context back, which is about to make a call for that.
 fn receive(carrier: &Carrier) -> ! {
     let context = carrier.context();
-    context.unpark(carrier);
+    context.standbys.unpark(&carrier.standby);
     loop {
         let state = context.state.load(Relaxed);
         if in_call(state) {
@@ -191,9 +157,9 @@ pub fn go_home(context: &Context) {
     // SAFETY: carriers live as long as the context.
     let here = unsafe { &*here };
     // Nobody else takes the context on its way. `take_over` gives the token back.
-    context.take_token();
+    context.standbys.take_token();
     here.parted.store(0, Relaxed);
-    home.summon(RECEIVE);
+    home.standby.receive();
     let wait = Request {
         number: g::__NR_futex as usize,
         args: [
@@ -208,7 +174,7 @@ pub fn go_home(context: &Context) {
     // SAFETY: this thread runs the context; the call sleeps on a word of ours. A signal may end it
     // (a fault's, sent by somebody): then it is made again.
     while unsafe {
-        context.expect_no_help();
+        context.standbys.leave_alone(context.state.load(Relaxed) + 1);
         arch::enter_locked(context, &wait).moved == 0
     } {}
     here.parted.store(1, Relaxed);

@@ -82,7 +82,7 @@ mod somewhere {
             slot.owner.set(scope);
             slot.id.set(id);
             context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
-            if context.lacks_standby() {
+            if context.standbys.is_empty() {
                 // Without one, the next call that blocks is waited for.
                 let _ = context.room.add_standby(context);
             }

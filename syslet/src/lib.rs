@@ -70,6 +70,8 @@
 
 mod arch;
 #[cfg(target_arch = "x86_64")]
+mod atomic;
+#[cfg(target_arch = "x86_64")]
 mod carrier;
 #[cfg(target_arch = "x86_64")]
 mod context;
@@ -80,6 +82,8 @@ mod inside;
 mod kernel;
 #[cfg(target_arch = "x86_64")]
 mod life;
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(target_arch = "x86_64")]
 mod monitor;
 mod refused;
@@ -89,6 +93,8 @@ mod room;
 mod rseq;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no result ever waits"))]
 mod scope;
+#[cfg(target_arch = "x86_64")]
+mod standbys;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no result ever waits"))]
 mod store;
 mod support;

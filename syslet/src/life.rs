@@ -72,7 +72,7 @@ pub fn end(context: &Context) {
         check_credentials(context);
         carrier::go_home(context);
         monitor::strike_off(context);
-        context.take_token();
+        context.standbys.take_token();
         context.over.store(true, SeqCst);
         context.detector.store(0, SeqCst);
         kernel::wake(&context.detector);

@@ -143,7 +143,7 @@ impl Room {
 
     /// Wakes all threads of ours, which find that the scope is over.
     pub fn dismiss(&self) {
-        self.threads().for_each(Carrier::dismiss);
+        self.threads().for_each(|carrier| carrier.standby.dismiss());
     }
 
     fn threads(&self) -> impl Iterator<Item = &Carrier> {

@@ -22,8 +22,8 @@ chores:
   install [--without-engine] --prefix DIR
                            build liburing.so.2, liburing-ffi.so.2, libsysring.so.0 and their static
                            twins, and place them in DIR/lib
-  model                    check the protocol of the ring of events in every interleaving; how deep,
-                           says LOOM_MAX_PREEMPTIONS (2)
+  model                    check the protocols of events and syslets in every interleaving; how
+                           deep, says LOOM_MAX_PREEMPTIONS (2)
   header [--check]         write sysring.h from the C API's source, or tell whether it is up to date
   coverage [--check]       write docs/coverage.md and docs/calls.md from the engine's tables, or
                            tell whether they are up to date

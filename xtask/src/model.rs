@@ -7,7 +7,16 @@ use std::process::{Command, ExitCode};
 pub fn check() -> ExitCode {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["test", "--release", "-p", "sysring-events", "--lib", "--target-dir"])
+        .args([
+            "test",
+            "--release",
+            "-p",
+            "sysring-events",
+            "-p",
+            "sysring-syslet",
+            "--lib",
+            "--target-dir",
+        ])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/loom"))
         .env("RUSTFLAGS", "--cfg loom")
         // It is run once: what linking again for speed would take, it does not give back.
