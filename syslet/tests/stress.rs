@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -101,12 +102,12 @@ fn run(builder: Builder, count: u64) {
     });
 }
 
+/// A file without a name.
 fn scratch() -> File {
-    let path = std::env::temp_dir().join(format!("syslet-stress-{}", std::process::id()));
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+    let mut options = File::options();
+    options.read(true).write(true).custom_flags(libc::O_TMPFILE);
+    let mut file = options.open(std::env::temp_dir()).unwrap();
     file.write_all(&[b'f'; 4096]).unwrap();
-    std::fs::remove_file(path).unwrap();
     file
 }
 
