@@ -9,6 +9,9 @@ use crate::owned::{Ring, Turn};
 /// Hands submissions over and completions out, for as long as it is polled: spawn it once for each
 /// ring, beside the tasks that use the ring.
 ///
+/// It is the driver's thread that submits, one that should stay (as those of the runtimes do): on the
+/// kernel's io_uring, what has to wait for something goes with the thread that submitted it.
+///
 /// `poll_readable` is the runtime's way to wait until the ring's descriptor is readable. It may tell
 /// edges or levels.
 ///

@@ -24,8 +24,8 @@ use sysring_sys::Result;
 /// becomes of its result is said where the operation is made. Forgetting it (`mem::forget`) leaves
 /// it under way.
 ///
-/// It ends early with `ECANCELED` if the thread that submitted it ends (the kernel cancels what a
-/// thread leaves behind).
+/// Submit on threads that stay: on the kernel's io_uring, what has to wait for something goes with the
+/// thread that submitted it, and ends with `ECANCELED`.
 #[must_use = "an operation does nothing until it is awaited, waited for or started"]
 pub struct Operation<T: Request> {
     ring: Ring,

@@ -21,7 +21,8 @@ use sysring_sys::User;
 ///
 /// It is a handle: clones are the same ring, and threads may share it. Every operation holds one.
 /// When the last is dropped, what is still under way is cancelled and waited for; what cannot be
-/// cancelled within [`Ring::PATIENCE`] keeps its memory for ever (it is leaked, not freed).
+/// cancelled within [`Ring::PATIENCE`] keeps its memory for ever (it is leaked, not freed). A child of
+/// `fork` must not use it.
 ///
 /// ```
 /// use sysring::owned::Ring;
@@ -175,16 +176,14 @@ impl Ring {
     /// # Panics
     /// If one of them was started before, or is of another ring.
     pub fn link(&self, chain: &mut [&mut dyn Startable]) -> Result<()> {
+        let fresh = chain.iter().all(|operation| operation.may_start_on(self));
+        assert!(fresh, "an operation is linked that was started, or is of another ring");
         let woken = {
             let mut state = self.shared.lock();
             let entries = chain.iter().map(|operation| operation.entries()).sum();
             state.make_room(entries)?;
             let Some((last, before)) = chain.split_last_mut() else { return Ok(()) };
-            for operation in before {
-                assert!(operation.may_start_on(self), "an operation is linked that was started");
-                operation.push(&mut state, true);
-            }
-            assert!(last.may_start_on(self), "an operation is linked that was started");
+            before.iter_mut().for_each(|operation| operation.push(&mut state, true));
             last.push(&mut state, false);
             state.driver.take()
         };

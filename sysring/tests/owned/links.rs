@@ -73,7 +73,7 @@ fn a_chain_that_is_too_long_is_not_begun() {
 #[should_panic = "that was started"]
 fn what_was_started_cannot_be_linked() {
     let ring = sysring::owned::Ring::new(8).unwrap();
-    let mut nop = ring.nop();
-    nop.start();
-    let _ = ring.link(&mut [&mut nop]);
+    let (mut fresh, mut started) = (ring.nop(), ring.nop());
+    started.start();
+    let _ = ring.link(&mut [&mut fresh, &mut started]);
 }
