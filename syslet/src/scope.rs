@@ -55,8 +55,8 @@ impl Builder {
         self
     }
 
-    /// For programs with one thread per processor: spares each call a locked instruction, about
-    /// 15 ns.
+    /// For programs with one thread per processor: spares each call a locked instruction. What that
+    /// is worth depends on the processor and its load: nothing to 15 ns have been measured.
     ///
     /// # Safety
     /// While the scope lasts nothing gives its threads another processor: no `sched_setaffinity(2)`

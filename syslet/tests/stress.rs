@@ -10,8 +10,7 @@ use std::arch::asm;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -102,11 +101,14 @@ fn run(builder: Builder, count: u64) {
     });
 }
 
-/// A file without a name.
+/// A file in memory.
 fn scratch() -> File {
-    let mut options = File::options();
-    options.read(true).write(true).custom_flags(libc::O_TMPFILE);
-    let mut file = options.open(std::env::temp_dir()).unwrap();
+    // SAFETY: a new descriptor, which is ours.
+    let mut file = unsafe {
+        let fd = libc::memfd_create(c"stress".as_ptr(), libc::MFD_CLOEXEC);
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        File::from_raw_fd(fd)
+    };
     file.write_all(&[b'f'; 4096]).unwrap();
     file
 }
