@@ -207,8 +207,10 @@ pub fn files(settings: &Settings) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// Has the kernel forget what it knows of files.
+/// Has the kernel forget what it knows of files, which it does of what is on the disk.
 fn forget_files() -> Result<(), Error> {
+    // SAFETY: takes nothing.
+    unsafe { libc::sync() };
     fs::write("/proc/sys/vm/drop_caches", "3").map_err(|e| format!("drop_caches: {e}").into())
 }
 
