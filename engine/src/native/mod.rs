@@ -9,11 +9,14 @@
 mod asked;
 pub mod batch;
 pub mod context;
+mod end;
+mod hear;
 mod keep;
 mod locks;
 mod open;
 mod polls;
 mod queues;
+mod queuing;
 pub(crate) mod request;
 mod socket;
 pub mod table;

@@ -249,7 +249,7 @@ impl Context {
         let count = u32::try_from(steps.len()).ok().filter(|&count| count <= u32::MAX / 2);
         let count = count.filter(|&count| len != 0 && count % len == 0).ok_or(Errno::EINVAL)?;
         let total = count / len;
-        let team = gather(self.ring(), steps, total, len)?;
+        let team = gather(self.ring, steps, total, len)?;
         // SAFETY: we have a reference.
         let shared = unsafe { team.as_ref() };
         // As many as were of use to the latest of its kind are asked at once.

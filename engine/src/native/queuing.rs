@@ -1,0 +1,70 @@
+//! Calls that would block become requests.
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::{Errno, Result};
+
+use super::asked::{self, Asked};
+use super::request::{self, To};
+use super::{Attempt, Call, Order};
+use crate::issue;
+use crate::locked::Locked;
+
+/// Calls are being queued: what goes to workers goes there when this is dropped.
+pub(super) struct Queuing<'r> {
+    pub locked: Locked<'r>,
+    pub limit: u32,
+}
+
+impl Queuing<'_> {
+    /// Makes a request of a call that would block, and sends it down the road. Its id.
+    #[inline(never)]
+    pub fn add(
+        &mut self,
+        call: &Call,
+        blocked: Attempt,
+        order: &Order,
+        asked: Option<Asked>,
+    ) -> Result<u64> {
+        let locked = &mut self.locked;
+        if self.limit != 0 && locked.pending() >= self.limit {
+            return Err(Errno::EAGAIN);
+        }
+        let ring = locked.ring;
+        if !order.slot.is_null() {
+            // Whoever sleeps there does not enter: nobody but the engine makes it go on.
+            ring.watched.store(true, Relaxed);
+        }
+        let deadline = asked.as_ref().and_then(Asked::deadline);
+        let block = asked.map(Asked::keep).transpose()?;
+        let req = locked.slab.take(ring).inspect_err(|_| {
+            if let Some(block) = block {
+                // SAFETY: made above, and given to nobody.
+                unsafe { asked::release(block) };
+            }
+        })?;
+        locked.outstanding += 1;
+        request::begin(req, call, To { user_data: order.user_data, slot: order.slot });
+        if let Some(block) = block {
+            asked::attach(req, block);
+        }
+        let id = req.ticket();
+        let mut issued = request::follow(locked, req, blocked);
+        if let Some(at) = deadline
+            && !matches!(issued, issue::Issued::Done(_))
+        {
+            match asked::add_deadline(locked, ring, req, at) {
+                Ok(()) => locked.start_linked_timeout(req),
+                Err(e) => issued = issue::Issued::Done(e.to_res()),
+            }
+        }
+        locked.carry_on(req, issued);
+        Ok(id)
+    }
+}
+
+impl Drop for Queuing<'_> {
+    fn drop(&mut self) {
+        self.locked.leave(false);
+    }
+}
