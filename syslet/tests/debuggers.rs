@@ -41,10 +41,14 @@ fn strace_follows() {
     }
     let wrapper = ["strace", "-f", "-e", "trace=read", "-o", "/dev/stdout"];
     let Some(output) = in_process(&wrapper, "strace_follows", frame_of_the_caller) else { return };
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(said(&output).contains("at the end"), "{}", said(&output));
-    let reads = said(&output).lines().filter(|line| line.contains("\"x\", 1")).count();
-    assert!(reads + said(&output).matches("resumed>").count() >= 20, "{}", said(&output));
+    let said = said(&output);
+    if said.contains("Operation not permitted") {
+        return println!("skipped: strace may not trace here");
+    }
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("at the end"), "{said}");
+    // Each read of a byte is there, whole or resumed.
+    assert!(said.matches("\"x\", 1").count() >= 20, "{said}");
 }
 
 #[test]
