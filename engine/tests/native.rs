@@ -280,7 +280,7 @@ fn more_than_there_is_room_for_is_not_lost() {
     // The ring and its overflow area take 4096 events of 32 bytes; these have 40.
     const CALLS: u64 = 5000;
     let events = Config { size: 64 << 10, overflow: 64 << 10, shared: false };
-    let context = Context::new(&Options { events, limit: 0 }).unwrap();
+    let context = Context::new(&Options { events, ..Options::default() }).unwrap();
     let order = |user_data| Order { placement: Placement::Worker, user_data, ..Order::default() };
     for data in 1..=CALLS {
         pending(issue_as(&context, call(g::__NR_getppid, []), &order(data)));
@@ -297,7 +297,7 @@ fn more_than_there_is_room_for_is_not_lost() {
 #[test]
 fn processes_share_a_ring_of_events() {
     let events = Config { shared: true, ..Config::default() };
-    let context = Context::new(&Options { events, limit: 0 }).unwrap();
+    let context = Context::new(&Options { events, ..Options::default() }).unwrap();
     let file = context.events().file().unwrap();
     let (reader, mut writer) = pipe();
     // A byte that is there already would be answered at once: the child says when it waits.

@@ -155,7 +155,8 @@ impl<'a> Seen<'a> {
         attr::find::<A>(self.handled(), self.values())
     }
 
-    /// The values of all attributes that have a size of their own.
+    /// The values of all attributes that have a size of their own, and the answers of one word of
+    /// the first four extensions.
     #[must_use]
     pub fn answers(self) -> Answers<'static> {
         Answers::read(self.handled(), self.values())

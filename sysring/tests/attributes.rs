@@ -10,8 +10,8 @@ use std::time::Duration;
 use sysring::Errno;
 use sysring::calls::{Call, Calls, Event, Issued, Slot, Time};
 use sysring::events::attr::{
-    Answers, Attribute, Cache, CacheOutcome, Checksum, Credentials, Deadline, Full, Ioprio, Path,
-    Place, Retry, RwFlags, Timing, Trace, Wanted,
+    Answers, Attribute, Cache, CacheOutcome, Checksum, Credentials, Deadline, EXTENSIONS,
+    Extension, Full, Ioprio, Path, Place, Retry, RwFlags, Timing, Trace, Wanted,
 };
 use sysring::events::crc32c;
 
@@ -379,6 +379,44 @@ fn values_wait_for_room() {
     seen.sort_unstable();
     assert!(seen.into_iter().eq(0..CALLS));
     assert_eq!(calls.pending(), 0);
+}
+
+#[test]
+fn a_program_answers_attributes_of_its_own() {
+    let calls = Calls::builder()
+        .extension(5, |number, _, argument| u64::from(number) + argument)
+        .and_then(|builder| builder.extension(9, |_, arguments, _| arguments[0] as u64))
+        .unwrap()
+        .build()
+        .unwrap();
+    let extension = |number, required, argument| Extension { number, required, argument };
+    let mut answers = Answers::none();
+    let asked = [extension(5, 1, 1000), extension(7, 0, 0), extension(9, 0, 0)];
+    let mask = EXTENSIONS | Path::MASK;
+    let wanted = Wanted::NONE.best_effort(mask).with_extensions(&asked);
+    let number = libc::SYS_getppid as u64;
+    calls.issue_with(parent(), &wanted, &mut answers).unwrap();
+    assert_eq!((answers.extension(5), answers.extension(9)), (Some(number + 1000), Some(0)));
+    assert_eq!((answers.extension(7), answers.handled()), (None, mask));
+    // A word of the path, and two for each answer.
+    assert_eq!(answers.len(), 5);
+
+    calls.issue_with(parent().by_worker(), &wanted, &mut answers).unwrap();
+    let event = calls.wait(1).unwrap().next().unwrap();
+    assert_eq!((event.extension(5), event.extension(7)), (Some(number + 1000), None));
+    assert_eq!(event.attr(), Some(Path::Worker));
+
+    // Required, and not there; too many; at no address.
+    let wanted = |asked: &[Extension]| Wanted::NONE.required(EXTENSIONS).with_extensions(asked);
+    let mut refused = |wanted| calls.issue_with(parent(), &wanted, &mut answers).unwrap_err();
+    assert_eq!(refused(wanted(&[extension(7, 1, 0)])), Errno::EOPNOTSUPP);
+    assert_eq!(refused(wanted(&[extension(5, 0, 0); 5])), Errno::E2BIG);
+    // SAFETY: never read by us: it is not there.
+    let nowhere = unsafe { std::slice::from_raw_parts(std::ptr::without_provenance(8), 1) };
+    assert_eq!(refused(wanted(nowhere)), Errno::EFAULT);
+    let builder = || Calls::builder().extension(1, |_, _, _| 0).unwrap();
+    assert_eq!(builder().extension(1, |_, _, _| 0).unwrap_err(), Errno::EEXIST);
+    assert_eq!(builder().extension(0, |_, _, _| 0).unwrap_err(), Errno::EINVAL);
 }
 
 #[test]

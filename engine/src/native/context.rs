@@ -7,7 +7,7 @@ use sysring_events::Config;
 use sysring_events::attr::{Answers, Attribute, Cache, Deadline, Wanted};
 use sysring_sys::{Errno, Result, User};
 
-use super::asked::{Asked, Told};
+use super::asked::{Asked, Handlers, Told};
 use super::queuing::Queuing;
 use super::{Attempt, Call, Placement, request};
 use crate::locked::Locked;
@@ -21,6 +21,8 @@ pub struct Options {
     pub events: Config,
     /// Calls that may be pending at a time: one more is refused with `EAGAIN`. 0: no limit.
     pub limit: u32,
+    /// What answers attributes by number.
+    pub handlers: Handlers,
 }
 
 /// How a call is to be issued.
@@ -52,6 +54,7 @@ pub struct Context {
     /// Other processes may push to its ring of events.
     pub(super) shared: bool,
     limit: u32,
+    handlers: Handlers,
     /// Helpers that were of use to the latest batch of a kind.
     helpers: [AtomicU8; KINDS],
 }
@@ -62,7 +65,8 @@ impl Context {
     /// # Errors
     /// As [`Ring::new`](sysring_events::Ring::new): `EINVAL`, `ENOMEM`, `EMFILE`, `ENFILE`.
     pub fn new(options: &Options) -> Result<Context> {
-        Context::on(sysring_events::Ring::new(&options.events)?, options.limit)
+        let events = sysring_events::Ring::new(&options.events)?;
+        Context::on(events, options.limit).map(|context| context.with_handlers(options.handlers))
     }
 
     /// Makes a context whose answers come to a ring that is there already; `limit` as in
@@ -79,7 +83,14 @@ impl Context {
             ring.watched.store(true, Relaxed);
         }
         let helpers = [const { AtomicU8::new(0) }; KINDS];
-        Ok(Context { ring, shared, limit, helpers })
+        Ok(Context { ring, shared, limit, handlers: Handlers::default(), helpers })
+    }
+
+    /// With handlers of attributes by number.
+    #[must_use]
+    pub fn with_handlers(mut self, handlers: Handlers) -> Context {
+        self.handlers = handlers;
+        self
     }
 
     /// The ring that answers come to.
@@ -161,7 +172,7 @@ impl Context {
         wanted: &Wanted,
         answers: &mut Answers<'_>,
     ) -> Result<Issued> {
-        let mut asked = Asked::agree(call, wanted)?;
+        let mut asked = Asked::agree(call, wanted, &self.handlers)?;
         // SAFETY: as above.
         match unsafe { asked.attempt(order.placement) }? {
             Attempt::Done(answer) => {
@@ -190,7 +201,7 @@ impl Context {
         if wanted.requires(NOT_HERE) {
             return Err(Errno::EOPNOTSUPP);
         }
-        let mut asked = Asked::agree(call, &wanted.without(NOT_HERE))?;
+        let mut asked = Asked::agree(call, &wanted.without(NOT_HERE), &Handlers::default())?;
         // SAFETY: passed on to the caller.
         let answer = unsafe { asked.make() };
         asked.answer(answer, answers);

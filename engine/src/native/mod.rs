@@ -25,6 +25,7 @@ mod time;
 mod transfer;
 mod wait;
 
+pub use asked::{Handler, Handlers};
 pub use batch::{Became, Step};
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};

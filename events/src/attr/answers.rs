@@ -1,6 +1,9 @@
 //! The values that an event carries.
 
-use super::{ALL_WORDS, Attribute, EXTENSIONS, WORDS, start_of};
+use super::{ALL_WORDS, Attribute, EXTENSIONS, List, WORDS, start_of};
+
+/// Words for answers of one word each, of extensions: four of them.
+const OWN: usize = 8;
 
 /// Values of attributes, set in any order, pushed in the masks'.
 #[derive(Clone, Copy, Debug)]
@@ -9,13 +12,16 @@ pub struct Answers<'a> {
     /// Each value at its place, as if all were there.
     values: [u64; ALL_WORDS],
     extensions: &'a [u64],
+    /// A list of the same form behind it.
+    own: [u64; OWN],
+    own_len: usize,
 }
 
 impl<'a> Answers<'a> {
     /// Nothing was handled.
     #[must_use]
     pub const fn none() -> Answers<'a> {
-        Answers { handled: 0, values: [0; ALL_WORDS], extensions: &[] }
+        Answers { handled: 0, values: [0; ALL_WORDS], extensions: &[], own: [0; OWN], own_len: 0 }
     }
 
     /// Those of an event, without its extensions.
@@ -29,6 +35,11 @@ impl<'a> Answers<'a> {
             answers.handled |= 1 << bit;
             from += words;
         }
+        for found in super::extensions(handled, values).into_iter().flatten() {
+            if let [answer] = *found.answer {
+                answers.add_extension(found.number, answer);
+            }
+        }
         answers
     }
 
@@ -37,6 +48,7 @@ impl<'a> Answers<'a> {
     pub fn clear(&mut self) {
         self.handled = 0;
         self.extensions = &[];
+        self.own_len = 0;
     }
 
     /// The attribute was handled; this is its value.
@@ -55,6 +67,24 @@ impl<'a> Answers<'a> {
         self.handled |= EXTENSIONS;
     }
 
+    /// The answer of an extension, of one word. Whether there was room for it: there is for four.
+    pub fn add_extension(&mut self, number: u32, answer: u64) -> bool {
+        let Some([head, word]) = self.own.get_mut(self.own_len..self.own_len + 2) else {
+            return false;
+        };
+        (*head, *word) = (u64::from(number) | 1 << 32, answer);
+        self.own_len += 2;
+        self.handled |= EXTENSIONS;
+        true
+    }
+
+    /// What an extension answered, in one word.
+    #[must_use]
+    pub fn extension(&self, number: u32) -> Option<u64> {
+        let mut found = List::new(&self.own[..self.own_len]);
+        found.find(|found| found.number == number)?.answer.first().copied()
+    }
+
     /// The mask of what was handled.
     #[must_use]
     pub const fn handled(&self) -> u64 {
@@ -71,7 +101,7 @@ impl<'a> Answers<'a> {
     /// Words of the values.
     #[must_use]
     pub fn len(&self) -> usize {
-        start_of(WORDS.len() as u32, self.handled) + self.extensions.len()
+        start_of(WORDS.len() as u32, self.handled) + self.extensions.len() + self.own_len
     }
 
     /// Whether there are no values.
@@ -87,7 +117,7 @@ impl<'a> Answers<'a> {
             let start = start_of(bit as u32, u64::MAX);
             self.values[start..start + if there { words } else { 0 }].iter()
         });
-        fixed.chain(self.extensions).copied()
+        fixed.chain(self.extensions).chain(&self.own[..self.own_len]).copied()
     }
 }
 

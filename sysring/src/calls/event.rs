@@ -79,6 +79,12 @@ impl Event {
         self.answers.get()
     }
 
+    /// What the handler of an extension answered.
+    #[must_use]
+    pub fn extension(&self, number: u32) -> Option<u64> {
+        self.answers.extension(number)
+    }
+
     /// Which attributes were handled, by mask.
     #[must_use]
     pub fn handled(&self) -> u64 {

@@ -86,7 +86,7 @@ mod slot;
 use core::marker::PhantomData;
 use core::time::Duration;
 
-use sysring_engine::native::{Context, Options};
+use sysring_engine::native::{Context, Handler, Options};
 use sysring_events::attr::{Answers, Wanted};
 use sysring_sys::abi::signal::SigSet;
 use sysring_sys::{Errno, Fd, Result};
@@ -141,6 +141,18 @@ impl Builder {
     pub fn attach(self, file: Fd) -> Result<Calls<'static>> {
         let events = sysring_events::Ring::attach(file)?;
         Ok(Calls { context: Context::on(events, self.options.limit)?, memory: PhantomData })
+    }
+
+    /// Has a handler of the attribute `number`, of which a context can have four: for a call that is
+    /// asked for it it runs with the call's number, its arguments, and the argument that was given
+    /// with the [`Extension`](sysring_events::attr::Extension). It runs when the call is issued, on the
+    /// thread that issues it, before the call is made; its answer comes with the call's.
+    ///
+    /// # Errors
+    /// `EINVAL`: a number of 0. `EEXIST`: there is one of that number. `ENOSPC`: there are four.
+    pub fn extension(mut self, number: u32, handler: Handler) -> Result<Builder> {
+        self.options.handlers.add(number, handler)?;
+        Ok(self)
     }
 
     /// How many calls may be pending at a time: one more is refused with `EAGAIN`. No limit if

@@ -1,7 +1,8 @@
 //! Which attributes can be honoured for which call.
 
 use sysring_events::attr::{
-    Attribute, Cache, Checksum, Deadline, Full, Ioprio, Path, Place, Retry, RwFlags, Timing, Trace,
+    Attribute, Cache, Checksum, Deadline, EXTENSIONS, Full, Ioprio, Path, Place, Retry, RwFlags,
+    Timing, Trace,
 };
 use sysring_sys::abi::Iovec;
 use sysring_sys::call;
@@ -17,7 +18,8 @@ const ALWAYS: u64 = Timing::MASK
     | Ioprio::MASK
     | Place::MASK
     | Retry::MASK
-    | Trace::MASK;
+    | Trace::MASK
+    | EXTENSIONS;
 
 /// The attributes that can be honoured for this call.
 pub fn of(call: &Call) -> u64 {

@@ -6,6 +6,7 @@
 //! told.
 
 mod can;
+mod extensions;
 mod pending;
 
 use sysring_events::attr::{
@@ -20,6 +21,8 @@ use sysring_sys::{Errno, Result, User, call, vdso};
 use super::{Attempt, Call, Placement};
 use crate::user;
 
+use extensions::Extended;
+pub use extensions::{Handler, Handlers};
 pub use pending::{
     add_deadline, after, answer, attach, before, forget, goes_on, release, take_path,
 };
@@ -45,6 +48,7 @@ pub struct Asked {
     place: Place,
     /// The thread's own I/O priority, while it is another.
     ioprio: usize,
+    extended: Extended,
 }
 
 /// `IOPRIO_WHO_PROCESS`, of this thread.
@@ -101,8 +105,9 @@ impl Asked {
     /// # Errors
     /// `EOPNOTSUPP`: something is required that cannot be honoured for this call. `EPERM`, `EINVAL`:
     /// an I/O priority is required that may not be had.
-    pub fn agree(call: &Call, wanted: &Wanted) -> Result<Asked> {
+    pub fn agree(call: &Call, wanted: &Wanted, handlers: &Handlers) -> Result<Asked> {
         let mut agreed = wanted.agree(can::of(call))?;
+        let extended = handlers.agree(call, wanted)?;
         if agreed & Ioprio::MASK != 0
             && let Err(e) = try_ioprio(wanted.ioprio())
         {
@@ -112,6 +117,7 @@ impl Asked {
             agreed &= !Ioprio::MASK;
         }
         let mut asked = Asked::new(call, wanted, agreed);
+        asked.extended = extended;
         if asked.is_asked::<Timing>() {
             asked.timing.queued = vdso::monotonic();
         }
@@ -136,6 +142,7 @@ impl Asked {
             cache: None,
             place: Place { cpu: 0, thread: 0 },
             ioprio: 0,
+            extended: Extended::default(),
         }
     }
 
@@ -312,6 +319,7 @@ impl Asked {
         given.set(|| Some(Retry(self.retries)));
         given.set(|| Some(Trace(self.wanted.trace())));
         given.set(|| self.checksum(result));
+        self.extended.answer(answers);
     }
 
     /// Of the data that has moved, read as it lies there now.
