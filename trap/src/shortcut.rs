@@ -15,7 +15,7 @@
 //! call promises: all registers kept but rax, rcx and r11, the flags and the red zone too.
 //!
 //! Only the process's private copy of the page is changed, under conditions that are checked
-//! ([`attempt`]); where one does not hold, or the machine does not allow it, the trap goes on.
+//! (`attempt`); where one does not hold, or the machine does not allow it, the trap goes on.
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
