@@ -86,6 +86,7 @@ impl Race {
             self.programs.truncate(1);
             self.programs.push(self.programs[0].clone());
         }
+        eprintln!("{}: {} programs, {} rounds", self.work, self.programs.len(), self.rounds);
         let mut contenders = Vec::new();
         for program in &self.programs {
             let cold = self.cold;
@@ -96,6 +97,9 @@ impl Race {
             };
             contenders.push(Contender::new(label, move || run::timed(program, places, cold)));
         }
+        // The first walk of a tree changes the times of its directories, which have to be written
+        // before they can be forgotten.
+        tree::sync();
         let samples = interleave(self.rounds, &mut contenders);
         drop(contenders);
         Ok(self.rows(&samples))

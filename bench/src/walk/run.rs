@@ -7,8 +7,8 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Places;
 use super::programs::Program;
-use super::{Places, tree};
 use crate::Error;
 
 /// Its time and its processor time, in milliseconds; `cold`, with nothing of the tree in memory.
@@ -63,9 +63,8 @@ fn wait(child: Child) -> Result<f64, Error> {
     Ok(ms(usage.ru_utime) + ms(usage.ru_stime))
 }
 
-/// Forgets the tree, but not the program.
+/// Forgets the tree, of which nothing waits to be written, but not the program.
 fn cool(program: &Program, places: &Places) -> Result<(), Error> {
-    tree::sync();
     fs::write("/proc/sys/vm/drop_caches", "3")
         .map_err(|error| format!("caches cannot be dropped (only root may): {error}"))?;
     wait(start(program, &places.empty)?)?;
