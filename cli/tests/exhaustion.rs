@@ -14,7 +14,7 @@ const SKIPPED: i32 = 77;
 fn run(before: &[&str], program: &str, arguments: &[&str]) {
     let scratch = Scratch::new();
     let ended = Command::new("timeout")
-        .args(["--kill-after=2", "20"])
+        .args(["--kill-after=2", "60"])
         .args(before)
         .arg(build(program))
         .args(arguments)
