@@ -1,0 +1,48 @@
+//! What programs do with processes, threads and privileges: the same C program on the kernel's
+//! io_uring, where it works, and under `sysring run` where it is refused.
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use common::{SYSRING, build, kernel_has_io_uring};
+
+/// The program's way to say that a case cannot be tried here.
+const SKIPPED: i32 = 77;
+
+fn passes(case: &str, before: &[&str]) {
+    let ended = Command::new("timeout")
+        .args(["--kill-after=2", "120"])
+        .args(before)
+        .arg(build("processes"))
+        .arg(case)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) starts");
+    if ended.status.code() == Some(SKIPPED) {
+        println!("skipped: {case}: it takes root");
+        return;
+    }
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{case} {before:?}: {} {said}", ended.status);
+}
+
+fn case(name: &str) {
+    if kernel_has_io_uring() {
+        passes(name, &[]);
+    } else {
+        eprintln!("not compared: the kernel's io_uring does not work here");
+    }
+    passes(name, &[SYSRING, "refuse", "--", SYSRING, "run", "--engine", "user", "--"]);
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { case(stringify!($name)); })*
+    };
+}
+
+cases! {
+    setuid_later all_closed unshared own_filter many_threads passed_on polled_by_a_ring executed started
+    shared_by_processes
+}
