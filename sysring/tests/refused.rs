@@ -257,7 +257,11 @@ fn the_environment_chooses() {
     ] {
         if std::env::var(INSIDE).as_deref() == Ok(value) {
             match Ring::new(4) {
-                Ok(ring) => assert_eq!(ring.report().to_string(), expected),
+                // An older kernel's lacks this and that, which is said behind.
+                Ok(ring) => {
+                    let said = ring.report().to_string();
+                    assert!(said.starts_with(expected), "{said}");
+                }
                 Err(error) => println!("skipped: {value}: {error}"),
             }
             return;

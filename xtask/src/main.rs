@@ -1,5 +1,6 @@
 //! The project's own chores, run as `cargo xtask CHORE`.
 
+mod aarch64;
 mod coverage;
 mod header;
 mod install;
@@ -22,6 +23,7 @@ chores:
   install [--without-engine] --prefix DIR
                            build liburing.so.2, liburing-ffi.so.2, libsysring.so.0 and their static
                            twins, and place them in DIR/lib
+  aarch64                  run the tests on aarch64, which QEMU emulates
   model                    check the protocols of events and syslets in every interleaving; how
                            deep, says LOOM_MAX_PREEMPTIONS (2)
   header [--check]         write sysring.h from the C API's source, or tell whether it is up to date
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
             eprintln!("sysring.h is not what the C API has; run: cargo xtask header");
             ExitCode::FAILURE
         }
+        ["aarch64"] => aarch64::run(),
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

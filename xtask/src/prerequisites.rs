@@ -30,6 +30,14 @@ const PACKAGES: &[Package] = &[
 /// Programs that some tests run if they are there. Not every distribution has them all: without one
 /// its tests say so, and count as skipped.
 const CLIENTS: &[Package] = &[
+    Package { name: "cpio", proof: Proof::Program("cpio") },
+    Package { name: "gcc-aarch64-linux-gnu", proof: Proof::Program("aarch64-linux-gnu-gcc") },
+    Package {
+        name: "libc6-dev-arm64-cross",
+        proof: Proof::File("/usr/aarch64-linux-gnu/include/stdio.h"),
+    },
+    Package { name: "qemu-system-arm", proof: Proof::Program("qemu-system-aarch64") },
+    Package { name: "qemu-user", proof: Proof::Program("qemu-aarch64") },
     Package { name: "python3", proof: Proof::Program("python3") },
     Package { name: "runsc", proof: Proof::Program("runsc") },
 ];
@@ -100,11 +108,16 @@ impl Proof {
     fn holds(&self) -> bool {
         match self {
             Proof::File(path) => Path::new(path).exists(),
-            Proof::Program(name) => env::var_os("PATH").is_some_and(|path| {
-                env::split_paths(&path).any(|directory| directory.join(name).is_file())
-            }),
+            Proof::Program(name) => is_installed(name),
         }
     }
+}
+
+/// Whether there is such a program.
+pub fn is_installed(program: &str) -> bool {
+    env::var_os("PATH").is_some_and(|path| {
+        env::split_paths(&path).any(|directory| directory.join(program).is_file())
+    })
 }
 
 fn is_root() -> bool {

@@ -31,43 +31,54 @@ impl Outcome {
 
 /// Runs one command to its end and tells how it went.
 pub fn run(name: &str, outcome: Outcome, command: &[&str], environment: &[(&str, &str)]) -> Tally {
+    let mut tally = Tally::default();
+    let well = watch(name, command, environment, |line| {
+        if let Some(counted) = outcome.read(line) {
+            tally += counted;
+        }
+    });
+    if !well && tally.failed == 0 {
+        // It broke off before it could count what failed.
+        tally += Tally::FAILED;
+    } else if let Outcome::Status = outcome {
+        tally += Tally::PASSED;
+    }
+    tally
+}
+
+/// Runs one command to its end and shows each line that it prints; whether it ended well.
+pub fn watch(
+    name: &str,
+    command: &[&str],
+    environment: &[(&str, &str)],
+    mut each: impl FnMut(&str),
+) -> bool {
     println!("== {name}: {}", command.join(" "));
     let child = Command::new("timeout")
         .args(["--kill-after=10", LIMIT])
         .args(command)
         .envs(environment.iter().copied())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn();
     let mut child = match child {
         Ok(child) => child,
         Err(error) => {
             println!("{name} could not be started: {error}");
-            return Tally::FAILED;
+            return false;
         }
     };
-
-    let mut tally = Tally::default();
     let stdout = child.stdout.take().expect("stdout was piped");
     for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
-        if let Some(counted) = outcome.read(&line) {
-            tally += counted;
-        }
+        each(&line);
     }
-
     match child.wait() {
-        Ok(status) if status.success() => match outcome {
-            Outcome::Status => Tally::PASSED,
-            _ => tally,
-        },
+        Ok(status) if status.success() => true,
         ended => {
             println!("{name} failed: {}", ended.map_or_else(|e| e.to_string(), |s| s.to_string()));
-            if tally.failed == 0 {
-                // It broke off before it could count what failed.
-                tally += Tally::FAILED;
-            }
-            tally
+            false
         }
     }
 }

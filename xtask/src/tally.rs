@@ -1,7 +1,7 @@
 //! How many checks passed, failed and were skipped.
 
 use std::fmt;
-use std::ops::AddAssign;
+use std::ops::{Add, AddAssign};
 
 /// The outcome of one step, or of all of them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -54,6 +54,15 @@ impl AddAssign for Tally {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+}
+
+impl Add for Tally {
+    type Output = Tally;
+
+    fn add(mut self, other: Tally) -> Tally {
+        self += other;
+        self
     }
 }
 

@@ -117,6 +117,7 @@ pub fn all() -> ExitCode {
         ],
         &[],
     );
+    total += step::run("aarch64", Outcome::Summary, &["cargo", "xtask", "aarch64"], &[]);
     total += step::run(
         "liburing's suite",
         Outcome::Summary,

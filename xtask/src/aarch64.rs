@@ -1,0 +1,164 @@
+//! The tests on aarch64: in QEMU's user mode, which has neither io_uring nor seccomp, and on a
+//! kernel of its own in a machine that QEMU emulates, where everything works as on a real one.
+
+mod machine;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::prerequisites;
+use crate::step::{self, Outcome};
+use crate::tally::Tally;
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
+
+/// What builds and runs the tests; [`prerequisites`] installs it where it can be had.
+const TOOLS: [&str; 5] =
+    ["aarch64-linux-gnu-gcc", "cpio", "dpkg-deb", "qemu-aarch64", "qemu-system-aarch64"];
+
+/// For every cargo here: how to link and to run, and tests that are small enough for memory.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
+    ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64"),
+    ("QEMU_LD_PREFIX", "/usr/aarch64-linux-gnu"),
+    ("CARGO_PROFILE_DEV_DEBUG", "false"),
+    ("CARGO_PROFILE_DEV_STRIP", "true"),
+    ("CARGO_PROFILE_DEV_OPT_LEVEL", "1"),
+];
+
+/// Units of three rooms, and those tests of the engine that are not about the host.
+const ROOMS: [&str; 18] = [
+    "-p",
+    "sysring-engine",
+    "-p",
+    "sysring-sys",
+    "-p",
+    "sysring-trap",
+    "--lib",
+    "--test=batches",
+    "--test=commands",
+    "--test=futex",
+    "--test=hearing",
+    "--test=native",
+    "--test=personality",
+    "--test=register",
+    "--test=registered",
+    "--test=road",
+    "--test=sends",
+    "--test=setups",
+];
+
+/// Runs what can be run here; the last line counts.
+pub fn run() -> ExitCode {
+    let tally = match missing() {
+        Some(missing) => skip(&missing),
+        None => in_user_mode() + in_a_machine(),
+    };
+    println!("{tally}");
+    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn skip(why: &str) -> Tally {
+    println!("skipped: aarch64: {why}");
+    Tally { skipped: 1, ..Tally::default() }
+}
+
+fn missing() -> Option<String> {
+    if let Some(tool) = TOOLS.iter().find(|tool| !prerequisites::is_installed(tool)) {
+        return Some(format!("{tool} is not installed"));
+    }
+    let quietly = |command: &mut Command| {
+        command.stdout(Stdio::null()).status().is_ok_and(|status| status.success())
+    };
+    let has_target = || {
+        let asked =
+            Command::new("rustc").args(["--print=target-libdir", "--target", TARGET]).output();
+        asked.is_ok_and(|asked| Path::new(String::from_utf8_lossy(&asked.stdout).trim()).exists())
+    };
+    if !has_target() && !quietly(Command::new("rustup").args(["target", "add", TARGET])) {
+        return Some(format!("the Rust toolchain has no libraries for {TARGET}"));
+    }
+    None
+}
+
+fn in_user_mode() -> Tally {
+    let command = [&["cargo", "test", "--no-fail-fast", "--target", TARGET][..], &ROOMS].concat();
+    let command = [&command[..], &["--", "--show-output", "--test-threads=1"]].concat();
+    step::run("aarch64 in QEMU's user mode", Outcome::Libtest, &command, &ENVIRONMENT)
+}
+
+fn in_a_machine() -> Tally {
+    let prepared = machine::prepare().and_then(|machine| {
+        const OF_THE_COMMAND: [&str; 6] = [
+            "-p",
+            "sysring-cli",
+            "--test=behaviour",
+            "--test=processes",
+            "--test=run",
+            "--test=security",
+        ];
+        for which in [&ROOMS[..], &["-p", "sysring", "--test=refused"], &OF_THE_COMMAND] {
+            tests(which)?.iter().try_for_each(|test| machine.add_test(test))?;
+        }
+        machine.add_folder(&target_directory().join(TARGET).join("tmp"))?;
+        machine.add_at_its_place(&target_directory().join(TARGET).join("debug/sysring"))?;
+        for program in ["behaviour", "confined", "processes"] {
+            let source = workspace().join(format!("cli/tests/programs/{program}.c"));
+            compile(&source, &machine.programs().join(program))?;
+        }
+        machine.pack()
+    });
+    match prepared {
+        Ok(machine) => machine.run("aarch64 on a kernel of its own"),
+        Err(why) => {
+            println!("{why}");
+            Tally::FAILED
+        }
+    }
+}
+
+/// Builds tests; where cargo has put them.
+fn tests(which: &[&str]) -> Result<Vec<PathBuf>, String> {
+    let built = Command::new("cargo")
+        .args(["test", "--quiet", "--no-run", "--message-format=json", "--target", TARGET])
+        .args(which)
+        .envs(ENVIRONMENT)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cargo: {e}"))?;
+    if !built.status.success() {
+        return Err(format!("the tests for {TARGET} do not build"));
+    }
+    // Programs that are no tests come along: only those in `deps` are.
+    let messages = String::from_utf8_lossy(&built.stdout).into_owned();
+    let files = messages
+        .lines()
+        .filter_map(|line| line.split_once("\"executable\":\"")?.1.split('"').next());
+    Ok(files.filter(|file| file.contains("/deps/")).map(PathBuf::from).collect())
+}
+
+fn compile(source: &Path, program: &Path) -> Result<(), String> {
+    let mut compiler = Command::new("aarch64-linux-gnu-gcc");
+    compiler.args(["-O1", "-Wall", "-pthread", "-o"]).arg(program).arg(source);
+    finish(&mut compiler)
+}
+
+/// Runs a command that must succeed.
+fn finish(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(e) => Err(format!("{command:?}: {e}")),
+    }
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace is there")
+}
+
+fn target_directory() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => std::path::absolute(directory).expect("a path"),
+        None => workspace().join("target"),
+    }
+}
