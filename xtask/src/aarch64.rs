@@ -27,7 +27,7 @@ const ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 /// Units of three rooms, and those tests of the engine that are not about the host.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 17] = [
     "-p",
     "sysring-engine",
     "-p",
@@ -40,7 +40,6 @@ const ROOMS: [&str; 18] = [
     "--test=futex",
     "--test=hearing",
     "--test=native",
-    "--test=personality",
     "--test=register",
     "--test=registered",
     "--test=road",
@@ -97,7 +96,10 @@ fn in_a_machine() -> Tally {
             "--test=run",
             "--test=security",
         ];
-        for which in [&ROOMS[..], &["-p", "sysring", "--test=refused"], &OF_THE_COMMAND] {
+        const PERSONALITIES: [&str; 3] = ["-p", "sysring-engine", "--test=personality"];
+        for which in
+            [&ROOMS[..], &PERSONALITIES, &["-p", "sysring", "--test=refused"], &OF_THE_COMMAND]
+        {
             tests(which)?.iter().try_for_each(|test| machine.add_test(test))?;
         }
         machine.add_folder(&target_directory().join(TARGET).join("tmp"))?;

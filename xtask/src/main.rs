@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod coverage;
+mod fuzz;
 mod header;
 mod install;
 mod model;
@@ -24,6 +25,7 @@ chores:
                            build liburing.so.2, liburing-ffi.so.2, libsysring.so.0 and their static
                            twins, and place them in DIR/lib
   aarch64                  run the tests on aarch64, which QEMU emulates
+  fuzz TARGET SECONDS      look for inputs that do harm (targets: fuzz/fuzz_targets; needs g++)
   model                    check the protocols of events and syslets in every interleaving; how
                            deep, says LOOM_MAX_PREEMPTIONS (2)
   header [--check]         write sysring.h from the C API's source, or tell whether it is up to date
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
             eprintln!("sysring.h is not what the C API has; run: cargo xtask header");
             ExitCode::FAILURE
         }
+        ["fuzz", target, seconds] => fuzz::search(target, seconds),
         ["aarch64"] => aarch64::run(),
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
