@@ -8,6 +8,7 @@ mod client;
 mod compare;
 mod direct;
 mod echo;
+mod events;
 mod fio;
 mod machine;
 mod pool;
@@ -61,6 +62,8 @@ enum Work {
     /// Loops of NOPs and of cached reads through sysring's client, liburing and the io-uring crate:
     /// instructions (by valgrind) and time.
     Client,
+    /// Events through the ring that processes may share, against a queue behind a mutex.
+    Events,
     /// A native call that does not block, against the bare call.
     CallsInline,
     /// statx in batches of 512, cached, against the loop.
@@ -180,7 +183,7 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(Work, &str, Measure); 17] = [
+    let all: [(Work, &str, Measure); 18] = [
         (Work::FioCached, "fio-cached", fio::cached),
         (Work::FioDirect, "fio-direct", fio::direct),
         (Work::FioWrite, "fio-write", fio::write),
@@ -191,6 +194,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         (Work::CallsInline, "calls-inline", calls::inline),
         (Work::CallsStatx, "calls-statx", calls::statx),
         (Work::CallsFiles, "calls-files", calls::files),
+        (Work::Events, "events", events::run),
         (Work::Startup, "startup", process::startup),
         (Work::Memory, "memory", process::memory),
         (Work::Walk, "walk", walk::run),
