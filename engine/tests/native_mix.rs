@@ -177,7 +177,7 @@ fn mix(seed: u64, calls: u64) {
             let (kind, call) = Kind::random(random, &file);
             let order = Order { placement: placement(random), user_data: data, ..Order::default() };
             kinds.push((data, kind));
-            steps.push(Step { call, order, ..Step::default() });
+            steps.push(Step::new(call, order));
         }
         // SAFETY: what the calls name lives in `live` until they are answered.
         unsafe { context.issue_all(&mut steps) };

@@ -1,46 +1,85 @@
 //! Several calls at once.
 
-use sysring_sys::{Errno, Result};
+use sysring_sys::{Errno, Result, User};
 
-use super::{Attempt, Call, Context, Issued, Order};
+use super::{Attempt, Call, Context, Issued, Order, Placement, Then};
 
-/// A call of a batch, and what became of it.
-#[derive(Clone, Copy, Debug, Default)]
+/// A call of a batch, and what became of it. Batches are long: it is kept short.
+#[derive(Clone, Copy, Debug)]
 pub struct Step {
-    pub call: Call,
-    pub order: Order,
-    pub became: Became,
+    nr: u32,
     /// Of a chain: the step that opens the descriptor which this one works on, counted from 1. 0: the
     /// call is as it is.
-    pub on: u32,
+    pub on: u16,
+    placement: Placement,
+    became: Became,
+    args: [usize; 6],
+    /// An answer, an id, an error number, or bytes that have moved: as `became` says.
+    value: i64,
+    user_data: u64,
+    slot: User<i64>,
 }
 
 /// What became of a call.
-#[derive(Clone, Copy, Debug, Default)]
-pub enum Became {
+#[derive(Clone, Copy, Debug)]
+enum Became {
     /// It has not been issued.
-    #[default]
     Nothing,
     /// It would block, and is about to be a request.
-    Blocked(Attempt),
-    Issued(Issued),
+    Blocked(Then),
+    Done,
+    Pending,
     /// It could not be issued.
-    Refused(Errno),
+    Refused,
 }
 
 impl Step {
+    /// A call that is yet to be issued.
+    #[inline]
+    #[must_use]
+    pub fn new(call: Call, order: Order) -> Step {
+        let Call { nr, args } = call;
+        let Order { placement, user_data, slot } = order;
+        Step { nr, on: 0, placement, became: Became::Nothing, args, value: 0, user_data, slot }
+    }
+
+    /// The call.
+    #[inline]
+    #[must_use]
+    pub fn call(&self) -> Call {
+        Call { nr: self.nr, args: self.args }
+    }
+
+    /// How it is to be issued.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        Order { placement: self.placement, user_data: self.user_data, slot: self.slot }
+    }
+
     /// What became of it; `None`: nothing yet.
+    #[inline]
     #[must_use]
     pub fn issued(&self) -> Option<Result<Issued>> {
         match self.became {
-            Became::Issued(issued) => Some(Ok(issued)),
-            Became::Refused(e) => Some(Err(e)),
             Became::Nothing | Became::Blocked(_) => None,
+            Became::Done => Some(Ok(Issued::Done(self.value as isize))),
+            Became::Pending => Some(Ok(Issued::Pending(self.value as u64))),
+            Became::Refused => Errno::from_raw(self.value as i32).map(Err),
         }
     }
 
-    fn became(&mut self, result: Result<Issued>) {
-        self.became = result.map_or_else(Became::Refused, Became::Issued);
+    /// It was answered.
+    #[inline]
+    pub(super) fn answer(&mut self, answer: isize) {
+        (self.became, self.value) = (Became::Done, answer as i64);
+    }
+
+    fn issue(&mut self, result: Result<Issued>) {
+        (self.became, self.value) = match result {
+            Ok(Issued::Done(answer)) => (Became::Done, answer as i64),
+            Ok(Issued::Pending(id)) => (Became::Pending, id as i64),
+            Err(e) => (Became::Refused, e.raw().into()),
+        };
     }
 }
 
@@ -53,17 +92,15 @@ impl Context {
     pub unsafe fn issue_all(&self, steps: &mut [Step]) {
         let mut blocked = false;
         for step in &mut *steps {
+            let (call, order) = (step.call(), step.order());
             // SAFETY: passed on to the caller.
-            match unsafe { super::attempt(&step.call, step.order.placement) } {
-                Ok(Attempt::Done(answer)) => {
-                    let done = self.done(answer, &step.order);
-                    step.became(done);
-                }
-                Ok(attempt) => {
-                    step.became = Became::Blocked(attempt);
+            match unsafe { super::attempt(&call, order.placement) } {
+                Ok(Attempt::Done(answer)) => step.issue(self.done(answer, &order)),
+                Ok(Attempt::Blocked { moved, then }) => {
+                    (step.became, step.value) = (Became::Blocked(then), moved as i64);
                     blocked = true;
                 }
-                Err(e) => step.became(Err(e)),
+                Err(e) => step.issue(Err(e)),
             }
         }
         if blocked {
@@ -75,12 +112,13 @@ impl Context {
     fn queue_all(&self, steps: &mut [Step]) {
         let mut queue = self.begin();
         for step in steps {
-            if let Became::Blocked(attempt) = step.became {
+            if let Became::Blocked(then) = step.became {
+                let blocked = Attempt::Blocked { moved: step.value as usize, then };
                 let id = match &mut queue {
-                    Ok(queue) => queue.add(&step.call, attempt, &step.order, None),
+                    Ok(queue) => queue.add(&step.call(), blocked, &step.order(), None),
                     Err(e) => Err(*e),
                 };
-                step.became(id.map(Issued::Pending));
+                step.issue(id.map(Issued::Pending));
             }
         }
     }

@@ -26,7 +26,7 @@ mod transfer;
 mod wait;
 
 pub use asked::{Handler, Handlers};
-pub use batch::{Became, Step};
+pub use batch::Step;
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};
 

@@ -15,7 +15,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::vdso::monotonic;
 use sysring_sys::{Errno, Result, call};
 
-use super::batch::{Became, Step};
+use super::batch::Step;
 use super::context::Context;
 use super::table::{self, How, NONE};
 use super::{Call, FOREIGN, Issued};
@@ -167,21 +167,21 @@ fn make(chain: &mut [Step]) {
         let (before, rest) = chain.split_at_mut(index);
         let Some(step) = rest.first_mut() else { return };
         let answer = match step.on {
-            0 => answer(&step.call),
-            on => match opened(before, on).and_then(|fd| on_descriptor(&step.call, fd)) {
+            0 => answer(&step.call()),
+            on => match opened(before, on).and_then(|fd| on_descriptor(&step.call(), fd)) {
                 Ok(call) => answer(&call),
                 Err(e) => e.to_res() as isize,
             },
         };
-        step.became = Became::Issued(Issued::Done(answer));
+        step.answer(answer);
     }
 }
 
 /// The descriptor that a step of a chain, counted from 1, has opened.
-fn opened(before: &[Step], on: u32) -> Result<usize> {
+fn opened(before: &[Step], on: u16) -> Result<usize> {
     let step = before.get(on as usize - 1).ok_or(Errno::EINVAL)?;
-    match step.became {
-        Became::Issued(Issued::Done(fd)) if table::opens(step.call.nr) => {
+    match step.issued() {
+        Some(Ok(Issued::Done(fd))) if table::opens(step.call().nr) => {
             usize::try_from(fd).map_err(|_| Errno::ECANCELED)
         }
         _ => Err(Errno::EINVAL),
@@ -245,7 +245,7 @@ impl Context {
     /// `EINVAL`: more than 2³¹ steps, or `len` does not divide them. `ENOMEM`.
     pub unsafe fn run_all(&self, steps: &mut [Step], len: u32) -> Result<()> {
         process::enter()?;
-        let Some(first) = steps.first().map(|step| step.call.nr) else { return Ok(()) };
+        let Some(first) = steps.first().map(|step| step.call().nr) else { return Ok(()) };
         let count = u32::try_from(steps.len()).ok().filter(|&count| count <= u32::MAX / 2);
         let count = count.filter(|&count| len != 0 && count % len == 0).ok_or(Errno::EINVAL)?;
         let total = count / len;

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use sysring_engine::native::{self, Became};
+use sysring_engine::native;
 use sysring_sys::Result;
 use sysring_sys::raw::general as g;
 
@@ -21,8 +21,7 @@ impl<'a, 'm> Step<'a, 'm> {
     #[inline]
     pub fn new(call: Call<'a, 'm>) -> Step<'a, 'm> {
         let (call, order) = call.parts();
-        let step = native::Step { call, order, became: Became::Nothing, on: 0 };
-        Step { step, lent: PhantomData }
+        Step { step: native::Step::new(call, order), lent: PhantomData }
     }
 
     /// In a [chain](Calls::run_chains): has the call work on the descriptor that an earlier step
@@ -32,7 +31,7 @@ impl<'a, 'm> Step<'a, 'm> {
     #[inline]
     #[must_use]
     pub fn on(mut self, step: usize) -> Step<'a, 'm> {
-        self.step.on = u32::try_from(step).unwrap_or(u32::MAX - 1) + 1;
+        self.step.on = u16::try_from(step).unwrap_or(u16::MAX - 1).saturating_add(1);
         self
     }
 
