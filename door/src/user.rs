@@ -134,13 +134,11 @@ mod own {
     }
 
     /// The process ends: rings that it shares with others hear of it.
-    #[cfg(feature = "object")]
     extern "C" fn leave() {
         let _quiet = Quiet::new();
         sysring_engine::process::leave();
     }
 
-    #[cfg(feature = "object")]
     #[used]
     #[unsafe(link_section = ".fini_array")]
     static LEAVE: extern "C" fn() = leave;

@@ -65,6 +65,12 @@ use queue::{Cq, Sq};
 /// # Ok(()) }
 /// ```
 ///
+/// # Forking
+/// The queues are shared memory, and a child of `fork` has the same ring. One of the two may push to it
+/// from then on (where the next entry goes is known to who pushes alone); both may
+/// [wait](Ring::wait) and take completions, if they agree on who does. Where the engine in
+/// userspace serves, what a process has under way is cancelled when it ends.
+///
 /// # Dropping
 /// The descriptor is closed and the queues are unmapped. Operations under way are cancelled, but
 /// not waited for: until each has ended, the memory it was given must stay.
@@ -209,6 +215,15 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         wait.with(|want, flags, argument, size| {
             self.enter_otherwise(submit, want, flags, argument, size)
         })
+    }
+
+    /// Waits without submitting.
+    ///
+    /// # Errors
+    /// As [`submit_and_wait_timeout`](Ring::submit_and_wait_timeout).
+    pub fn wait(&self, wait: &Wait) -> Result<(), Errno> {
+        wait.with(|want, flags, argument, size| self.handle.enter(0, want, flags, argument, size))
+            .map(drop)
     }
 
     /// Makes the call, if there is need of one: where a thread of the other side submits, which must

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sysring::sys::abi::FutexWaitv;
-use sysring::{Errno, op};
+use sysring::{Engine, Errno, Wait, op};
 
 use crate::common::{both, knows, ring, run};
 
@@ -85,4 +85,32 @@ fn words_are_waited_for() {
         let changed = op::FutexWaitV::new(vector.as_ptr(), 2);
         assert_eq!(run(&mut ring, changed), Err(Errno::EAGAIN));
     });
+}
+
+/// The kernel lets it go on; the engine's part of it was in the child.
+#[test]
+fn what_a_child_has_under_way_ends_with_it() {
+    let mut ring = ring(Engine::User);
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let poll = op::PollAdd::new(&reader, libc::POLLIN as u32).build().user_data(7);
+    // SAFETY: the child makes system calls, and exits.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: names no memory.
+            let pushed = unsafe { ring.push(poll) }.is_ok();
+            let submitted = ring.submit() == Ok(1);
+            // SAFETY: the end of the child, as of any program.
+            unsafe { libc::exit(if pushed && submitted { 0 } else { 1 }) }
+        }
+        child => {
+            let mut status = -1;
+            // SAFETY: room for the status.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+    }
+    let wait = Wait::at_least(1).timeout(std::time::Duration::from_secs(20));
+    ring.wait(&wait).unwrap();
+    let completion = ring.completion().unwrap();
+    assert_eq!((completion.user_data(), completion.result()), (7, Err(Errno::ECANCELED)));
 }
