@@ -15,6 +15,8 @@ use crate::{Options, Progress};
 const IN_FLIGHT: usize = 48;
 /// So much has to wait before a thread is started for another processor.
 const WORTH_A_THREAD: usize = 8;
+/// Parts of directories are left to others while no more than this waits.
+const PARTS: usize = 16;
 /// A thread holds its buffers on the heap.
 const STACK: usize = 256 << 10;
 
@@ -89,7 +91,8 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
     /// What every thread does, the caller's and the helpers.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let more = || self.overlap(scope);
-        let mut reader = Reader::new(self, &more);
+        let leave = |job| self.leave(scope, job);
+        let mut reader = Reader::new(self, &more, &leave);
         let mut found = Vec::new();
         let mut state = self.lock();
         loop {
@@ -117,6 +120,24 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
             state = self.lock();
             state.working -= 1;
             state.jobs.append(&mut found);
+        }
+    }
+
+    /// Whether a directory that is being read should be shared out: as long as others keep up.
+    pub fn has_use_for_parts(&self) -> bool {
+        self.most > 1 && self.lock().jobs.len() < PARTS
+    }
+
+    /// Queues a job at once, for whoever is there first.
+    fn leave<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, job: Job<S::Report>) {
+        let mut state = self.lock();
+        state.jobs.push(job);
+        let asleep = state.asleep;
+        drop(state);
+        if asleep > 0 {
+            self.changed.notify_one();
+        } else {
+            self.start(scope, |state| usize::from(state.threads < self.processors));
         }
     }
 

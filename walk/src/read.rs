@@ -18,8 +18,6 @@ use crate::survey::{Entry, Problem, Survey, Wish};
 const BUFFER: usize = 64 << 10;
 /// A read that is as full is followed by others, and may be left to other threads.
 const LARGE: usize = BUFFER / 2;
-/// So many parts of one directory are left to others at a time.
-const PARTS: usize = 16;
 /// After so many calls the clock is looked at.
 const BETWEEN_LOOKS: usize = 16;
 
@@ -29,6 +27,8 @@ pub struct Reader<'c, 'w, 'f, S: Survey> {
     crew: &'c Crew<'w, 'f, S>,
     /// Asks for another thread.
     more: &'c dyn Fn(),
+    /// Leaves a job to whoever is there first.
+    leave: &'c dyn Fn(Job<S::Report>),
     pub pace: crate::pace::Pace,
     buffer: Box<[u8]>,
     pub seen: Seen,
@@ -74,10 +74,15 @@ struct Notes<R> {
 }
 
 impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
-    pub fn new(crew: &'c Crew<'w, 'f, S>, more: &'c dyn Fn()) -> Self {
+    pub fn new(
+        crew: &'c Crew<'w, 'f, S>,
+        more: &'c dyn Fn(),
+        leave: &'c dyn Fn(Job<S::Report>),
+    ) -> Self {
         Reader {
             crew,
             more,
+            leave,
             pace: crate::pace::Pace::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
             seen: Seen::default(),
@@ -194,9 +199,10 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             };
             self.look_at_clock();
             let records = &buffer[..read];
-            if read >= LARGE && jobs.len() < PARTS {
+            if read >= LARGE && self.crew.has_use_for_parts() {
                 node.add_part();
-                jobs.push(Job::Part(Arc::clone(node), Arc::clone(&handle), records.into(), next));
+                let (node, handle) = (Arc::clone(node), Arc::clone(&handle));
+                (self.leave)(Job::Part(node, handle, records.into(), next));
                 next += dirent::all(records).count() as u32;
             } else {
                 next += self.look(node, handle.fd(), records, next, notes);
