@@ -117,7 +117,15 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
                 self.start(scope, |state| usize::from(state.threads < self.processors));
             }
             reader.run(job, &mut found);
-            state = self.lock();
+            state = match self.state.try_lock() {
+                Ok(state) => state,
+                Err(_) => {
+                    let state = self.lock();
+                    // Sleep that came from the lock is not to be counted.
+                    reader.pace.rested();
+                    state
+                }
+            };
             state.working -= 1;
             state.jobs.append(&mut found);
         }
