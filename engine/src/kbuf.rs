@@ -472,6 +472,35 @@ impl Locked<'_> {
         }
     }
 
+    /// Whether a request's group is a pile, of which a send sends whole buffers.
+    pub fn takes_from_pile(&mut self, req: Req) -> bool {
+        let group = self.groups.find(req.sqe.buf_index);
+        group.is_some_and(|group| matches!(group.source, Source::Pile(_)))
+    }
+
+    /// Whether the buffers of a request's group are used bit by bit.
+    pub fn takes_bits(&mut self, req: Req) -> bool {
+        let group = self.groups.find(req.sqe.buf_index);
+        group.is_some_and(|group| match &group.source {
+            Source::Pile(_) => false,
+            Source::Ring(ring) => ring.incremental.is_some(),
+        })
+    }
+
+    /// As `read` has it: what was put on a pile one by one is this request's alone once it is taken,
+    /// and so is a ring's, all of it that the request may fill, where the file cannot be waited for.
+    pub fn claim_buffer(&mut self, mut req: Req, waits: bool) {
+        if !req.has(flag::BUFFER_TAKEN) || req.buffer.consumed {
+            return;
+        }
+        let Some(group) = self.groups.find(req.sqe.buf_index) else { return };
+        match &mut group.source {
+            Source::Pile(_) => req.buffer.consumed = true,
+            Source::Ring(_) if waits => {}
+            Source::Ring(_) => self.commit_buffers(req, req.buffer.len as usize, 1),
+        }
+    }
+
     /// What a send has taken from a ring, `count` buffers and `n` bytes, is used from now on.
     pub fn commit_buffers(&mut self, mut req: Req, n: usize, count: u16) {
         if let Some(group) = self.groups.find(req.sqe.buf_index)
@@ -537,15 +566,18 @@ impl Locked<'_> {
     ) -> Result<Bundle> {
         let limit = if limit == 0 { MAX_RW_COUNT } else { limit.min(MAX_RW_COUNT) };
         let group = self.groups.find(req.sqe.buf_index).ok_or(Errno::ENOENT)?;
-        let (mut count, mut total, mut all) = (0, 0, true);
+        let (mut count, mut total) = (0, 0);
+        let all;
         match &mut group.source {
             Source::Pile(pile) => {
                 let taken = pile.pop().ok_or(Errno::ENOBUFS)?;
                 req.full = taken.len;
                 req.buffer = taken;
-                total = limit.min(taken.len as usize);
+                // Of a pile a bundle is one buffer, and all of it.
+                total = taken.len as usize;
                 vector[0] = segment(taken.address, total);
                 count = 1;
+                all = pile.first.is_none();
             }
             Source::Ring(ring) => {
                 let available = usize::from(ring.available()?);

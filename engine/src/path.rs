@@ -6,9 +6,9 @@ use crate::request::Req;
 use crate::user;
 
 /// The longest path, with its NUL (`PATH_MAX`).
-const PATH_MAX: usize = 4096;
+pub const PATH_MAX: usize = 4096;
 /// Room for the paths as they mostly are.
-const SHORT: usize = 512;
+pub const SHORT: usize = 512;
 
 /// Copies one path.
 ///
@@ -76,8 +76,9 @@ fn copy_into(mut req: Req, block: &mut [u8], paths: [Option<(User<u8>, bool)>; 2
 }
 
 /// Reads up to the NUL, a page's rest at a time, so that a string at the end of its mapping does
-/// not fault for what lies behind it. The length without the NUL.
-fn read_path(to: &mut [u8], from: User<u8>) -> Result<usize> {
+/// not fault for what lies behind it. The length without the NUL; `ENAMETOOLONG` where there is no
+/// room for one.
+pub fn read_path(to: &mut [u8], from: User<u8>) -> Result<usize> {
     let room = to.len().min(PATH_MAX);
     let mut len = 0;
     while len < room {

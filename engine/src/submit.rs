@@ -304,8 +304,12 @@ impl Locked<'_> {
             self.tasks.append(&mut handed_back);
         }
         loop {
-            while let Some(req) = self.tasks.pop() {
-                if req.has(flag::TAKEN_DOWN) {
+            while let Some(mut req) = self.tasks.pop() {
+                let softly = table::must(req.sqe.opcode).has(row_flag::CANCELS_SOFTLY);
+                if req.has(flag::TAKEN_DOWN) && softly {
+                    req.res = Errno::ECANCELED.to_res();
+                    self.complete_as_set(req);
+                } else if req.has(flag::TAKEN_DOWN) {
                     self.complete(req, Errno::ECANCELED.to_res(), 0);
                 } else if req.has(flag::NOTICE) {
                     self.complete_as_set(req);

@@ -6,8 +6,8 @@ use sysring_sys::call::{self, MSG_DONTWAIT, MSG_WAITALL};
 use sysring_sys::{Errno, Result, User};
 
 use super::message;
-use super::net::{MSG_CMSG_COMPAT, asked, finish_with, readiness};
-use super::socket::{more_waits, waiting};
+use super::net::{MSG_CMSG_COMPAT, MSG_PEEK, asked, finish_with, readiness};
+use super::socket::{STREAM, kind, more_waits, waiting};
 use crate::issue::Issued;
 use crate::kbuf::Bundle;
 use crate::locked::Locked;
@@ -33,8 +33,15 @@ pub fn take_to_send(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
     Ok(())
 }
 
+fn takes_all(ring: &mut Locked<'_>, req: Req) -> bool {
+    !req.has(flag::MULTISHOT) && kind(req.file.fd) == STREAM && ring.takes_bits(req)
+}
+
 /// Receives as much as the buffers of the group hold.
 pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
+    if kind(req.file.fd) == 0 {
+        return Err(super::first_error(req, Errno::ENOTSOCK));
+    }
     let mut vector = [Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 }; RECEIVED];
     // No more buffers than it has use for: what the socket holds, or one.
     let (limit, most) = match asked(req) {
@@ -42,7 +49,11 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
             0 | 1 => (0, 1),
             bytes => (bytes, RECEIVED),
         },
-        asked => (asked, RECEIVED),
+        // Where the rest of a buffer is not lost, one that got all it asked for takes what is left.
+        asked => match waiting(req.file.fd) {
+            bytes if bytes > asked + 1 && takes_all(ring, req) => (bytes, RECEIVED),
+            _ => (asked, RECEIVED),
+        },
     };
     let Bundle { count, total, all } = ring.take_bundle(req, limit, false, &mut vector[..most])?;
     let mut header = Msghdr { msg_iov: vector.as_mut_ptr(), msg_iovlen: count, ..Msghdr::EMPTY };
@@ -64,7 +75,8 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     req.res = n as i32;
     // With MSG_TRUNC it says how long the message was, not how much of it there was room for.
     req.cflags = ring.used_buffers(req, n.min(total), used as u16);
-    if n == total && more_waits(req.file.fd, n) {
+    let peeks = req.sqe.op_flags & MSG_PEEK != 0;
+    if (n == total || peeks) && more_waits(req.file.fd, n) {
         req.cflags |= cqe_flags::SOCK_NONEMPTY;
     }
     // The group is empty: the next bundle is the application's to ask for.

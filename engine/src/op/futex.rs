@@ -19,7 +19,7 @@ use sysring_sys::{Errno, Result, User, call};
 use super::must_be_zero;
 use crate::issue::{Issued, res};
 use crate::locked::Locked;
-use crate::request::Req;
+use crate::request::{Req, flag};
 use crate::sleeper::{self, Sleeper, WORDS};
 use crate::user;
 
@@ -263,6 +263,15 @@ pub fn work(req: Req) -> i32 {
         Err(Errno::EAGAIN) => Errno::EINTR.to_res(),
         answer => res(answer),
     }
+}
+
+/// A wait that is cancelled breaks no link, as in the kernel.
+pub fn finish(_: &mut Locked<'_>, mut req: Req) -> Issued {
+    if req.has(flag::CANCELED) && req.res == Errno::EINTR.to_res() {
+        req.res = Errno::ECANCELED.to_res();
+        return Issued::Set;
+    }
+    Issued::Done(req.res)
 }
 
 /// Which of them has changed: whoever did that woke it.

@@ -7,7 +7,7 @@ use sysring_sys::call::{self, Buffer, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User};
 
-use super::socket::{SEQPACKET, STREAM, copy_address, kind, more_waits};
+use super::socket::{SEQPACKET, STREAM, copy_address, kind, more_waits, waiting};
 use super::{MAX_RW_COUNT, bundle, check_range, message, must_be_zero, send_zc};
 use crate::issue::Issued;
 use crate::locked::Locked;
@@ -18,7 +18,7 @@ const WRITABLE: u32 = g::EPOLLOUT | g::EPOLLWRNORM;
 
 pub const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
 const MSG_ERRQUEUE: u32 = 0x2000;
-const MSG_PEEK: u32 = 0x2;
+pub const MSG_PEEK: u32 = 0x2;
 
 /// Shots of a receive before others have their turn, as in the kernel.
 const SHOTS: u32 = 32;
@@ -182,13 +182,17 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         op::RECV if req.has(flag::MULTISHOT) && req.sqe.len != 0 => 1,
         _ => SHOTS,
     };
-    for _ in 0..shots {
+    for earlier in 0..shots {
         let last = match is_bundle(req) && !sends(req) {
             true => bundle::receive(ring, req),
             false => single(ring, req),
         };
         let issued = match last {
             Ok(issued) => issued,
+            // That there is no buffer is found when there is something to put into it.
+            Err(Errno::ENOBUFS) if earlier > 0 && is_empty_stream(req) => {
+                return Issued::Wait(readiness(req));
+            }
             Err(e) => finish_with(ring, &mut req, Err(e), 0),
         };
         count_shot(req);
@@ -203,6 +207,9 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         if sends(req) {
             // What it asked for was asked of the first bundle.
             req.sqe.len = 0;
+        } else if is_message(req) {
+            // The application's vector limits the first shot only.
+            req.scratch[0] = 0;
         }
     }
     // There is more, and it is somebody else's turn: readiness brings this one back.
@@ -241,13 +248,20 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     }
 }
 
+/// Whether a multishot receive has taken all there was.
+fn is_empty_stream(req: Req) -> bool {
+    let fd = req.file.fd;
+    req.has(flag::MULTISHOT) && !sends(req) && kind(fd) == STREAM && waiting(fd) == 0
+}
+
 /// Takes what is to be moved from the request's group of buffers.
 fn select(ring: &mut Locked<'_>, req: Req) -> Result<()> {
     if sends(req) {
         if is_bundle(req) {
             return bundle::take_to_send(ring, req);
         }
-        ring.take_buffer(req, asked(req))?;
+        let limit = if ring.takes_from_pile(req) { 0 } else { asked(req) };
+        ring.take_buffer(req, limit)?;
         ring.commit_buffers(req, wanted(req), 1);
         return Ok(());
     }
@@ -338,7 +352,10 @@ fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
     if req.sqe.opcode == op::RECVMSG {
         if !req.has(flag::MULTISHOT) {
             message::write_back(ring, *req);
-        } else if n > 0 {
+        } else {
+            if n == 0 {
+                req.set(flag::LAST_SHOT);
+            }
             match message::write_head(*req, n) {
                 Ok(all) => req.res = all as i32,
                 Err(e) => {
@@ -348,7 +365,9 @@ fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
             }
         }
     }
-    let left = n == wanted || n == 0 || req.sqe.op_flags & MSG_PEEK != 0;
+    // Of its buffer a message has what its head leaves.
+    let laid_out = is_message(*req) && req.has(flag::MULTISHOT);
+    let left = n == wanted || n == 0 || laid_out || req.sqe.op_flags & MSG_PEEK != 0;
     if !sends(*req) && left && more_waits(req.file.fd, n) {
         req.cflags = cqe_flags::SOCK_NONEMPTY;
     }

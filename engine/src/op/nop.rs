@@ -44,7 +44,7 @@ fn as_told(ring: &mut Locked<'_>, mut req: Req) {
     let flags = req.sqe.op_flags;
     let mut res = if flags & INJECT_RESULT != 0 { req.sqe.len as i32 } else { 0 };
     if flags & FILE != 0 {
-        let found = if flags & FIXED_FILE != 0 {
+        let found = if flags & FIXED_FILE != 0 || req.has(flag::FIXED_FILE) {
             ring.files.get(req.sqe.fd as u32).is_ok()
         } else {
             sysring_sys::call::fcntl(

@@ -32,6 +32,9 @@ const SHOTS: u32 = 32;
 /// READ and WRITE.
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     prepare_common(req)?;
+    if req.has(flag::BUFFER_SELECT) {
+        return Ok(());
+    }
     check_range(User::new(req.sqe.addr), (req.sqe.len as usize).min(MAX_RW_COUNT))
 }
 
@@ -81,8 +84,6 @@ pub fn issue_multishot(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         if issued != Issued::Set || req.res <= 0 {
             return issued;
         }
-        // Less than the buffer holds is no failure here.
-        req.clear(flag::FAIL);
         if !ring.post_more(req.sqe.user_data, req.res, req.cflags) {
             return issued;
         }
@@ -158,6 +159,9 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Err(e) = ring.take_buffer(req, req.sqe.len as usize) {
         let e = if e == Errno::ENOENT { Errno::ENOBUFS } else { e };
         return failed(ring, req, super::first_error(req, e));
+    }
+    if req.has(flag::BUFFER_TAKEN) && !req.has(flag::MULTISHOT) && !super::not_open(req) {
+        ring.claim_buffer(req, !is_regular(req.file.fd));
     }
     let issued = attempt(ring, req);
     match issued {
@@ -321,7 +325,10 @@ fn would_block(req: Req, direction: Direction) -> Issued {
 fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let nonblocking = call::file_flags(req.file.fd).is_ok_and(|f| f & g::O_NONBLOCK != 0);
     let segments = Segments::of(req);
-    if nonblocking || is_regular(req.file.fd) {
+    // A pipe that was spliced knows it no more. One that goes on reading takes what there is, as the
+    // kernel does.
+    let readable = || call::poll_now(req.file.fd, direction.readiness() as u16) != Ok(0);
+    if nonblocking || is_regular(req.file.fd) || req.has(flag::MULTISHOT) && readable() {
         return match segments.transfer(req, Offset::CURRENT, RwFlags::NONE) {
             Ok(n) => done(ring, req, n, segments.total),
             Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),
@@ -434,8 +441,12 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
 fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
     let all = req.done as usize + n;
     req.res = all as i32;
+    if req.has(flag::MULTISHOT) && all == 0 {
+        ring.give_back(req);
+    }
     req.cflags = ring.used_buffer(req, all);
-    if n != left {
+    // Less than the buffer holds is no failure of one that goes on.
+    if n != left && !req.has(flag::MULTISHOT) {
         ring.fail(req);
     }
     Issued::Set
@@ -454,6 +465,7 @@ fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
     } else {
         req.res = e.to_res();
         ring.give_back(req);
+        req.cflags = ring.kept_buffer(req);
     }
     Issued::Set
 }

@@ -3,7 +3,8 @@
 //! Either side may make the other wait, and no readiness speaks for both: a worker waits.
 
 use sysring_sys::abi::io_uring::op;
-use sysring_sys::{Errno, Result, User, call};
+use sysring_sys::raw::general::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::must_be_zero;
 use crate::issue::{Issued, res};
@@ -43,7 +44,18 @@ pub fn work(req: Req) -> i32 {
     // -1 is the file's own position, and what a pipe needs.
     let (mut from_at, mut to_at) = (req.sqe.addr as i64, req.sqe.off as i64);
     let place = |at: &mut i64| if *at == -1 { User::NULL } else { User::of(at) };
-    res(call::splice(from, place(&mut from_at), to, place(&mut to_at), len, flags))
+    match call::splice(from, place(&mut from_at), to, place(&mut to_at), len, flags) {
+        // The system call looks at offsets first, io_uring at what the files are open for.
+        Err(Errno::ESPIPE) if !is_open_for(from, O_WRONLY) || !is_open_for(to, O_RDONLY) => {
+            Errno::EBADF.to_res()
+        }
+        answer => res(answer),
+    }
+}
+
+/// Whether a file is open for more than what `mode` says.
+fn is_open_for(fd: Fd, mode: u32) -> bool {
+    call::file_flags(fd).is_ok_and(|flags| flags & O_ACCMODE != mode)
 }
 
 /// A short splice fails its link.

@@ -37,6 +37,8 @@ pub mod row_flag {
     /// What it may do depends on who asks: in a link, too, it is for a thread with the credentials
     /// of the submitter.
     pub const AS_SUBMITTER: u16 = 1 << 8;
+    /// That it was cancelled breaks no link.
+    pub const CANCELS_SOFTLY: u16 = 1 << 10;
 }
 
 /// What the road knows of an operation.
@@ -76,8 +78,8 @@ impl Row {
 }
 
 use row_flag::{
-    AS_SUBMITTER, BUFFER_SELECT, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE, POLLED, WAITID_LIST,
-    WIDE_SQE,
+    AS_SUBMITTER, BUFFER_SELECT, CANCELS_SOFTLY, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE,
+    POLLED, WAITID_LIST, WIDE_SQE,
 };
 
 const FILE_IO: u16 = NEEDS_FILE | IOPRIO | POLLED;
@@ -182,9 +184,9 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
     WAITID since "6.7" flags WAITID_LIST, waitid::prepare, waitid::issue, work waitid::work, finish waitid::finish,
         cancelled waitid::cancelled, note "with `__WNOTHREAD` for one child's end only";
-    FUTEX_WAIT since "6.7" flags FUTEX_LIST, futex::prepare, futex::issue_wait, work futex::work;
+    FUTEX_WAIT since "6.7" flags FUTEX_LIST | CANCELS_SOFTLY, futex::prepare, futex::issue_wait, work futex::work, finish futex::finish;
     FUTEX_WAKE since "6.7" flags 0, futex::prepare, futex::issue_wake;
-    FUTEX_WAITV since "6.7" flags FUTEX_LIST, futex::prepare_vector, futex::issue_wait_vector, work futex::work,
+    FUTEX_WAITV since "6.7" flags FUTEX_LIST | CANCELS_SOFTLY, futex::prepare_vector, futex::issue_wait_vector, work futex::work, finish futex::finish,
         note "of several that are woken at once the last is told; needs futex_waitv(2), Linux 5.16";
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
