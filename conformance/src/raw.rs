@@ -10,7 +10,7 @@ use sysring_sys::abi::io_uring::{self as uring, Cqe, GeteventsArg, Params, Sqe};
 use sysring_sys::{Errno, Fd, User};
 
 /// Who serves io_uring. Results are the kernel's: a value, or a negated errno.
-pub trait Backend {
+pub trait Backend: Sync {
     fn setup(&self, entries: u32, params: User<Params>) -> i64;
     fn enter(&self, fd: i32, submit: u32, min: u32, flags: u32, arg: u64, size: usize) -> i64;
     fn register(&self, fd: i32, opcode: u32, arg: u64, count: u32) -> i64;
@@ -191,7 +191,7 @@ impl<'a> Ring<'a> {
             0 => params.sq_off.array + 4 * params.sq_entries,
             _ => 0,
         };
-        let cq_len = params.cq_off.cqes + 16 * params.cq_entries;
+        let cq_len = params.cq_off.cqes + cqe_size(params.flags) * params.cq_entries;
         let map = |len: usize, offset| {
             let at = backend.mmap(fd, len, offset);
             if at < 0 && at > -4096 {
@@ -201,7 +201,7 @@ impl<'a> Ring<'a> {
             Ok(Mapping { at: at as usize, len })
         };
         let queues = map(sq_len.max(cq_len) as usize, uring::OFF_SQ_RING)?;
-        let sqes = map(64 * params.sq_entries as usize, uring::OFF_SQES)?;
+        let sqes = map((sqe_size(params.flags) * params.sq_entries) as usize, uring::OFF_SQES)?;
         let mut ring = Ring { backend, fd, params, queues, sqes, tail: 0 };
         ring.tail = ring.sq_word(params.sq_off.tail).load(Ordering::Relaxed);
         Ok(ring)
@@ -242,9 +242,13 @@ impl<'a> Ring<'a> {
     /// SQ array says in place of the right index.
     pub fn push(&mut self, sqe: Sqe, index: Option<u32>) {
         let place = self.tail & (self.params.sq_entries - 1);
-        let at = (self.sqes.at + 64 * place as usize) as *mut Sqe;
-        // SAFETY: `place` is below the number of entries mapped.
-        unsafe { at.write_volatile(sqe) };
+        let size = sqe_size(self.params.flags) as usize;
+        let at = self.sqes.at + size * place as usize;
+        // SAFETY: `place` is below the number of entries mapped; the rest of a wide one is zeroed.
+        unsafe {
+            (at as *mut Sqe).write_volatile(sqe);
+            ((at + size_of::<Sqe>()) as *mut u8).write_bytes(0, size - size_of::<Sqe>());
+        }
         if self.params.flags & uring::setup::NO_SQARRAY == 0 {
             let array = self.params.sq_off.array + 4 * place;
             self.word(array).store(index.unwrap_or(place), Ordering::Relaxed);
@@ -288,17 +292,28 @@ impl<'a> Ring<'a> {
 
     /// The next completion, taken off the queue.
     pub fn take(&mut self) -> Option<Cqe> {
+        self.take_wide().map(|(cqe, _)| cqe)
+    }
+
+    /// The same, with the second half of one of 32 bytes.
+    pub fn take_wide(&mut self) -> Option<(Cqe, [u64; 2])> {
         let off = self.params.cq_off;
         let head = self.word(off.head).load(Ordering::Relaxed);
         if head == self.word(off.tail).load(Ordering::Acquire) {
             return None;
         }
         let place = head & (self.params.cq_entries - 1);
-        let at = self.queues.at + off.cqes as usize + 16 * place as usize;
+        let size = cqe_size(self.params.flags);
+        let at = self.queues.at + off.cqes as usize + (size * place) as usize;
         // SAFETY: `place` is below the number of entries mapped.
         let cqe = unsafe { (at as *const Cqe).read_volatile() };
+        let extra = match size {
+            // SAFETY: there are 16 bytes more.
+            32 => unsafe { ((at + size_of::<Cqe>()) as *const [u64; 2]).read_volatile() },
+            _ => [0; 2],
+        };
         self.word(off.head).store(head.wrapping_add(1), Ordering::Release);
-        Some(cqe)
+        Some((cqe, extra))
     }
 
     /// Completions in the queue.
@@ -314,6 +329,16 @@ impl Drop for Ring<'_> {
     fn drop(&mut self) {
         self.backend.close(self.fd);
     }
+}
+
+/// Bytes of an SQE on a ring with these flags.
+fn sqe_size(flags: u32) -> u32 {
+    if flags & uring::setup::SQE128 != 0 { 128 } else { 64 }
+}
+
+/// Bytes of a CQE.
+fn cqe_size(flags: u32) -> u32 {
+    if flags & uring::setup::CQE32 != 0 { 32 } else { 16 }
 }
 
 /// Moves a ring descriptor out of the way of the numbers programs count on.

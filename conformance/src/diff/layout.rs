@@ -20,12 +20,34 @@ pub const REGISTERED_COUNT: u64 = 4;
 /// Addresses of sockets, written by the world: 64 bytes each.
 pub const ADDRESSES: u64 = ARENA + 0x70_0000;
 pub const ADDRESS_LEN: u64 = 64;
+/// Words that threads wait for: each on a line of its own, its value its number.
+pub const FUTEXES: u64 = ARENA + 0x72_0000;
+pub const FUTEX_LEN: u64 = 64;
+/// Provided buffers, [`BUFFERS_LEN`] for each group, [`BUFFER_LEN`] for each buffer.
+pub const BUFFERS: u64 = ARENA + 0x80_0000;
+pub const BUFFERS_LEN: u64 = 0x2000;
+pub const BUFFER_LEN: u64 = 0x400;
+pub const BUFFERS_IN_GROUP: u64 = BUFFERS_LEN / BUFFER_LEN;
+/// Rings of provided buffers, a page for each group.
+pub const BUFFER_RINGS: u64 = ARENA + 0x90_0000;
+pub const BUFFER_RING_LEN: u64 = 0x1000;
+/// Groups: provided one by one, a ring, a ring whose buffers are used up bit by bit, one more ring
+/// to be registered and unregistered, and one there never is.
+pub const CLASSIC: u16 = 0;
+pub const RING: u16 = 1;
+pub const INCREMENTAL: u16 = 2;
+pub const SPARE: u16 = 3;
+pub const GROUPS: u64 = 4;
+pub const NO_GROUP: u16 = 7;
 /// Nothing is mapped here.
 pub const WILD: u64 = 0x6660_0000_0000;
 
 /// Stand-ins for descriptors that are known only when a ring exists.
 pub const RING_MARK: i32 = 0x7ff0_0001;
 pub const RING2_MARK: i32 = 0x7ff0_0002;
+/// And for children: one that has ended, one that sleeps.
+pub const ENDED_MARK: i32 = 0x7ff0_0003;
+pub const ASLEEP_MARK: i32 = 0x7ff0_0004;
 
 /// Files of the scratch folder with open descriptors: number, name, flags of open, length.
 pub const FILES: [(i32, &str, i32, usize); 5] = [
@@ -40,13 +62,16 @@ pub const PATH_ONLY: i32 = 206;
 pub const CLOSED: i32 = 199;
 
 /// Names that programs make, move and remove: what is there at the start.
-pub const NAMES: [(&str, Start); 6] = [
+pub const NAMES: [(&str, Start); 8] = [
     ("n0", Start::File),
     ("n1", Start::File),
     ("n2", Start::Folder),
     ("n3", Start::Nothing),
     ("n4", Start::FullFolder),
     ("n5", Start::Nothing),
+    // New names of n1, and links to nowhere: nobody opens them.
+    ("l0", Start::Nothing),
+    ("l1", Start::Nothing),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,7 +106,7 @@ pub const TCP_LISTENER: u32 = 0;
 pub const UNIX_LISTENER: u32 = 1;
 
 /// Every descriptor of the world but the rings.
-pub const TABLE: [(i32, Kind); 44] = [
+pub const TABLE: [(i32, Kind); 47] = [
     (200, Kind::File(0)),
     (201, Kind::File(1)),
     (202, Kind::File(2)),
@@ -126,6 +151,9 @@ pub const TABLE: [(i32, Kind); 44] = [
     (261, Kind::Counter(51)),
     (EVENTFD, Kind::Other),
     (EPOLL, Kind::Other),
+    (NULL, Kind::Other),
+    (INTO, Kind::Writer(17)),
+    (223, Kind::Reader(17)),
     (CLOSED, Kind::Bad),
     (-1, Kind::Bad),
     (-7, Kind::Bad),
@@ -133,9 +161,19 @@ pub const TABLE: [(i32, Kind); 44] = [
 ];
 pub const EVENTFD: i32 = 262;
 pub const EPOLL: i32 = 265;
+/// `/dev/null`.
+pub const NULL: i32 = 266;
+/// The writing end of a pipe that only splices fill; who reads it is 223.
+pub const INTO: i32 = 222;
 
 /// Streams nothing is ever written to: what waits there waits until it is cancelled.
 pub const QUIET: [i32; 5] = [214, 240, 241, 252, 260];
+
+/// What may be added to the epoll instance.
+pub const WATCHED: [i32; 3] = [210, 230, 200];
+
+/// A splice takes from a registered file.
+pub const SPLICE_F_FD_IN_FIXED: u32 = 1 << 31;
 
 /// A TCP socket whose peer has closed.
 pub const PEER_GONE: i32 = 238;

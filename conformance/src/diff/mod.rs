@@ -3,14 +3,18 @@
 //! Each side is a process of its own (`conformance side`), so that a crash is a difference like
 //! any other; this process asks both for the same seeds and compares what they write down.
 
+mod children;
+mod claims;
 mod conflict;
 mod execute;
 pub(crate) mod generate;
+mod lane;
 mod layout;
 mod pair;
 mod program;
 mod report;
 mod side;
+mod together;
 mod work;
 mod world;
 
@@ -40,6 +44,9 @@ pub struct Options {
     /// Parts of the program to leave out, as shrinking prints them.
     #[arg(long, value_delimiter = ',')]
     drop: Vec<usize>,
+    /// Programs that run at once in a process, with a thread and a ring each.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
+    threads: u16,
     /// Pairs of processes at work. They wait more than they work.
     #[arg(long, default_value_t = 8)]
     jobs: usize,

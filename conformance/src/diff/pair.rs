@@ -151,8 +151,17 @@ impl Pair {
                 sysring.display()
             ));
         }
-        let kernel = Side::start(Box::new(move || side_command(Which::Kernel, None, job, "k")))?;
-        let other = Side::start(Box::new(move || side_command(backend, Some(&sysring), job, "o")))?;
+        let threads = options.threads;
+        let kernel = Side::start(Box::new(move || {
+            let mut command = side_command(Which::Kernel, None, job, "k");
+            command.args(["--threads", &threads.to_string()]);
+            command
+        }))?;
+        let other = Side::start(Box::new(move || {
+            let mut command = side_command(backend, Some(&sysring), job, "o");
+            command.args(["--threads", &threads.to_string()]);
+            command
+        }))?;
         Ok(Pair { kernel, other })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sysring_sys::abi::io_uring::{self as uring, Sqe, op, sqe_flags};
+use sysring_sys::abi::io_uring::{self as uring, Sqe, sqe_flags};
 
 /// What one SQE of a program is, beside its 64 bytes.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub enum Waits {
     For(i32, i16),
     /// It waits until it is cancelled.
     Ever,
+    /// It waits until one of these words is woken, one bit each.
+    Wake(u32),
 }
 
 /// Bytes of a slot that are left out of the comparison, and what is compared in their place.
@@ -39,6 +41,10 @@ pub enum Scrub {
     Nothing,
     /// A `struct statx` in the buffer: mode, size and mask are compared.
     Statx,
+    /// New descriptors at this offset: whether there are any is compared.
+    Pair(u64),
+    /// A `siginfo_t` at this offset: its process is not compared.
+    Process(u64),
     /// An address of a TCP socket at this offset of the slot: its port is not compared.
     Port(u64),
 }
@@ -50,6 +56,8 @@ pub enum Step {
     Submit { entries: Vec<Entry>, wait: u32, flags: u32 },
     /// Calls `enter` with nothing to submit: flags, min_complete, the extended argument, its size.
     Enter { flags: u32, min: u32, arg: Vec<u8>, arg_at: u64, size: usize },
+    /// Puts bytes into memory: the application's part of a shared ring.
+    Memory(Vec<(u64, Vec<u8>)>),
     /// Calls `register`.
     Register { opcode: u32, arg: u64, count: u32, memory: Vec<(u64, Vec<u8>)> },
 }
@@ -66,6 +74,12 @@ pub struct Program {
     pub register_files: bool,
     pub register_buffers: bool,
     pub register_eventfd: bool,
+    /// What its ring, made disabled, is kept from: structures of `RESTRICTIONS`.
+    pub restrictions: Option<Vec<[u64; 2]>>,
+    /// It has children.
+    pub children: bool,
+    /// It provides buffers.
+    pub buffers: bool,
     /// Ends by closing the ring on what is still out, instead of cancelling it.
     pub abandon: bool,
     /// Some of its sends notify. Then nothing drains: in Linux 6.18 a send that is held back by a
@@ -125,7 +139,7 @@ impl Program {
 
 pub const STEP_BASE: usize = 1000;
 
-const OP_NAMES: [&str; 49] = [
+const OP_NAMES: [&str; 65] = [
     "NOP",
     "READV",
     "WRITEV",
@@ -175,14 +189,27 @@ const OP_NAMES: [&str; 49] = [
     "URING_CMD",
     "SEND_ZC",
     "SENDMSG_ZC",
+    "READ_MULTISHOT",
+    "WAITID",
+    "FUTEX_WAIT",
+    "FUTEX_WAKE",
+    "FUTEX_WAITV",
+    "FIXED_FD_INSTALL",
+    "FTRUNCATE",
+    "BIND",
+    "LISTEN",
+    "RECV_ZC",
+    "EPOLL_WAIT",
+    "READV_FIXED",
+    "WRITEV_FIXED",
+    "PIPE",
+    "NOP128",
+    "URING_CMD128",
 ];
 
 /// The name of an opcode.
 #[must_use]
 pub fn op_name(opcode: u8) -> String {
-    if opcode == op::FTRUNCATE {
-        return "FTRUNCATE".to_owned();
-    }
     OP_NAMES.get(opcode as usize).map_or_else(|| format!("op{opcode}"), |name| (*name).to_owned())
 }
 
@@ -277,6 +304,7 @@ impl fmt::Display for Program {
                         "  step {at}: enter flags {flags:#x} min {min} arg {arg_at:#x} {arg:x?} size {size}"
                     )?;
                 }
+                Step::Memory(pieces) => writeln!(f, "  step {at}: memory {pieces:x?}")?,
                 Step::Register { opcode, arg, count, memory } => {
                     writeln!(
                         f,

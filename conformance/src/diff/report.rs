@@ -55,7 +55,7 @@ fn shrink(pair: &mut Pair, seed: u64) -> Result<Vec<usize>, String> {
 }
 
 /// The lines that are on one side only.
-fn compare(a: &Answer, b: &Answer) -> String {
+pub(super) fn compare(a: &Answer, b: &Answer) -> String {
     let (a, b) = match (a, b) {
         (Answer::Record { text: a, .. }, Answer::Record { text: b, .. }) => (a, b),
         (Answer::Died(how), _) => return format!("  the kernel's side died: {how}\n"),

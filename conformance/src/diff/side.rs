@@ -4,8 +4,9 @@ use std::io::{BufRead, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use sysring_sys::abi::io_uring::setup::SQPOLL;
 
-use super::{Which, execute, generate, world};
+use super::{Which, execute, generate, lane, world};
 use crate::faults::Faulty;
 use crate::raw::{Backend, Engine, Kernel};
 
@@ -17,6 +18,9 @@ pub struct SideOptions {
     /// Of a thousand system calls of the engine, how many fail.
     #[arg(long, default_value_t = 0)]
     faults: u64,
+    /// Programs that run at once.
+    #[arg(long, default_value_t = 1)]
+    threads: u16,
     #[arg(long)]
     folder: PathBuf,
     #[arg(long)]
@@ -30,8 +34,12 @@ pub struct SideOptions {
 /// Standard input or output is gone.
 pub fn side(options: &SideOptions) -> Result<bool, String> {
     prepare_process();
-    world::map_arena();
-    let backend: Box<dyn Backend> = match options.backend {
+    for number in 0..options.threads {
+        lane::enter(number);
+        world::map_arena();
+    }
+    lane::enter(0);
+    let backend: Box<dyn Backend + Sync> = match options.backend {
         Which::Engine if options.faults > 0 => Box::new(Faulty::new(options.faults)),
         Which::Engine => Box::new(Engine::new()),
         Which::Kernel | Which::Run => Box::new(Kernel),
@@ -41,17 +49,36 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         let line = line.map_err(|e| e.to_string())?;
         let (seed, parts) = line.split_once(' ').unwrap_or((&line, ""));
         let parts: Vec<usize> = parts.split(',').filter_map(|part| part.parse().ok()).collect();
+        if options.threads > 1 {
+            let first: u64 = seed.parse().map_err(|_| "no seed".to_owned())?;
+            let seeds = first..first + u64::from(options.threads);
+            let mut programs: Vec<_> = seeds.map(generate::generate).collect();
+            let records = execute::execute_together(&*backend, &mut programs, &options.folder);
+            let texts: Vec<String> = records.into_iter().map(|record| record.text).collect();
+            answer(&mut output, &[texts.join(NEXT), String::new()])?;
+            continue;
+        }
         let mut program = generate::generate(seed.parse().map_err(|_| "no seed".to_owned())?);
         program.drop_parts(&parts);
+        if options.faults > 0 {
+            program.flags &= !SQPOLL;
+        }
         let folder = if program.disk { &options.disk_folder } else { &options.folder };
         let record = execute::execute(&*backend, &program, folder);
-        for text in [record.text, record.trace] {
-            output.write_all(&(text.len() as u32).to_le_bytes()).map_err(|e| e.to_string())?;
-            output.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
-        }
-        output.flush().map_err(|e| e.to_string())?;
+        answer(&mut output, &[record.text, record.trace])?;
     }
     Ok(true)
+}
+
+/// Between the texts of programs that ran together.
+pub const NEXT: &str = "=== next\n";
+
+fn answer(output: &mut impl Write, texts: &[String; 2]) -> Result<(), String> {
+    for text in texts {
+        output.write_all(&(text.len() as u32).to_le_bytes()).map_err(|e| e.to_string())?;
+        output.write_all(text.as_bytes()).map_err(|e| e.to_string())?;
+    }
+    output.flush().map_err(|e| e.to_string())
 }
 
 /// Makes the process the same on both sides: what a program opens gets the same numbers, and a

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::Options;
 use super::pair::{Answer, Pair, Side};
 use super::report::{one, report};
+use super::{Options, together};
 
 /// Runs the comparison; whether there was no difference.
 ///
@@ -64,13 +64,13 @@ pub fn diff(options: &Options) -> Result<bool, String> {
 
 /// What the jobs count together.
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     /// Programs given out.
-    next: AtomicU64,
-    differences: AtomicU64,
-    racy: AtomicU64,
+    pub(super) next: AtomicU64,
+    pub(super) differences: AtomicU64,
+    pub(super) racy: AtomicU64,
     /// Differed, and not again in [`AGAIN`] runs.
-    once: AtomicU64,
+    pub(super) once: AtomicU64,
     /// Seeds that differed again, to be run once more when the machine is quiet.
     again: Mutex<Vec<u64>>,
 }
@@ -79,6 +79,9 @@ struct Counts {
 const AHEAD: u64 = 16;
 
 fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
+    if options.threads > 1 {
+        return together::work(options, job, counts);
+    }
     let mut pair = Pair::start(options, job)?;
     while counts.differences.load(Ordering::Relaxed) < options.most {
         let from = counts.next.fetch_add(AHEAD, Ordering::Relaxed);
@@ -121,7 +124,7 @@ fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
 }
 
 /// How often the kernel is asked again before an answer counts as one that it never gives.
-const AGAIN: u32 = 60;
+pub(super) const AGAIN: u32 = 60;
 
 /// Whether the kernel gives this answer, too, if it is asked often enough: in one program of a
 /// thousand something ends on another thread a moment earlier or later, and both are right.

@@ -43,7 +43,6 @@ pub fn of(nr: u64, args: [u64; 3]) -> &'static [i32] {
         nr::__NR_nanosleep | nr::__NR_waitid => &[EINTR],
         // Not the wakes: they cannot fail.
         nr::__NR_futex if args[1] & 0x7f == 0 => &[EINTR, EAGAIN],
-        nr::__NR_futex_waitv | nr::__NR_futex_wait => &[EINTR, EAGAIN, ENOMEM],
         // Kernel AIO.
         nr::__NR_io_setup => &[EAGAIN, ENOMEM],
         nr::__NR_io_submit => &[EAGAIN, ENOMEM],
@@ -74,7 +73,7 @@ pub fn of(nr: u64, args: [u64; 3]) -> &'static [i32] {
         nr::__NR_recvfrom | nr::__NR_recvmsg | nr::__NR_sendto | nr::__NR_sendmsg if nowhere => &[],
         nr::__NR_recvfrom | nr::__NR_recvmsg => &[EINTR, EAGAIN, ENOMEM, ENOBUFS],
         nr::__NR_sendto | nr::__NR_sendmsg => &[EINTR, EAGAIN, ENOMEM, ENOBUFS],
-        nr::__NR_splice | nr::__NR_tee => &[EINTR, EAGAIN, ENOMEM, EIO],
+        nr::__NR_splice | nr::__NR_tee => &[EINTR, ENOMEM, EIO],
         // Files and names.
         nr::__NR_fsync
         | nr::__NR_fdatasync

@@ -325,10 +325,10 @@ fn would_block(req: Req, direction: Direction) -> Issued {
 fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let nonblocking = call::file_flags(req.file.fd).is_ok_and(|f| f & g::O_NONBLOCK != 0);
     let segments = Segments::of(req);
-    // A pipe that was spliced knows it no more. One that goes on reading takes what there is, as the
-    // kernel does.
+    // A pipe that was spliced knows it no more. Who takes a buffer takes what there is, as the kernel
+    // does: it is used by as much as comes.
     let readable = || call::poll_now(req.file.fd, direction.readiness() as u16) != Ok(0);
-    if nonblocking || is_regular(req.file.fd) || req.has(flag::MULTISHOT) && readable() {
+    if nonblocking || is_regular(req.file.fd) || req.has(flag::BUFFER_SELECT) && readable() {
         return match segments.transfer(req, Offset::CURRENT, RwFlags::NONE) {
             Ok(n) => done(ring, req, n, segments.total),
             Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),

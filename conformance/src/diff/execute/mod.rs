@@ -1,17 +1,22 @@
 //! Runs a program on one side and writes down everything that must be the same on the other.
 
+mod prepare;
 mod record;
 mod settle;
+mod submit;
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Barrier;
 
-use sysring_sys::abi::io_uring::{self as uring, Cqe, Params, Sqe, cqe_flags, sqe_flags};
+use sysring_sys::abi::io_uring::{self as uring, Cqe, cqe_flags, op, sqe_flags};
 
 use self::settle::CALM_ASYNC;
+use super::claims::words;
+use super::lane;
 use super::layout::*;
-use super::program::{Entry, Program, Step};
-use super::world::{World, memory};
+use super::program::{Entry, Program, Step, Waits};
+use super::world::{World, hash, memory, opened};
 use crate::raw::{Backend, Ring};
 
 /// The number of the request that ends what is left at the end.
@@ -29,6 +34,8 @@ struct Out {
     /// The same of a hard link, which goes on if the failed one had begun, and not if the chain
     /// was refused when it was submitted.
     doubtful: bool,
+    /// It was woken, and is on its way.
+    woken: bool,
 }
 struct Run<'a> {
     ring: Ring<'a>,
@@ -36,11 +43,17 @@ struct Run<'a> {
     out: Vec<Out>,
     /// Completions of the whole program, in order of arrival.
     arrived: Vec<Cqe>,
+    /// The second halves of those that were wide and not empty, by the numbers of their requests.
+    wide: Vec<(u64, [u64; 2])>,
     entries: Vec<Entry>,
     text: String,
     trace: String,
     /// What the latest sweep answered.
     swept: Option<i32>,
+    /// Requests that were taken for refused with their chain.
+    forgiven: Vec<u64>,
+    /// The child that has ended, and the one that sleeps.
+    children: (i32, i32),
 }
 
 /// What one run left behind: the part to compare, and a trace to read.
@@ -49,14 +62,22 @@ pub struct Record {
     pub trace: String,
 }
 
-/// Runs `program` below `folder`.
+/// Runs `program` below `folder`, alone in the process.
 pub fn execute(backend: &dyn Backend, program: &Program, folder: &Path) -> Record {
-    let world = World::new(folder);
+    let world = World::new(folder, program.children, true);
+    let mut record = run(backend, program, &world);
+    record.text.push_str(&opened());
+    record
+}
+
+/// Runs a program in its world.
+fn run(backend: &dyn Backend, program: &Program, world: &World) -> Record {
     let mut text = String::new();
-    prepare_memory(program);
+    prepare::memory_of(program);
     backend.begin(program.seed);
     let _ = writeln!(text, "program {}", program.seed);
-    let mut record = match Run::new(backend, program, &mut text) {
+    let children = world.children.as_ref().map_or((-1, -1), |both| (both.ended, both.asleep));
+    let mut record = match Run::new(backend, program, children, &mut text) {
         Ok(run) => run.steps(program),
         Err(()) => Record { text, trace: String::new() },
     };
@@ -66,25 +87,36 @@ pub fn execute(backend: &dyn Backend, program: &Program, folder: &Path) -> Recor
     record
 }
 
-fn prepare_memory(program: &Program) {
-    let used = program.entries_in_order().map(|entry| entry.sqe.user_data).max().unwrap_or(0) + 1;
-    for slot in 0..used.min(SLOTS) {
-        let at = ARENA + slot * SLOT;
-        let half = AUX as usize;
-        let bytes = memory(at, SLOT);
-        bytes[half..].fill(0);
-        for (i, byte) in bytes[..half].iter_mut().enumerate() {
-            *byte = (i as u8) ^ (slot as u8).wrapping_mul(31);
-        }
-    }
-    memory(EDGE, 0x1000).fill(0xee);
-    memory(ADDRESSES + 0x800, 0x800).fill(0);
-    for (i, byte) in memory(REGISTERED, REGISTERED_LEN * REGISTERED_COUNT).iter_mut().enumerate() {
-        *byte = (i as u8).wrapping_mul(13);
-    }
-    for entry in program.entries_in_order() {
-        write_all(&entry.memory);
-    }
+/// Runs several programs at once, a thread and a lane each, below `folder`. They begin when the
+/// worlds of all are there, and these last until all have ended.
+pub fn execute_together(
+    backend: &(dyn Backend + Sync),
+    programs: &mut [Program],
+    folder: &Path,
+) -> Vec<Record> {
+    let barrier = Barrier::new(programs.len());
+    let mut records = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0u16..)
+            .zip(programs)
+            .map(|(number, program)| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    lane::enter(number);
+                    lane::relocate(program);
+                    let folder = folder.join(number.to_string());
+                    let world = World::new(&folder, program.children, false);
+                    barrier.wait();
+                    let record = run(backend, program, &world);
+                    barrier.wait();
+                    record
+                })
+            })
+            .collect();
+        let ended = threads.into_iter().map(|thread| thread.join().expect("a lane has panicked"));
+        ended.collect::<Vec<Record>>()
+    });
+    records.push(Record { text: opened(), trace: String::new() });
+    records
 }
 
 fn write_all(pieces: &[(u64, Vec<u8>)]) {
@@ -93,67 +125,6 @@ fn write_all(pieces: &[(u64, Vec<u8>)]) {
     }
 }
 impl<'a> Run<'a> {
-    fn new(backend: &'a dyn Backend, program: &Program, text: &mut String) -> Result<Run<'a>, ()> {
-        let params =
-            Params { flags: program.flags, cq_entries: program.cq_entries, ..Params::default() };
-        let make = |entries, params| {
-            let mut made = Ring::new(backend, entries, params);
-            for _ in 0..100 {
-                if made.is_ok() || !backend.fails_at_random() {
-                    break;
-                }
-                made = Ring::new(backend, entries, params);
-            }
-            made
-        };
-        let ring = make(program.entries, params);
-        let second = make(32, Params::default());
-        let (ring, second) = match (ring, second) {
-            (Ok(ring), Ok(second)) => (ring, second),
-            (ring, second) => {
-                let _ = writeln!(text, "setup: {:?} {:?}", ring.err(), second.err());
-                return Err(());
-            }
-        };
-        let _ =
-            writeln!(text, "setup: sq {} cq {}", ring.params.sq_entries, ring.params.cq_entries);
-        let mut run = Run {
-            ring,
-            second,
-            out: Vec::new(),
-            arrived: Vec::new(),
-            entries: Vec::new(),
-            text: std::mem::take(text),
-            trace: String::new(),
-            swept: None,
-        };
-        run.prepare(program);
-        Ok(run)
-    }
-
-    /// The registrations a program starts with.
-    fn prepare(&mut self, program: &Program) {
-        use uring::register;
-        let mut say = |what: &str, answer: i64| {
-            let _ = writeln!(self.text, "register {what}: {answer}");
-        };
-        if program.register_files {
-            let at = FIXED.as_ptr() as u64;
-            say("files", self.ring.register(register::FILES, at, FIXED.len() as u32));
-        }
-        if program.register_buffers {
-            let list: Vec<[u64; 2]> = (0..REGISTERED_COUNT)
-                .map(|i| [REGISTERED + i * REGISTERED_LEN, REGISTERED_LEN])
-                .collect();
-            let count = list.len() as u32;
-            say("buffers", self.ring.register(register::BUFFERS, list.as_ptr() as u64, count));
-        }
-        if program.register_eventfd {
-            let at = (&raw const EVENTFD_WORD) as u64;
-            say("eventfd", self.ring.register(register::EVENTFD, at, 1));
-        }
-    }
-
     fn steps(mut self, program: &Program) -> Record {
         for (at, step) in program.steps.iter().enumerate() {
             let _ = writeln!(self.trace, "step {at}:");
@@ -167,10 +138,15 @@ impl<'a> Run<'a> {
                     let answer = self.ring.backend.enter(fd, 0, *min, *flags, *arg_at, *size);
                     self.say(&format!("step {at}: enter {answer}"));
                 }
-                Step::Register { opcode, arg, count, memory } => {
-                    write_all(memory);
+                Step::Memory(pieces) => write_all(pieces),
+                Step::Register { opcode, arg, count, memory: pieces } => {
+                    write_all(pieces);
+                    let marks = [(RING_MARK, self.ring.fd), (RING2_MARK, self.second.fd)];
+                    replace(&marks);
                     let answer = self.ring.register(*opcode, *arg, *count);
-                    self.say(&format!("step {at}: register {opcode} {answer}"));
+                    replace(&marks.map(|(mark, fd)| (fd, mark)));
+                    let left = hash(memory(ADDRESSES + 0x800, 0x100));
+                    self.say(&format!("step {at}: register {opcode} {answer} {left:016x}"));
                 }
             }
             self.settle();
@@ -200,55 +176,24 @@ impl<'a> Run<'a> {
         let _ = writeln!(self.trace, "  {line}");
     }
 
-    /// The SQE with the descriptors that are known only now.
-    fn patched(&self, mut sqe: Sqe) -> Sqe {
-        match sqe.fd {
-            RING_MARK => sqe.fd = self.ring.fd,
-            RING2_MARK => sqe.fd = self.second.fd,
-            _ => {}
+    /// If `entry` has woken others, they are on their way.
+    fn wake(&mut self, entry: &Entry, count: i32) {
+        if entry.sqe.opcode != op::FUTEX_WAKE || count <= 0 {
+            return;
         }
-        sqe
-    }
-
-    fn submit(&mut self, entries: &[Entry], wait: u32, flags: u32) {
-        for entry in entries {
-            self.ring.push(self.patched(entry.sqe), entry.index);
-        }
-        self.ring.publish();
-        let mut taken = 0;
-        loop {
-            let left = entries.len() - taken;
-            let answer = self.ring.enter(left as u32, if taken == 0 { wait } else { 0 }, flags);
-            self.say(&format!("submit {left}: {answer}"));
-            let now = entries.len() - self.ring.unconsumed() as usize;
-            let progress = now > taken;
-            for entry in &entries[taken..now] {
-                if entry.index.is_none() {
-                    let number = entry.sqe.user_data;
-                    self.out.push(Out {
-                        number,
-                        entry: entry.clone(),
-                        posted: false,
-                        excused: false,
-                        doubtful: false,
-                    });
-                    self.entries.push(entry.clone());
-                }
-            }
-            taken = now;
-            self.reap();
-            if taken == entries.len() || !progress {
-                break;
-            }
-        }
-        if self.ring.unconsumed() > 0 {
-            self.ring.take_back();
-        }
+        let woken: u32 = words(entry).map(|word| 1 << word).sum();
+        let waits =
+            |out: &&mut Out| matches!(out.entry.waits, Waits::Wake(words) if words & woken != 0);
+        let waiting = self.out.iter_mut().filter(waits);
+        waiting.take(count as usize).for_each(|out| out.woken = true);
     }
 
     /// Takes what is in the queues, and books it.
     fn reap(&mut self) {
-        while let Some(cqe) = self.ring.take() {
+        while let Some((cqe, extra)) = self.ring.take_wide() {
+            if extra != [0; 2] {
+                self.wide.push((cqe.user_data, extra));
+            }
             let _ = writeln!(
                 self.trace,
                 "  cqe #{} res {} flags {:#x}",
@@ -264,6 +209,7 @@ impl<'a> Run<'a> {
                 Some(at) if more => self.out[at].posted = true,
                 Some(at) => {
                     let gone = self.out.remove(at);
+                    self.wake(&gone.entry, cqe.res);
                     if optional(&gone) && gone.entry.chain.is_some() {
                         let soft = gone.entry.sqe.flags & sqe_flags::IO_HARDLINK == 0;
                         let rest =
@@ -279,7 +225,10 @@ impl<'a> Run<'a> {
                     // with its chain has not said before that it would.
                     let notifies = cqe.flags & cqe_flags::NOTIF != 0;
                     let asked = |entry: &Entry| entry.sqe.user_data == cqe.user_data;
-                    if self.entries.iter().any(asked) && !notifies {
+                    if self.entries.iter().any(asked)
+                        && !notifies
+                        && !self.forgiven.contains(&cqe.user_data)
+                    {
                         self.say(&format!("completion #{} twice", cqe.user_data));
                     }
                 }
@@ -288,7 +237,17 @@ impl<'a> Run<'a> {
     }
 }
 
-static EVENTFD_WORD: i32 = EVENTFD;
+/// Puts the second of each pair where the first is in a register call's memory: descriptors that
+/// are known only now.
+fn replace(pairs: &[(i32, i32)]) {
+    for word in memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4) {
+        for (from, to) in pairs {
+            if word == from.to_ne_bytes() {
+                word.copy_from_slice(&to.to_ne_bytes());
+            }
+        }
+    }
+}
 
 /// A request that posts nothing if all goes well.
 fn optional(out: &Out) -> bool {

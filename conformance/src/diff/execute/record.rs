@@ -23,6 +23,8 @@ impl Run<'_> {
         }
         second.sort();
         lines.extend(second);
+        self.wide.sort_unstable();
+        lines.extend(self.wide.iter().map(|(number, extra)| format!("#{number} wide {extra:x?}")));
         for line in &lines {
             let _ = writeln!(self.text, "{line}");
         }
@@ -31,6 +33,7 @@ impl Run<'_> {
             let _ = writeln!(self.text, "{}", slot(entry));
         }
         let registered = hash(memory(REGISTERED, REGISTERED_LEN * REGISTERED_COUNT));
+        let provided = hash(memory(BUFFERS, BUFFERS_LEN * GROUPS));
         let edge = hash(memory(EDGE, 0x1000));
         let off = self.ring.params;
         let word = |offset| self.ring.sq_word(offset).load(std::sync::atomic::Ordering::Acquire);
@@ -38,9 +41,12 @@ impl Run<'_> {
             "dropped {} overflow {} sq flags {:#x}",
             word(off.sq_off.dropped),
             word(off.cq_off.overflow),
-            word(off.sq_off.flags) & !uring::sq_flags::TASKRUN,
+            word(off.sq_off.flags) & !(uring::sq_flags::TASKRUN | uring::sq_flags::NEED_WAKEUP),
         );
-        let _ = writeln!(self.text, "registered {registered:016x} edge {edge:016x} {counters}");
+        let _ = writeln!(
+            self.text,
+            "registered {registered:016x} provided {provided:016x} edge {edge:016x} {counters}"
+        );
         Record { text: self.text, trace: self.trace }
     }
 
@@ -53,6 +59,10 @@ impl Run<'_> {
         // A request that is cancelled while it waits says ECANCELED, or EINTR if it was a worker
         // that waited: which it is, is the kernel's choice.
         let res = if cqe.res == -libc::EINTR { (-libc::ECANCELED).to_string() } else { res };
+        // A splice that is cancelled tells the kernel's own number for a call to be made again.
+        let moves = entry.is_some_and(|e| matches!(e.sqe.opcode, op::SPLICE | op::TEE));
+        let again = moves && cqe.res == -512;
+        let res = if again { (-libc::ECANCELED).to_string() } else { res };
         // A worker that cancels by descriptor finds itself, and is too late.
         let by_file = entry.is_some_and(|entry| {
             entry.sqe.opcode == op::ASYNC_CANCEL && entry.sqe.op_flags & uring::cancel::FD != 0
@@ -102,6 +112,17 @@ fn slot(entry: &Entry) -> String {
     let bytes = memory(at, SLOT);
     match entry.scrub {
         Scrub::Nothing => format!("slot {number}: {:016x}", hash(bytes)),
+        Scrub::Pair(offset) => {
+            let pair = &mut bytes[offset as usize..][..8];
+            if pair.chunks(4).all(|fd| fd != [0; 4]) {
+                pair.fill(1);
+            }
+            format!("slot {number}: {:016x}", hash(bytes))
+        }
+        Scrub::Process(offset) => {
+            bytes[offset as usize + 16..][..4].fill(0);
+            format!("slot {number}: {:016x}", hash(bytes))
+        }
         Scrub::Port(offset) => {
             let offset = offset as usize;
             if bytes[offset..offset + 2] == (libc::AF_INET as u16).to_ne_bytes() {

@@ -19,6 +19,12 @@ const CALM: u64 = 300_000;
 /// The same where a worker thread may be in between.
 pub(super) const CALM_ASYNC: u64 = 2_000_000;
 
+/// Whether a thread of its own works at a request.
+fn by_worker(sqe: &Sqe) -> bool {
+    let sleeps = matches!(sqe.opcode, op::SPLICE | op::TEE | op::FUTEX_WAIT | op::FUTEX_WAITV);
+    sleeps || sqe.flags & sqe_flags::ASYNC != 0
+}
+
 impl Run<'_> {
     /// Waits until everything has ended that ends by itself.
     pub(super) fn settle(&mut self) {
@@ -26,8 +32,7 @@ impl Run<'_> {
         let mut calm = 0;
         loop {
             self.reap();
-            let asynchronous =
-                self.out.iter().any(|out| out.entry.sqe.flags & sqe_flags::ASYNC != 0);
+            let asynchronous = self.out.iter().any(|out| by_worker(&out.entry.sqe));
             let needed = if asynchronous { 2 } else { 1 };
             if self.out.iter().all(|out| self.may_be_silent(out)) {
                 let waiting = self.out.iter().any(|out| !optional(out));
@@ -43,7 +48,7 @@ impl Run<'_> {
                 let late = self.out.iter().filter(|out| !self.may_be_silent(out));
                 if late.clone().all(|out| out.doubtful) {
                     let numbers: Vec<u64> = late.map(|out| out.number).collect();
-                    self.out.retain(|out| !numbers.contains(&out.number));
+                    self.forgive(|out| numbers.contains(&out.number));
                     return;
                 }
             }
@@ -69,6 +74,12 @@ impl Run<'_> {
         }
     }
 
+    /// Counts requests as refused with their chain, though it cannot be seen.
+    fn forgive(&mut self, which: impl Fn(&Out) -> bool) {
+        self.forgiven.extend(self.out.iter().filter(|out| which(out)).map(|out| out.number));
+        self.out.retain(|out| !which(out));
+    }
+
     /// Whether a request that is out has a right to be: it waits for what is not there, or for
     /// one before it in its chain that does, or owes no completion.
     pub(super) fn may_be_silent(&self, out: &Out) -> bool {
@@ -78,7 +89,8 @@ impl Run<'_> {
         let waits = match out.entry.waits {
             Waits::No => false,
             Waits::Ever => true,
-            Waits::For(..) if out.posted => true,
+            Waits::Wake(_) => !out.woken,
+            Waits::For(..) if out.posted && out.entry.sqe.opcode == op::POLL_ADD => true,
             Waits::For(fd, events) => !ready(fd, events),
         };
         waits || self.behind(out)
@@ -97,6 +109,7 @@ impl Run<'_> {
                 && match other.entry.waits {
                     Waits::No => false,
                     Waits::Ever => true,
+                    Waits::Wake(_) => !other.woken,
                     Waits::For(fd, events) => other.posted || !ready(fd, events),
                 }
         })
@@ -119,11 +132,15 @@ impl Run<'_> {
             self.swept = None;
             self.ring.push(sqe, None);
             self.ring.publish();
-            self.ring.enter(1, 0, 0);
+            if self.polls() {
+                self.call_thread(0);
+            } else {
+                self.ring.enter(1, 0, 0);
+            }
             while started.elapsed() < LOST {
                 self.reap();
                 if self.swept == Some(0) {
-                    self.out.retain(|out| !out.doubtful);
+                    self.forgive(|out| out.doubtful);
                 }
                 if self.swept.is_some() && self.out.iter().all(optional) {
                     return;

@@ -4,20 +4,28 @@
 //! which resources it uses ([`super::conflict`]), and two that could run at the same time never
 //! share one that either of them changes. Within a chain order is given, and everything goes.
 
-use sysring_sys::abi::io_uring::{self as uring, Sqe, op, recvsend, sqe_flags};
+use sysring_sys::abi::io_uring::{self as uring, Sqe, op, sqe_flags};
 
+mod buffers;
 mod calls;
 mod files;
 mod frame;
+mod futexes;
 mod messages;
+mod moves;
 mod names;
+mod nature;
 mod rings;
 mod rw;
 mod sockets;
 mod spoil;
 mod waiting;
 
-use super::conflict::{Claims, Held, claims};
+pub use nature::resolve;
+use nature::{cancels, punted, shows_its_thread};
+
+use super::claims::claims;
+use super::conflict::{Claims, Held};
 use super::layout::*;
 use super::program::{Entry, Program, Scrub, Step, Waits, no_array};
 use crate::random::Random;
@@ -35,6 +43,8 @@ pub struct Generator {
     held: Held,
     /// Requests that surely wait: number and descriptor.
     parked: Vec<(u64, u8, i32)>,
+    /// Buffers put into each group's ring so far.
+    put: [u16; GROUPS as usize],
 }
 
 /// The program of a seed.
@@ -42,32 +52,28 @@ pub struct Generator {
 pub fn generate(seed: u64) -> Program {
     let mut random = Random::new(seed);
     let program = frame::frame(seed, &mut random);
-    let mut generator =
-        Generator { random, program, count: 1, held: Held::default(), parked: Vec::new() };
+    let mut generator = Generator {
+        random,
+        program,
+        count: 1,
+        held: Held::default(),
+        parked: Vec::new(),
+        put: [0; GROUPS as usize],
+    };
+    if generator.program.buffers {
+        generator.provide_groups();
+    }
     let steps = 1 + generator.random.below(4);
     for _ in 0..steps {
-        let step = match generator.random.below(10) {
+        let step = match generator.random.below(11) {
             0 => generator.enter(),
             1 => generator.register(),
+            2 if generator.program.buffers => generator.refill(),
             _ => generator.submit(),
         };
         generator.program.steps.push(step);
     }
     generator.program
-}
-
-/// What is linked behind a request that a worker has run is run by that worker, where a
-/// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
-/// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
-fn shows_its_thread(sqe: &Sqe) -> bool {
-    let polls = match sqe.opcode {
-        op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::SEND_ZC | op::SENDMSG_ZC => {
-            sqe.ioprio & recvsend::POLL_FIRST != 0
-        }
-        op::ACCEPT => sqe.ioprio != 0,
-        _ => false,
-    };
-    NON_BLOCKING.contains(&sqe.fd) || polls
 }
 
 fn bytes<T: Copy>(values: &[T]) -> Vec<u8> {
@@ -174,8 +180,13 @@ impl Generator {
             chain: None,
         };
         self.fill(&mut entry, number);
+        if self.program.buffers && self.random.percent(40) {
+            self.select(&mut entry);
+        }
         entry.sqe.user_data = number;
-        if self.random.percent(12) {
+        // Which buffer a worker takes, and whether it keeps it while it waits, is its own affair.
+        let selects = entry.sqe.flags & sqe_flags::BUFFER_SELECT != 0;
+        if self.random.percent(12) && !selects {
             entry.sqe.flags |= sqe_flags::ASYNC;
         }
         if self.random.percent(4) {
@@ -208,48 +219,8 @@ impl Generator {
         entry
     }
 
-    /// Whether a well-formed request waits until it is cancelled.
-    fn surely_waits(&self, entry: &Entry) -> bool {
-        match entry.sqe.opcode {
-            op::TIMEOUT => entry.waits == Waits::Ever,
-            op::READ | op::RECV | op::POLL_ADD | op::ACCEPT => {
-                matches!(entry.waits, Waits::For(fd, events)
-                    if QUIET.contains(&fd) && events & libc::POLLOUT == 0)
-            }
-            _ => false,
-        }
-    }
-
-    /// What a request may wait for, read off the SQE itself.
-    fn waits(&self, entry: &Entry) -> Waits {
-        let sqe = &entry.sqe;
-        let fd = resolve(sqe);
-        let stream = !matches!(kind(fd), Kind::File(_) | Kind::Other | Kind::Bad);
-        match sqe.opcode {
-            op::READ | op::READV | op::READ_FIXED | op::RECV | op::RECVMSG | op::ACCEPT
-                if stream =>
-            {
-                Waits::For(fd, libc::POLLIN)
-            }
-            op::WRITE
-            | op::WRITEV
-            | op::WRITE_FIXED
-            | op::SEND
-            | op::SENDMSG
-            | op::SEND_ZC
-            | op::SENDMSG_ZC
-                if stream =>
-            {
-                Waits::For(fd, libc::POLLOUT)
-            }
-            op::POLL_ADD => Waits::For(fd, sqe.op_flags as i16),
-            op::TIMEOUT => entry.waits,
-            _ => Waits::No,
-        }
-    }
-
     fn fill(&mut self, entry: &mut Entry, number: u64) {
-        match self.random.below(100) {
+        match self.random.below(125) {
             0..10 => self.nop(entry),
             10..30 => self.read_write(entry, number),
             30..36 => self.vectored(entry, number),
@@ -273,7 +244,20 @@ impl Generator {
             92..96 => self.paths(entry, number),
             96..97 => self.epoll(entry, number),
             97..98 => self.files_update(entry, number),
-            _ => self.msg_ring(entry),
+            98..100 => self.msg_ring(entry),
+            100..104 => self.links(entry, number),
+            104..107 => self.attributes(entry, number),
+            107..111 => self.splice(entry),
+            111..112 => self.pipe(entry, number),
+            112..114 => self.bind_listen(entry),
+            114..115 => self.install(entry),
+            115..117 => self.fixed_vectors(entry, number),
+            117..118 => self.epoll_wait(entry, number),
+            118..121 => self.futex(entry, number),
+            121..122 => self.waitid(entry, number),
+            122..124 if self.program.buffers && !self.is_tight() => self.multishot(entry, number),
+            _ if self.program.buffers => self.provide(entry),
+            _ => self.nop(entry),
         }
     }
 
@@ -289,28 +273,4 @@ impl Generator {
             _ => entry.sqe.fd = fd,
         }
     }
-}
-
-/// Whether a request ends others. Two of one chain could mean the same, which the second finds on
-/// its way out, or not any more.
-fn cancels(sqe: &Sqe) -> bool {
-    matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
-}
-
-/// Whether the kernel always gives a request to a worker.
-fn punted(sqe: &Sqe) -> bool {
-    let pollable = matches!(
-        sqe.opcode,
-        op::NOP | op::READ | op::READV | op::RECV | op::RECVMSG | op::ACCEPT | op::POLL_ADD
-    );
-    !pollable || sqe.flags & sqe_flags::ASYNC != 0
-}
-
-/// The descriptor an SQE means, through the registered table as it is at the start.
-#[must_use]
-pub fn resolve(sqe: &Sqe) -> i32 {
-    if sqe.flags & sqe_flags::FIXED_FILE == 0 {
-        return sqe.fd;
-    }
-    usize::try_from(sqe.fd).ok().and_then(|slot| FIXED.get(slot)).copied().unwrap_or(-1)
 }

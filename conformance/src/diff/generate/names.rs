@@ -101,4 +101,49 @@ impl Generator {
         text.push(0);
         entry.memory.push((at, text));
     }
+
+    /// LINKAT and SYMLINKAT. Links lead to nowhere: what is opened has one name.
+    pub(super) fn links(&mut self, entry: &mut Entry, number: u64) {
+        let place = ARENA + number * SLOT + AUX;
+        let fd = self.random.pick(&[libc::AT_FDCWD, FOLDER, FOLDER, 200, CLOSED]);
+        entry.sqe.addr = place;
+        entry.sqe.off = place + 0x100;
+        entry.sqe.fd = fd;
+        if self.random.percent(50) {
+            entry.sqe.opcode = op::SYMLINKAT;
+            self.path(entry, place, &["n9/none", "n9/none", ""]);
+        } else {
+            entry.sqe.opcode = op::LINKAT;
+            entry.sqe.len = self.random.pick(&[libc::AT_FDCWD, FOLDER, FOLDER, CLOSED]) as u32;
+            entry.sqe.op_flags = self.random.pick(&[0, 0, 0, 0x400, 0x1000, 1]);
+            self.path(entry, place, &["n1", "n1", "n2", "n3", "l0", ""]);
+        }
+        self.path(entry, place + 0x100, &["l0", "l1", "l0", "n2", "n4/in", ""]);
+    }
+
+    /// Extended attributes.
+    pub(super) fn attributes(&mut self, entry: &mut Entry, number: u64) {
+        let slot = ARENA + number * SLOT;
+        entry.sqe.opcode = self.random.pick(&[
+            op::FSETXATTR,
+            op::FSETXATTR,
+            op::FGETXATTR,
+            op::SETXATTR,
+            op::GETXATTR,
+        ]);
+        entry.sqe.addr = slot + AUX;
+        self.path(entry, slot + AUX, &["user.one", "user.one", "user.two", "nonsense", ""]);
+        entry.sqe.off = slot;
+        entry.sqe.len = self.random.pick(&[0, 4, 4, 100, 70_000]);
+        if matches!(entry.sqe.opcode, op::FSETXATTR | op::SETXATTR) {
+            entry.sqe.op_flags = self.random.pick(&[0, 0, 1, 2, 4]);
+        }
+        if matches!(entry.sqe.opcode, op::FSETXATTR | op::FGETXATTR) {
+            self.aim(entry, &[200, 201, 200, 203, 205, 206, 210]);
+        } else {
+            entry.sqe.fd = -1;
+            entry.sqe.addr3 = slot + AUX + 0x100;
+            self.path(entry, slot + AUX + 0x100, &["a", "b", "n0", "n3", ""]);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Nothing, messages to rings, and the tables of descriptors.
 
-use sysring_sys::abi::io_uring::op;
+use sysring_sys::abi::io_uring::{op, sqe_flags};
 
 use super::{Generator, bytes};
 use crate::diff::layout::*;
@@ -10,6 +10,12 @@ impl Generator {
     pub(super) fn nop(&mut self, entry: &mut Entry) {
         entry.sqe.opcode = op::NOP;
         entry.sqe.fd = -1;
+        if self.random.percent(20) {
+            // A result to answer, and a file or a buffer to look up.
+            entry.sqe.op_flags = self.random.pick(&[1, 1, 2, 3, 4 | 2, 8, 16, 64]);
+            entry.sqe.len = self.random.pick(&[0, 5, -5i32 as u32]);
+            entry.sqe.fd = self.random.pick(&[200, 0, CLOSED]);
+        }
     }
 
     pub(super) fn msg_ring(&mut self, entry: &mut Entry) {
@@ -23,6 +29,14 @@ impl Generator {
             entry.sqe.file_index = self.random.pick(&[0, 3]);
         }
         entry.sqe.addr = self.random.pick(&[0, 0, 0, 0, 7]);
+        if self.program.register_files && self.random.percent(30) {
+            // A registered file, to a slot of the other ring.
+            entry.sqe.addr = 1;
+            entry.sqe.len = 0;
+            entry.sqe.addr3 = self.random.pick(&[0u64, 3, 4, 9, 16]);
+            entry.sqe.file_index = self.random.pick(&[1, 2, 3, 9, u32::MAX]);
+            entry.sqe.op_flags = self.random.pick(&[0, 0, 1]);
+        }
     }
 
     pub(super) fn files_update(&mut self, entry: &mut Entry, number: u64) {
@@ -42,8 +56,29 @@ impl Generator {
         entry.sqe.opcode = op::EPOLL_CTL;
         entry.sqe.fd = self.random.pick(&[EPOLL, EPOLL, EPOLL, 200, CLOSED]);
         entry.sqe.len = self.random.pick(&[1, 1, 2, 3, 9]);
-        entry.sqe.off = self.random.pick(&[210u64, 230, 200, EPOLL as u64, CLOSED as u64]);
+        entry.sqe.off = self.random.pick(&[
+            WATCHED[0] as u64,
+            WATCHED[1] as u64,
+            WATCHED[2] as u64,
+            EPOLL as u64,
+            CLOSED as u64,
+        ]);
         entry.sqe.addr = place;
         entry.memory.push((place, bytes(&[1u32, 7, 0])));
+    }
+
+    pub(super) fn install(&mut self, entry: &mut Entry) {
+        entry.sqe.opcode = op::FIXED_FD_INSTALL;
+        entry.opens = true;
+        entry.sqe.fd = self.random.pick(&[0, 1, 3, 4, 9, 16]);
+        entry.sqe.flags |= sqe_flags::FIXED_FILE;
+        entry.sqe.op_flags = self.random.pick(&[0, 0, 1, 2]);
+    }
+
+    pub(super) fn epoll_wait(&mut self, entry: &mut Entry, number: u64) {
+        entry.sqe.opcode = op::EPOLL_WAIT;
+        entry.sqe.fd = self.random.pick(&[EPOLL, EPOLL, EPOLL, EPOLL, 200, CLOSED]);
+        entry.sqe.addr = ARENA + number * SLOT;
+        entry.sqe.len = self.random.pick(&[1, 4, 4, 0]);
     }
 }

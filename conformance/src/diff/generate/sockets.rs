@@ -15,6 +15,10 @@ impl Generator {
         let flags = self.random.pick(&[0, libc::SOCK_CLOEXEC, libc::SOCK_NONBLOCK]);
         entry.sqe.off = (kind | flags) as u64;
         entry.sqe.len = self.random.pick(&[0, 0, 0, 99]);
+        if self.program.register_files && self.random.percent(20) {
+            entry.opens = false;
+            entry.sqe.file_index = self.random.pick(&[FREE_SLOTS + 7, 17, u32::MAX]);
+        }
     }
 
     pub(super) fn connect(&mut self, entry: &mut Entry) {
@@ -62,7 +66,7 @@ impl Generator {
     pub(super) fn command(&mut self, entry: &mut Entry, number: u64) {
         const SOL_SOCKET: u64 = libc::SOL_SOCKET as u64;
         entry.sqe.opcode = op::URING_CMD;
-        self.aim(entry, &[230, 232, 234, 236, 237, 250, 255, 257, 200, 210, -1]);
+        self.aim(entry, &[230, 232, 234, 236, 237, 250, 255, 257, 200, 210, NULL, -1]);
         let at = ARENA + number * SLOT + AUX;
         let (command, name) = self.random.pick(&[
             (socket_op::SIOCINQ, 0),
@@ -78,5 +82,20 @@ impl Generator {
             entry.sqe.addr3 = at;
             entry.sqe.file_index = self.random.pick(&[4, 4, 4, 1, 100, u32::MAX]);
         }
+    }
+
+    pub(super) fn bind_listen(&mut self, entry: &mut Entry) {
+        self.aim(entry, &[255, 255, 256, 256, 257, 230, 250, 200]);
+        if self.random.percent(40) {
+            entry.sqe.opcode = op::LISTEN;
+            entry.sqe.len = self.random.pick(&[0, 1, 16]);
+            return;
+        }
+        entry.sqe.opcode = op::BIND;
+        let unix = matches!(entry.sqe.fd, 256 | 230);
+        let own = if unix { 5 } else { 4 };
+        let index = self.random.pick(&[own, own, own, 0, 1]);
+        entry.sqe.addr = ADDRESSES + index * ADDRESS_LEN;
+        entry.sqe.off = self.random.pick(&[16, 16, 16, 2, 0, 1000]);
     }
 }

@@ -30,9 +30,7 @@ impl Generator {
             entry.sqe.len = self.random.pick(&[1, 1, 8, 9, 2, 16]);
             // Of several events the kernel tells the one that woke it; which is not promised.
             // One that finds the queue full ends: not where others fill it.
-            let tight =
-                self.program.cq_entries != 0 && self.program.cq_entries < 2 * self.program.entries;
-            if entry.sqe.len == 1 && tight {
+            if entry.sqe.len == 1 && self.is_tight() {
                 entry.sqe.len = 0;
             }
             if entry.sqe.len == 1 && entry.sqe.op_flags == (libc::POLLIN | libc::POLLOUT) as u32 {
@@ -60,8 +58,13 @@ impl Generator {
             true => self.random.pick(&[0, 0, 1 << 5, 1 << 2, 1 << 3, 1, 1 | 1 << 3, 1 | 1 << 2]),
             false => self.random.pick(&[0, 0, 1 << 5, 1 << 2, 1 << 3]),
         };
+        if short && self.random.percent(10) && !self.is_tight() {
+            // Several times.
+            entry.sqe.op_flags |= 1 << 6;
+            entry.sqe.off = self.random.pick(&[1, 2, 3]);
+        }
         let mut parts = [time / 1_000_000_000, time % 1_000_000_000];
-        if self.random.percent(6) {
+        if self.random.percent(6) && entry.sqe.off == 0 {
             parts = self.random.pick(&[[0, 0], [0, 2_000_000_000], [u64::MAX, 0], [0, u64::MAX]]);
         }
         entry.memory.push((place, bytes(&parts)));
@@ -129,6 +132,11 @@ impl Generator {
                 ]);
             }
         }
+    }
+
+    /// Whether others may fill the queue of completions.
+    pub(super) fn is_tight(&self) -> bool {
+        self.program.cq_entries != 0 && self.program.cq_entries < 2 * self.program.entries
     }
 
     /// The number of a request that surely waits, or of none.

@@ -1,6 +1,8 @@
 //! The environment of one program: made afresh for each, the same on both sides, and read back
 //! at the end.
 
+mod sockets;
+
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::fs;
@@ -8,13 +10,17 @@ use std::hash::Hasher;
 use std::io;
 use std::mem::zeroed;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
+use sockets::{reset_on_close, sockets};
+
+use super::children::Children;
+use super::lane;
 use super::layout::*;
 
-/// Maps the memory every program uses; once per process.
+/// Maps the memory every program uses; once for each lane.
 pub fn map_arena() {
     let map = |at: u64, len: usize, protection| {
+        let at = lane::at(at);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
         // SAFETY: NOREPLACE: nothing that exists is overwritten.
         let got = unsafe { libc::mmap(at as *mut libc::c_void, len, protection, flags, -1, 0) };
@@ -27,18 +33,22 @@ pub fn map_arena() {
     map(EDGE, 0x1000, both);
     map(REGISTERED, (REGISTERED_LEN * REGISTERED_COUNT) as usize, both);
     map(ADDRESSES, 0x1000, both);
+    map(FUTEXES, 0x1000, both);
+    map(BUFFERS, (BUFFERS_LEN * GROUPS) as usize, both);
+    map(BUFFER_RINGS, (BUFFER_RING_LEN * GROUPS) as usize, both);
 }
 
-/// Memory of the arena, as bytes.
+/// Memory of this lane's arena, as bytes.
 pub fn memory(at: u64, len: u64) -> &'static mut [u8] {
     // SAFETY: only called with ranges that `map_arena` mapped writable, which stay mapped for
     // ever. Requests in flight may write there as well; bytes have no invalid value, and the
     // callers look only at what is at rest.
-    unsafe { std::slice::from_raw_parts_mut(at as *mut u8, len as usize) }
+    unsafe { std::slice::from_raw_parts_mut(lane::at(at) as *mut u8, len as usize) }
 }
 
 pub struct World {
     folder: PathBuf,
+    pub children: Option<Children>,
 }
 
 fn check(answer: i32) -> i32 {
@@ -46,11 +56,11 @@ fn check(answer: i32) -> i32 {
     answer
 }
 
-/// Moves `from` to the number `to`.
+/// Moves `from` to the number `to` of this lane.
 fn place(from: i32, to: i32) {
     // SAFETY: `from` was opened by the caller for this purpose; takes numbers only.
     unsafe {
-        check(libc::dup3(from, to, libc::O_CLOEXEC));
+        check(libc::dup3(from, lane::fd(to), libc::O_CLOEXEC));
         libc::close(from);
     }
 }
@@ -63,100 +73,38 @@ fn pipe(reader: i32, writer: i32, flags: i32) {
     place(ends[1], writer);
 }
 
-fn pair(kind: i32, left: i32, right: i32) {
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for two.
-    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) });
-    place(ends[0], left);
-    place(ends[1], right);
-}
-
 fn feed(fd: i32, len: usize) {
     let bytes: Vec<u8> = (0..len).map(|i| i as u8 ^ fd as u8).collect();
     // SAFETY: writes from a vector that lives.
-    let wrote = unsafe { libc::write(fd, bytes.as_ptr().cast(), len) };
+    let wrote = unsafe { libc::write(lane::fd(fd), bytes.as_ptr().cast(), len) };
     assert!(wrote == len as isize, "cannot fill fd {fd}");
 }
 
-fn socket(family: i32, flags: i32, to: i32) {
-    // SAFETY: takes numbers only.
-    place(check(unsafe { libc::socket(family, libc::SOCK_STREAM | flags, 0) }), to);
-}
-
-/// No TIME_WAIT: the ports of a hundred thousand programs would not suffice.
-fn reset_on_close(fd: i32) {
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let at = (&raw const linger).cast();
-    let len = size_of::<libc::linger>() as u32;
-    // SAFETY: `at` and `len` name `linger`.
-    unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, at, len) };
-}
-
-/// An address of 127/8 for each program, as far as they go: the ports of one would not suffice for
-/// the connections of all, which linger.
-fn loopback() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mixed = std::process::id().wrapping_mul(4099).wrapping_add(number) % 0x00ff_fffe;
-    0x7f00_0001 + mixed
-}
-
-/// Binds `fd` to a free loopback port and writes the address down in slot `index`.
-fn bind_tcp(fd: i32, index: u64) {
-    // SAFETY: a sockaddr_in of zeroes is valid; the lengths are those of `address`.
-    unsafe {
-        let mut address: libc::sockaddr_in = zeroed();
-        address.sin_family = libc::AF_INET as u16;
-        address.sin_addr.s_addr = u32::to_be(loopback());
-        let mut len = size_of::<libc::sockaddr_in>() as u32;
-        check(libc::bind(fd, (&raw const address).cast(), len));
-        check(libc::getsockname(fd, (&raw mut address).cast(), &raw mut len));
-        let bytes = std::slice::from_raw_parts((&raw const address).cast::<u8>(), len as usize);
-        memory(ADDRESSES + index * ADDRESS_LEN, 16).copy_from_slice(bytes);
-    }
-}
-
-/// Binds `fd` to an abstract name of its own and writes it down in slot `index`; its length is 16
-/// bytes. Never the same name twice: a ring that is being torn down may hold the last socket.
-fn bind_unix(fd: i32, index: u64) {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut address = [0u8; 16];
-    address[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
-    let name = format!("{:06x}{number:07x}", std::process::id());
-    address[3..].copy_from_slice(name.as_bytes());
-    // SAFETY: `address` is a sockaddr_un cut to 16 bytes.
-    check(unsafe { libc::bind(fd, address.as_ptr().cast(), 16) });
-    memory(ADDRESSES + index * ADDRESS_LEN, 16).copy_from_slice(&address);
-}
-
-fn connect(fd: i32, index: u64) {
-    let at = (ADDRESSES + index * ADDRESS_LEN) as *const libc::sockaddr;
-    // SAFETY: 16 bytes of address were written there.
-    check(unsafe { libc::connect(fd, at, 16) });
-}
-
 impl World {
-    /// Makes everything in `folder`, and makes it the current directory.
-    pub fn new(folder: &Path) -> World {
+    /// Makes everything in `folder`, and makes it the current directory if the process is its own.
+    pub fn new(folder: &Path, children: bool, alone: bool) -> World {
         // Left by a side that was killed.
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).expect("cannot make the scratch folder");
-        std::env::set_current_dir(folder).expect("cannot enter the scratch folder");
+        if alone {
+            std::env::set_current_dir(folder).expect("cannot enter the scratch folder");
+        }
         for (fd, name, flags, len) in FILES {
             let bytes: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(7) ^ fd as u8).collect();
-            fs::write(name, bytes).expect("cannot write a scratch file");
-            open(name, flags, fd);
+            let path = folder.join(name);
+            fs::write(&path, bytes).expect("cannot write a scratch file");
+            open(&path, flags, fd);
         }
-        open(".", libc::O_RDONLY | libc::O_DIRECTORY, FOLDER);
-        open("b", libc::O_PATH, PATH_ONLY);
+        open(folder, libc::O_RDONLY | libc::O_DIRECTORY, FOLDER);
+        open(&folder.join("b"), libc::O_PATH, PATH_ONLY);
         for (name, start) in NAMES {
+            let path = folder.join(name);
             match start {
                 Start::Nothing => {}
-                Start::File => fs::write(name, name).expect("cannot write a scratch file"),
-                Start::Folder => fs::create_dir(name).expect("cannot make a folder"),
+                Start::File => fs::write(&path, name).expect("cannot write a scratch file"),
+                Start::Folder => fs::create_dir(&path).expect("cannot make a folder"),
                 Start::FullFolder => {
-                    fs::create_dir_all(Path::new(name).join("in")).expect("cannot make a folder");
+                    fs::create_dir_all(path.join("in")).expect("cannot make a folder");
                 }
             }
         }
@@ -168,7 +116,9 @@ impl World {
         }
         // SAFETY: takes numbers only.
         place(check(unsafe { libc::epoll_create1(0) }), EPOLL);
-        World { folder: folder.to_path_buf() }
+        open(Path::new("/dev/null"), libc::O_RDWR, NULL);
+        let children = if children { Some(Children::new()) } else { None };
+        World { folder: folder.to_path_buf(), children }
     }
 
     /// What is left in files and streams, in words.
@@ -183,49 +133,42 @@ impl World {
                 continue;
             }
             // SAFETY: takes numbers only.
-            if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
+            if unsafe { libc::fcntl(lane::fd(fd), libc::F_GETFD) } < 0 {
                 let _ = writeln!(text, "fd {fd}: closed");
                 continue;
             }
             match kind {
                 Kind::Reader(_) | Kind::Socket { .. } | Kind::Counter(_) => {
-                    let _ = writeln!(text, "fd {fd}: {}", drain(fd, ends));
+                    let _ = writeln!(text, "fd {fd}: {}", drain(lane::fd(fd), ends));
                 }
                 Kind::File(_) => {
                     // SAFETY: takes numbers only.
-                    let at = unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) };
+                    let at = unsafe { libc::lseek(lane::fd(fd), 0, libc::SEEK_CUR) };
                     let _ = writeln!(text, "fd {fd}: at {at}");
                 }
                 _ => {}
             }
         }
-        let mut opened: Vec<String> = extra().into_iter().map(describe).collect();
-        opened.sort();
-        let _ = writeln!(text, "opened: {opened:?}");
         text
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        for fd in extra() {
-            reset_on_close(fd);
-            // SAFETY: the world's programs opened it, and are over.
-            unsafe { libc::close(fd) };
-        }
         reset_on_close(236);
         reset_on_close(237);
         reset_on_close(255);
         reset_on_close(257);
         // SAFETY: these numbers are the world's.
-        unsafe { libc::close_range(199, 299, 0) };
+        unsafe { libc::close_range(lane::fd(199) as u32, lane::fd(278) as u32, 0) };
         let _ = std::env::set_current_dir("/");
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-fn open(name: &str, flags: i32, fd: i32) {
-    let name = std::ffi::CString::new(name).expect("a name without a zero");
+fn open(path: &Path, flags: i32, fd: i32) {
+    let name =
+        std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a name without a zero");
     // SAFETY: `name` is a string that lives.
     place(check(unsafe { libc::open(name.as_ptr(), flags | libc::O_CLOEXEC) }), fd);
 }
@@ -238,51 +181,16 @@ fn pipes() {
     pipe(216, 217, libc::O_NONBLOCK);
     pipe(218, 219, 0);
     // SAFETY: takes numbers only.
-    check(unsafe { libc::fcntl(219, libc::F_SETPIPE_SZ, 4096) });
+    check(unsafe { libc::fcntl(lane::fd(219), libc::F_SETPIPE_SZ, 4096) });
     feed(219, 4096);
-    pipe(220, 298, 0);
-    pipe(299, 221, 0);
+    pipe(223, INTO, 0);
+    pipe(220, 277, 0);
+    pipe(278, 221, 0);
     // SAFETY: made on the lines above, to be closed.
     unsafe {
-        libc::close(298);
-        libc::close(299);
+        libc::close(lane::fd(277));
+        libc::close(lane::fd(278));
     }
-}
-
-fn sockets() {
-    pair(libc::SOCK_STREAM, 230, 231);
-    pair(libc::SOCK_STREAM, 232, 233);
-    feed(233, 20);
-    pair(libc::SOCK_DGRAM, 234, 235);
-    pair(libc::SOCK_STREAM, 240, 241);
-    socket(libc::AF_INET, 0, 250);
-    bind_tcp(250, 0);
-    socket(libc::AF_UNIX, 0, 251);
-    bind_unix(251, 1);
-    socket(libc::AF_UNIX, 0, 252);
-    bind_unix(252, 2);
-    for fd in [250, 251, 252] {
-        // SAFETY: takes numbers only.
-        check(unsafe { libc::listen(fd, 16) });
-    }
-    for (left, right) in [(236, 237), (238, 239)] {
-        socket(libc::AF_INET, 0, left);
-        connect(left, 0);
-        // SAFETY: no address is asked for.
-        place(
-            check(unsafe { libc::accept(250, std::ptr::null_mut(), std::ptr::null_mut()) }),
-            right,
-        );
-    }
-    // Orderly: the peer reads end of file, not a reset.
-    // SAFETY: made above, to be closed; 238 is reset when the world ends.
-    unsafe { libc::close(239) };
-    socket(libc::AF_INET, 0, 255);
-    socket(libc::AF_UNIX, 0, 256);
-    socket(libc::AF_INET, libc::SOCK_NONBLOCK, 257);
-    // An address where nobody listens: bound for as long as the world lasts, so that nobody will.
-    socket(libc::AF_INET, 0, 258);
-    bind_tcp(258, 3);
 }
 
 /// What can be read from `fd` now, without waiting: end or not, length and hash.
@@ -323,7 +231,9 @@ fn list(root: &Path, below: &Path, text: &mut String) {
     names.sort();
     for name in names {
         let full = root.join(&name);
-        if full.is_dir() {
+        if let Ok(target) = fs::read_link(&full) {
+            let _ = writeln!(text, "{} -> {}", name.display(), target.display());
+        } else if full.is_dir() {
             let _ = writeln!(text, "{}/", name.display());
             list(root, &name, text);
         } else {
@@ -332,6 +242,18 @@ fn list(root: &Path, below: &Path, text: &mut String) {
                 writeln!(text, "{}: {} bytes {:016x}", name.display(), bytes.len(), hash(&bytes));
         }
     }
+}
+
+/// What the programs of the process have opened, in words; it is closed then.
+pub fn opened() -> String {
+    let mut opened: Vec<String> = extra().into_iter().map(describe).collect();
+    opened.sort();
+    for fd in extra() {
+        reset_on_close(fd);
+        // SAFETY: programs opened it, and are over.
+        unsafe { libc::close(fd) };
+    }
+    format!("opened: {opened:?}\n")
 }
 
 /// Descriptors that programs opened: those below the world's own, apart from what the process

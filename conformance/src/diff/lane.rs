@@ -1,0 +1,121 @@
+//! Several programs at once in one process: each has descriptors and memory of its own, a fixed
+//! distance from where the program was written for.
+//!
+//! A thread says once which lane it is in. Programs are moved there before they run; what makes
+//! their world and reads it back goes through [`fd`] and [`at`].
+
+use std::cell::Cell;
+
+use sysring_sys::abi::io_uring::{Sqe, op, register, sqe_flags};
+
+use super::layout::*;
+use super::program::{Entry, Program, Step, Waits};
+
+/// From one lane's descriptors to the next's; all of them lie below the rings'.
+const FDS: i32 = 80;
+/// The numbers a world has.
+const OWN: std::ops::Range<i32> = 199..199 + FDS;
+/// From one lane's memory to the next's.
+const MEMORY: u64 = 0x1_0000_0000;
+/// What is moved.
+const ARENAS: std::ops::Range<u64> = ARENA..ARENA + 0x100_0000;
+
+thread_local! {
+    static LANE: Cell<u16> = const { Cell::new(0) };
+}
+
+/// This thread is in `lane` from now on.
+pub fn enter(lane: u16) {
+    LANE.set(lane);
+}
+
+/// Where a descriptor of the world is in this lane.
+#[must_use]
+pub fn fd(fd: i32) -> i32 {
+    if OWN.contains(&fd) { fd + FDS * i32::from(LANE.get()) } else { fd }
+}
+
+/// Where memory of the arena is in this lane.
+#[must_use]
+pub fn at(address: u64) -> u64 {
+    if ARENAS.contains(&address) { address + MEMORY * u64::from(LANE.get()) } else { address }
+}
+
+/// Moves a program into this thread's lane. The current directory is the process's, so paths begin
+/// at the lane's folder instead.
+pub fn relocate(program: &mut Program) {
+    for step in &mut program.steps {
+        match step {
+            Step::Submit { entries, .. } => entries.iter_mut().for_each(entry),
+            Step::Enter { arg, arg_at, .. } => {
+                addresses(arg);
+                *arg_at = at(*arg_at);
+            }
+            Step::Memory(pieces) => pieces.iter_mut().for_each(|(_, bytes)| addresses(bytes)),
+            Step::Register { opcode, arg, memory, .. } => {
+                let files = [register::FILES, register::FILES_UPDATE, register::EVENTFD];
+                for (_, bytes) in memory {
+                    addresses(bytes);
+                    if files.contains(opcode) {
+                        descriptors(bytes);
+                    }
+                }
+                *arg = at(*arg);
+            }
+        }
+    }
+}
+
+fn entry(entry: &mut Entry) {
+    for (_, bytes) in &mut entry.memory {
+        addresses(bytes);
+        if entry.sqe.opcode == op::FILES_UPDATE {
+            descriptors(bytes);
+        }
+    }
+    if let Waits::For(waits, _) = &mut entry.waits {
+        *waits = fd(*waits);
+    }
+    let sqe = &mut entry.sqe;
+    for field in [&mut sqe.addr, &mut sqe.off, &mut sqe.addr3] {
+        *field = at(*field);
+    }
+    if sqe.flags & sqe_flags::FIXED_FILE == 0 {
+        sqe.fd = folder(fd(sqe.fd));
+    }
+    other_descriptors(sqe);
+}
+
+/// Descriptors that are not in `fd`.
+fn other_descriptors(sqe: &mut Sqe) {
+    match sqe.opcode {
+        op::SPLICE | op::TEE if sqe.op_flags & SPLICE_F_FD_IN_FIXED == 0 => {
+            sqe.file_index = fd(sqe.file_index as i32) as u32;
+        }
+        op::EPOLL_CTL => sqe.off = i32::try_from(sqe.off).map_or(sqe.off, |own| fd(own) as u64),
+        op::RENAMEAT | op::LINKAT => sqe.len = folder(fd(sqe.len as i32)) as u32,
+        _ => {}
+    }
+}
+
+fn folder(number: i32) -> i32 {
+    if number == libc::AT_FDCWD { fd(FOLDER) } else { number }
+}
+
+/// Moves what in a structure is an address.
+fn addresses(bytes: &mut [u8]) {
+    for word in bytes.chunks_exact_mut(8) {
+        let mut value = [0; 8];
+        value.copy_from_slice(word);
+        word.copy_from_slice(&at(u64::from_ne_bytes(value)).to_ne_bytes());
+    }
+}
+
+/// Moves what in a list is a descriptor.
+fn descriptors(bytes: &mut [u8]) {
+    for word in bytes.chunks_exact_mut(4) {
+        let mut value = [0; 4];
+        value.copy_from_slice(word);
+        word.copy_from_slice(&fd(i32::from_ne_bytes(value)).to_ne_bytes());
+    }
+}
