@@ -204,6 +204,7 @@ impl Locked<'_> {
             self.entrusted.push(req);
             self.entrusted_count += 1;
         } else {
+            self.punted_signed |= table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER);
             self.punted.push(req);
             self.punted_count += 1;
         }

@@ -56,6 +56,8 @@ pub struct State {
     /// Requests given to the workers since the last commit.
     pub punted: Queue,
     pub punted_count: u32,
+    /// One of them is to be done with the identity of the thread that has given it to them.
+    pub punted_signed: bool,
     /// Requests given to the workers of personalities since the last commit.
     pub entrusted: Queue,
     pub entrusted_count: u32,
@@ -130,6 +132,7 @@ impl State {
         posted_remotely: false,
         punted: Queue::new(),
         punted_count: 0,
+        punted_signed: false,
         entrusted: Queue::new(),
         entrusted_count: 0,
         handed_back: Queue::new(),

@@ -85,7 +85,8 @@ pub struct Batch {
     count: u32,
     /// What goes to the crews of personalities.
     entrusted: Queue,
-    submitter: bool,
+    /// The workers who do this must have the identity of who sends it.
+    signed: bool,
     /// Who sends it has credentials of its own, which no worker may inherit.
     acting: bool,
 }
@@ -104,7 +105,7 @@ impl Batch {
             queue,
             count,
             entrusted,
-            submitter: locked.submitter,
+            signed: core::mem::take(&mut locked.punted_signed) | locked.submitter,
             acting: locked.acting.is_some(),
         }
     }
@@ -121,7 +122,7 @@ impl Batch {
         stats::add(&stats::get().worker, u64::from(self.count));
         let (wake, spawn, generation, others) = {
             let mut pool = OWN.pool.lock();
-            let others = self.submitter && pool.adopt(call::identity());
+            let others = self.signed && !self.acting && pool.adopt(call::identity());
             pool.queue.append(&mut self.queue);
             pool.queued += self.count;
             let wake = pool.idle.min(self.count);
@@ -148,6 +149,11 @@ pub fn reinforce() {
     }
     let (spawn, generation) = {
         let mut pool = OWN.pool.lock();
+        if pool.identity != call::identity() {
+            // A driver that could not be replaced: its workers would have its identity. The next
+            // who submits starts others.
+            return;
+        }
         (pool.count_lacking(), pool.generation)
     };
     OWN.take_on(spawn, generation);
