@@ -29,12 +29,12 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     };
     // The command has 32 bits; the kernel looks at no others.
     let answer = match u64::from(req.sqe.addr as u32) {
-        MSG_DATA => send_data(ring, req, target.ring()),
+        MSG_DATA => send_data(ring, req, target.ring()).map(|()| 0),
         MSG_SEND_FD => send_file(ring, req, target.ring()),
         _ => Err(Errno::EINVAL),
     };
     match answer {
-        Ok(()) => Issued::Done(0),
+        Ok(res) => Issued::Done(res),
         Err(e) => Issued::Done(e.to_res()),
     }
 }
@@ -73,8 +73,9 @@ pub fn data_flags(sqe: &Sqe) -> u32 {
     if sqe.op_flags & MSG_RING_FLAGS_PASS != 0 { sqe.file_index } else { 0 }
 }
 
-/// Passes a registered file on: `addr3` is its slot here, `file_index` the one there.
-fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
+/// Passes a registered file on: `addr3` is its slot here, `file_index` the one there. Both rings are
+/// told which slot was found for it.
+fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<i32> {
     if req.sqe.len != 0 || core::ptr::eq(ring.ring, target) {
         return Err(Errno::EINVAL);
     }
@@ -86,11 +87,11 @@ fn send_file(ring: &mut Locked<'_>, req: Req, target: &Ring) -> Result<()> {
     on(ring, target, |target| {
         let slot = target.install_file(req.sqe.file_index, copy)?;
         let alloc = req.sqe.file_index == sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
+        let res = if alloc { slot as i32 } else { 0 };
         if req.sqe.op_flags & MSG_RING_CQE_SKIP == 0 {
-            let res = if alloc { slot as i32 } else { 0 };
             target.post(req.sqe.off, res, 0);
         }
-        Ok(())
+        Ok(res)
     })
 }
 

@@ -142,9 +142,9 @@ impl<'a> Run<'a> {
                 Step::Register { opcode, arg, count, memory: pieces } => {
                     write_all(pieces);
                     let marks = [(RING_MARK, self.ring.fd), (RING2_MARK, self.second.fd)];
-                    replace(&marks);
+                    let places = replace(&marks);
                     let answer = self.ring.register(*opcode, *arg, *count);
-                    replace(&marks.map(|(mark, fd)| (fd, mark)));
+                    put_back(&places);
                     let left = hash(memory(ADDRESSES + 0x800, 0x100));
                     self.say(&format!("step {at}: register {opcode} {answer} {left:016x}"));
                 }
@@ -239,12 +239,25 @@ impl<'a> Run<'a> {
 
 /// Puts the second of each pair where the first is in a register call's memory: descriptors that
 /// are known only now.
-fn replace(pairs: &[(i32, i32)]) {
-    for word in memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4) {
+fn replace(pairs: &[(i32, i32)]) -> Vec<(usize, i32)> {
+    let mut places = Vec::new();
+    for (at, word) in memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4).enumerate() {
         for (from, to) in pairs {
             if word == from.to_ne_bytes() {
                 word.copy_from_slice(&to.to_ne_bytes());
+                places.push((at, *from));
             }
+        }
+    }
+    places
+}
+
+/// Undoes that, for what is left there to be compared.
+fn put_back(places: &[(usize, i32)]) {
+    let mut words = memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4).enumerate();
+    for (place, mark) in places {
+        if let Some((_, word)) = words.find(|(at, _)| at == place) {
+            word.copy_from_slice(&mark.to_ne_bytes());
         }
     }
 }

@@ -166,7 +166,8 @@ impl Generator {
             entry.sqe.ioprio &= !recvsend::BUNDLE;
         }
         // How many of a pile's buffers go out depends on the room for completions.
-        if entry.sqe.opcode == op::SEND && self.is_tight() {
+        let room = !self.is_tight() && self.program.entries >= 16;
+        if entry.sqe.opcode == op::SEND && !room {
             entry.sqe.ioprio &= !recvsend::BUNDLE;
         }
         // Nor how much of its last buffer a bundle that waits for all has used; and one that peeks is
