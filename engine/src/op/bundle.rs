@@ -47,6 +47,8 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     let (limit, most) = match asked(req) {
         0 => match waiting(req.file.fd) {
             0 | 1 => (0, 1),
+            // One datagram goes into one buffer.
+            _ if kind(req.file.fd) != STREAM => (0, 1),
             bytes => (bytes, RECEIVED),
         },
         // Where the rest of a buffer is not lost, one that got all it asked for takes what is left.

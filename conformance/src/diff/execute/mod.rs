@@ -167,6 +167,7 @@ impl<'a> Run<'a> {
             }
             // The ring holds the files it has registered until it is gone, which takes its time.
             self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
+            self.second.register(uring::register::UNREGISTER_FILES, 0, 0);
         }
         self.close()
     }

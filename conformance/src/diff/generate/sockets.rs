@@ -48,6 +48,10 @@ impl Generator {
             self.random.pick(&[0, libc::SOCK_CLOEXEC as u32, libc::SOCK_NONBLOCK as u32, 1]);
         if self.random.percent(20) {
             entry.sqe.ioprio = self.random.pick(&[2, 4, 8]);
+            // Of what does not listen Linux 6.18 says EAGAIN then, if it is linked.
+            if !matches!(kind(super::resolve(&entry.sqe)), Kind::Listener(_)) {
+                entry.sqe.ioprio &= !4;
+            }
         }
         if self.program.register_files && self.random.percent(15) {
             entry.opens = false;
