@@ -288,8 +288,10 @@ extern "C" fn run(term: usize) -> ! {
         // time rings the bell.
         NEXT.store(due.unwrap_or(i64::MAX), Release);
         let mut events = [NO_EVENT; 16];
-        let Ok(n) = wait::sleep(set, &mut events, due, None) else { continue };
+        let slept = wait::sleep(set, &mut events, due, None);
+        // Whatever woke it: from here on every timer that is added is looked at.
         NEXT.store(i64::MAX, Release);
+        let Ok(n) = slept else { continue };
         works(|| {
             for event in &events[..n] {
                 let ring = event.data as usize as *const Ring;

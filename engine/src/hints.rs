@@ -22,7 +22,12 @@ pub mod hint {
 /// A small cache of hints by descriptor number. A number may have been closed and opened again as
 /// something else; a wrong hint makes one call slower or go another way, never wrong.
 #[derive(Debug)]
-pub struct Hints([Entry; HINTS]);
+pub struct Hints {
+    entries: [Entry; HINTS],
+    /// Counts submissions; `within` says whether one lasts.
+    submission: u32,
+    within: bool,
+}
 
 const HINTS: usize = 16;
 /// Uses before a hint is asked for again.
@@ -33,6 +38,8 @@ struct Entry {
     fd: i32,
     hint: u8,
     uses: u8,
+    /// The submission in which it was last seen to be still right.
+    seen: u32,
 }
 
 impl Default for Hints {
@@ -43,11 +50,35 @@ impl Default for Hints {
 
 impl Hints {
     pub const fn new() -> Hints {
-        Hints([Entry { fd: -1, hint: 0, uses: 0 }; HINTS])
+        let unknown = Entry { fd: -1, hint: 0, uses: 0, seen: 0 };
+        Hints { entries: [unknown; HINTS], submission: 0, within: false }
     }
 
     fn entry(&mut self, fd: Fd) -> &mut Entry {
-        &mut self.0[fd.raw() as usize % HINTS]
+        &mut self.entries[fd.raw() as usize % HINTS]
+    }
+
+    /// A submission begins: what is seen to be right once stays so until it ends.
+    pub fn begin_submission(&mut self) {
+        self.submission = self.submission.wrapping_add(1).max(1);
+        self.within = true;
+    }
+
+    /// It ends, or an operation may have given a number to another file.
+    pub fn end_submission(&mut self) {
+        self.within = false;
+    }
+
+    /// Whether the number's file is opened with `O_DIRECT` still: asked once in a submission.
+    pub fn is_still_direct(&mut self, fd: Fd) -> bool {
+        let (within, submission) = (self.within, self.submission);
+        let entry = self.entry(fd);
+        if within && entry.seen == submission {
+            return true;
+        }
+        let direct = call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0);
+        entry.seen = if direct { submission } else { 0 };
+        direct
     }
 
     pub fn look(&mut self, fd: Fd) -> u8 {
@@ -69,7 +100,7 @@ impl Hints {
             // Pipes have an O_DIRECT too: packets, which AIO knows nothing of.
             hint = if nowait::is_honoured() { 0 } else { hint::WAITS };
         }
-        *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED };
+        *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED, seen: 0 };
         hint
     }
 

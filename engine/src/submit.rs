@@ -39,6 +39,7 @@ impl Locked<'_> {
         let mut link = Link::default();
         let mut batch = Batch { left: count, behind: 0 };
         let rewinds = self.ring.shape.has(setup::SQ_REWIND);
+        self.hints.begin_submission();
         while batch.left != 0 {
             // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
             if !rewinds && self.sq_available() == 0 {
@@ -63,6 +64,7 @@ impl Locked<'_> {
             self.start_link(head);
         }
         self.run_tasks();
+        self.hints.end_submission();
         self.sq_publish();
         self.aio_flush();
         stats::add(&stats::get().submitted, u64::from(taken));

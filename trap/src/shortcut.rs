@@ -42,8 +42,8 @@ const BETWEEN: usize = 12;
 const LOOK: usize = 1 + MOV.len() + BETWEEN + SYSCALL.len();
 
 const PAGE: usize = 4096;
-/// What a processor sees change at once.
-const LINE: usize = 64;
+/// What processors see change at once, in code that others run: an aligned word.
+const WORD: usize = 8;
 /// How far a jump reaches, less room for the rounding of addresses.
 const REACH: usize = (1 << 31) - (1 << 20);
 /// Stack that must be left: the engine runs on the caller's.
@@ -79,15 +79,15 @@ pub fn trapped(end: usize, stack: usize) {
     BUSY.store(false, Release);
 }
 
-/// Replaces the instruction, if the code is the usual, lies in one line of the processor's cache
-/// (another thread then sees it before or after, not between), in memory that is a file's and is
+/// Replaces the instruction, if the code is the usual, lies in one aligned word (another thread then
+/// sees it before or after, not between), in memory that is a file's and is
 /// not written; and if the calling thread has room on its stack, as those that come here later
 /// will.
 fn attempt(end: usize, stack: usize) -> Option<()> {
     let code: [u8; LOOK] = user::read(User::new(end.checked_sub(LOOK)? as u64)).ok()?;
     let copied = usual(&code)?;
     let site = end - SYSCALL.len() - copied.len();
-    if site % LINE > LINE - MOV.len() {
+    if site % WORD > WORD - MOV.len() {
         return None;
     }
     let text = Text::read(c"/proc/self/maps").ok()?;
@@ -194,11 +194,10 @@ fn distance(from: usize, to: usize) -> [u8; 4] {
 fn redirect(site: usize, stub: usize) -> Result<()> {
     let page = site & !(PAGE - 1);
     let [a, b, c, d] = distance(site + MOV.len(), stub);
-    // Eight bytes of the same line that hold the five.
-    let at = site.min((site & !(LINE - 1)) + LINE - 8);
+    let at = site & !(WORD - 1);
     // SAFETY: the mapping is the program's text: as readable and executable as before all the
-    // time, and written here alone. The eight bytes lie in one page of it, and change only where
-    // the instruction is, and only if it still is what it was.
+    // time, and written here alone. The word lies in one page of it, and changes only where the
+    // instruction is, and only if that still is what it was.
     let changed = unsafe {
         call::mprotect(page, PAGE, g::PROT_READ | g::PROT_WRITE | g::PROT_EXEC)?;
         let before = (at as *const [u8; 8]).read_volatile();
@@ -217,13 +216,13 @@ fn redirect(site: usize, stub: usize) -> Result<()> {
     if changed { Ok(()) } else { Err(sysring_sys::Errno::EAGAIN) }
 }
 
-/// Compares and exchanges eight bytes that need not be aligned, but lie in one line.
+/// Compares and exchanges an aligned word.
 ///
 /// # Safety
-/// They must be mapped and writable, and nobody may rely on their not changing.
+/// It must be mapped and writable, and nobody may rely on its not changing.
 unsafe fn exchange(at: usize, before: u64, after: u64) -> bool {
     let found: u64;
-    // SAFETY: the caller's promise; a locked exchange within a line is atomic however it lies.
+    // SAFETY: the caller's promise.
     unsafe {
         core::arch::asm!(
             "lock cmpxchg qword ptr [{at}], {after}",

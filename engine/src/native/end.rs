@@ -2,7 +2,7 @@
 
 use sysring_sys::{Errno, Result, call};
 
-use super::Context;
+use super::{Context, request};
 use crate::cancel::Match;
 use crate::request::{Stage, flag};
 use crate::{descriptors, process, wq};
@@ -16,7 +16,9 @@ impl Context {
     pub fn cancel(&self, id: u64) -> Result<()> {
         process::enter()?;
         let mut locked = self.ring.lock_as_submitter();
-        let req = locked.slab.find(id).ok_or(Errno::ENOENT)?;
+        // A call's, not a deadline's or another request of the engine's own.
+        let call = locked.slab.find(id).filter(|req| req.sqe.opcode == request::CODE);
+        let req = call.ok_or(Errno::ENOENT)?;
         let cancelled = locked.cancel_one(req).map(drop);
         locked.run_tasks();
         cancelled

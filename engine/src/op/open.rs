@@ -231,6 +231,8 @@ pub fn issue_close(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.has(flag::ASYNC) {
         return Issued::Work;
     }
+    // The number may be another file's before this submission ends.
+    ring.hints.end_submission();
     Issued::of(call::close(fd))
 }
 

@@ -183,9 +183,7 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     }
     let direction = Direction::of(req);
     let mut hint = ring.hints.look(req.file.fd);
-    if hint & hint::DIRECT != 0
-        && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_DIRECT == 0)
-    {
+    if hint & hint::DIRECT != 0 && !ring.hints.is_still_direct(req.file.fd) {
         // Another file has the number. AIO would wait for a stream where nobody may.
         ring.hints.forget(req.file.fd);
         hint = ring.hints.look(req.file.fd);

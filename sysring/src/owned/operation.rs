@@ -94,7 +94,14 @@ impl<T: Request> Operation<T> {
     /// or when it is full. If it was started before, nothing happens.
     pub fn start(&mut self) {
         if matches!(self.stage, Stage::Idle(_)) {
-            private::Startable::push(self, &mut self.ring.clone().shared.lock(), false);
+            let ring = self.ring.clone();
+            let driver = {
+                let mut state = ring.shared.lock();
+                private::Startable::push(self, &mut state, false);
+                // Who sleeps for the ring has not seen it.
+                state.driver.take()
+            };
+            driver.into_iter().for_each(Waker::wake);
         }
     }
 

@@ -54,7 +54,7 @@ pub struct State {
     /// just what that thread is about to sleep for.
     taker: bool,
     /// Who submits and takes completions on behalf of futures; none is needed if it is not there.
-    driver: Option<Waker>,
+    pub driver: Option<Waker>,
     /// What could not be cancelled for want of room.
     to_cancel: Vec<Key>,
     /// Numbers of groups of buffers.

@@ -45,7 +45,14 @@ impl<T: Multishot> Stream<T> {
     /// Begins it before the first item is asked for: see [`Operation::start`](super::Operation::start).
     pub fn start(&mut self) {
         if self.stage == Stage::Idle {
-            self.push(&mut self.ring.clone().shared.lock());
+            let ring = self.ring.clone();
+            let driver = {
+                let mut state = ring.shared.lock();
+                self.push(&mut state);
+                // Who sleeps for the ring has not seen it.
+                state.driver.take()
+            };
+            driver.into_iter().for_each(Waker::wake);
         }
     }
 

@@ -70,6 +70,22 @@ fn tokio_with_several_threads() {
 }
 
 #[test]
+fn what_is_started_before_it_is_awaited_is_not_overlooked() {
+    both(|ring| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let driver = drive_by_tokio(&ring);
+            // The driver sleeps by now.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let mut nop = ring.nop();
+            nop.start();
+            tokio::time::timeout(Duration::from_secs(10), nop).await.expect("it ends").unwrap();
+            driver.abort();
+        });
+    });
+}
+
+#[test]
 fn tokios_select_beside_tokios_timers() {
     both(|ring| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
