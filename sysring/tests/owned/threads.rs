@@ -1,5 +1,6 @@
 //! One ring, many threads.
 
+use std::sync::Barrier;
 use std::time::Duration;
 
 use sysring::owned::Handle;
@@ -9,6 +10,9 @@ use crate::common::{Alive, both, pipe};
 #[test]
 fn every_thread_gets_its_own_results() {
     both(|ring| {
+        // Whoever submits does it for all, and the kernel cancels what a thread has submitted when
+        // that ends: none does before the last is done.
+        let done = &Barrier::new(4);
         std::thread::scope(|scope| {
             for thread in 0..4u8 {
                 let ring = ring.clone();
@@ -20,6 +24,7 @@ fn every_thread_gets_its_own_results() {
                         ring.write(&writer, [thread, round]).wait().0.unwrap();
                         assert_eq!(read.wait(), (Ok(2), vec![thread, round]));
                     }
+                    done.wait();
                 });
             }
         });
