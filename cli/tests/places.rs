@@ -51,9 +51,11 @@ const CASES: [&str; 8] = [
     "overwritten",
 ];
 
+/// With a pipe to read from that nobody writes to: gVisor's runsc gives what it is handed to another
+/// user, which must not be `/dev/null`.
 fn command(before: &[&str], program: &[String]) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=2", "60"]).args(before).args(program).stdin(Stdio::null());
+    command.args(["--kill-after=2", "60"]).args(before).args(program).stdin(Stdio::piped());
     command
 }
 
