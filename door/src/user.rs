@@ -125,14 +125,14 @@ mod own {
 
     pub fn mmap(fd: Fd, len: usize, offset: u64) -> Option<Result<usize>> {
         let _quiet = Quiet::new();
-        let _ = sysring_engine::process::enter();
+        sysring_engine::process::enter_again();
         descriptors::mmap(fd, 0, len, PROTECTION, FLAGS, offset)
     }
 
     pub fn close(fd: Fd) -> Option<Result<()>> {
         let _quiet = Quiet::new();
         // A child of `fork` may come here first: what it closes is not its parent's.
-        let _ = sysring_engine::process::enter();
+        sysring_engine::process::enter_again();
         descriptors::close(fd)
     }
 

@@ -142,6 +142,15 @@ impl Copied {
         self.start
     }
 
+    /// Whether an address is in it, or its end.
+    #[must_use]
+    pub fn holds(&self, address: usize) -> bool {
+        self.start.is_some_and(|start| {
+            let start = start.as_ptr() as usize;
+            (start..=start + self.len).contains(&address)
+        })
+    }
+
     pub fn free(&mut self) {
         if let Some(start) = self.start.take() {
             // SAFETY: allocated with this length by `reserve`; nothing else keeps the address.

@@ -16,9 +16,8 @@ pub fn serve(nr: u32, a: [usize; 6]) -> Option<Result<usize>> {
     if process::is_borrowed() {
         return None;
     }
-    // A child of `fork` may come here first: what it closes is not its parent's. Where there is no
-    // memory to note that, there are no rings either.
-    let _ = sysring_engine::process::enter();
+    // A child of `fork` may come here first: what it closes is not its parent's.
+    sysring_engine::process::enter_again();
     let fd = Fd::new(a[0] as i32);
     match nr {
         g::__NR_mmap => {

@@ -127,10 +127,16 @@ fn copy_message(from: User<Msghdr>, to: *mut u8, size: usize) -> Result<()> {
     Ok(())
 }
 
-/// Goes on behind `n` bytes that a transfer has moved. The copies have been made.
-pub fn advance(mut req: Req, n: usize) {
-    let Some(row) = table::row(req.call.nr) else { return };
-    let (moves, block) = (row.moves, req.copied.start());
+/// Goes on behind `n` bytes that a transfer has moved; whether it can. A vector must have been
+/// copied for that: the application's is not ours to change.
+#[must_use]
+pub fn advance(mut req: Req, n: usize) -> bool {
+    let Some(row) = table::row(req.call.nr) else { return false };
+    let moves = row.moves;
+    let needs_copy = matches!(moves, Moves::Vector | Moves::VectorAt | Moves::Message);
+    if needs_copy && !req.copied.holds(req.call.args[1]) {
+        return false;
+    }
     let args = &mut req.call.args;
     match moves {
         Moves::Nothing => {}
@@ -143,7 +149,6 @@ pub fn advance(mut req: Req, n: usize) {
             args[2] = args[2].saturating_sub(n);
             args[3] = args[3].wrapping_add(n);
         }
-        Moves::Vector | Moves::VectorAt if block.is_none() => {}
         Moves::Vector => (args[1], args[2]) = behind(args[1], args[2], n),
         Moves::VectorAt => {
             (args[1], args[2]) = behind(args[1], args[2], n);
@@ -153,15 +158,15 @@ pub fn advance(mut req: Req, n: usize) {
             }
         }
         Moves::Message => {
-            let Some(block) = block else { return };
-            // SAFETY: `copy_message` has put a header there, and its vector behind it.
-            let header = unsafe { &mut *block.as_ptr().cast::<Msghdr>() };
+            // SAFETY: in the request's block, where `copy_message` has put a header and its vector.
+            let header = unsafe { &mut *(args[1] as *mut Msghdr) };
             let (vector, count) = behind(header.msg_iov as usize, header.msg_iovlen, n);
             (header.msg_iov, header.msg_iovlen) = (vector as *mut Iovec, count);
             // What goes along with the data has gone with its first byte.
             (header.msg_control, header.msg_controllen) = (core::ptr::null_mut(), 0);
         }
     }
+    true
 }
 
 /// What is left of a copied vector behind `n` bytes.

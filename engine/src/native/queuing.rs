@@ -7,7 +7,7 @@ use sysring_sys::{Errno, Result};
 use super::asked::{self, Asked};
 use super::request::{self, To};
 use super::{Attempt, Call, Order};
-use crate::issue;
+use crate::issue::Issued;
 use crate::locked::Locked;
 
 /// Calls are being queued: what goes to workers goes there when this is dropped.
@@ -36,26 +36,33 @@ impl Queuing<'_> {
             ring.watched.store(true, Relaxed);
         }
         let deadline = asked.as_ref().and_then(Asked::deadline);
-        let block = asked.map(Asked::keep).transpose()?;
-        let req = locked.slab.take(ring).inspect_err(|_| {
-            if let Some(block) = block {
-                // SAFETY: made above, and given to nobody.
-                unsafe { asked::release(block) };
-            }
-        })?;
+        // Everything first: once the call goes on there is no way back.
+        let timer = deadline.map(|_| locked.slab.take(ring)).transpose()?;
+        let block = asked.map(Asked::keep).transpose();
+        let taken = block.and_then(|block| {
+            let req = locked.slab.take(ring).inspect_err(|_| {
+                if let Some(block) = block {
+                    // SAFETY: made above, and given to nobody.
+                    unsafe { asked::release(block) };
+                }
+            })?;
+            Ok((req, block))
+        });
+        let (req, block) =
+            taken.inspect_err(|_| timer.into_iter().for_each(|t| locked.slab.put(t)))?;
         locked.outstanding += 1;
         request::begin(req, call, To { user_data: order.user_data, slot: order.slot });
         if let Some(block) = block {
             asked::attach(req, block);
         }
         let id = req.ticket();
-        let mut issued = request::follow(locked, req, blocked);
-        if let Some(at) = deadline
-            && !matches!(issued, issue::Issued::Done(_))
-        {
-            match asked::add_deadline(locked, ring, req, at) {
-                Ok(()) => locked.start_linked_timeout(req),
-                Err(e) => issued = issue::Issued::Done(e.to_res()),
+        let issued = request::follow(locked, req, blocked);
+        if let Some((timer, at)) = timer.zip(deadline) {
+            if matches!(issued, Issued::Done(_)) {
+                locked.slab.put(timer);
+            } else {
+                asked::add_deadline(locked, timer, req, at);
+                locked.start_linked_timeout(req);
             }
         }
         locked.carry_on(req, issued);

@@ -87,10 +87,10 @@ pub fn follow(ring: &mut Locked<'_>, mut req: Req, mut attempt: Attempt) -> Issu
             Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
             Attempt::Blocked { moved: 0, then } => break then,
             Attempt::Blocked { moved, then } => {
-                if let Err(e) = ring.stabilise(req) {
-                    return Issued::Done(settle(req, e.to_res() as isize));
+                if ring.stabilise(req).is_err() || !keep::advance(req, moved) {
+                    // The rest cannot be remembered: what has moved is the answer.
+                    return Issued::Done(settle(req, moved as isize));
                 }
-                keep::advance(req, moved);
                 req.done += moved as u32;
                 break then;
             }

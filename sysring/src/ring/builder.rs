@@ -286,9 +286,14 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
             hints &= !(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
         }
         loop {
+            // Who holds work back is to say so: both are as old as each other.
+            let told = match hints & (setup::DEFER_TASKRUN | setup::COOP_TASKRUN) {
+                0 => 0,
+                _ => setup::TASKRUN_FLAG,
+            };
             let mut params = Params {
                 cq_entries: self.cq_entries,
-                flags: self.needs | hints | S::SETUP | C::SETUP,
+                flags: self.needs | hints | told | S::SETUP | C::SETUP,
                 sq_thread_cpu: self.thread_cpu,
                 sq_thread_idle: self.thread_idle,
                 wq_fd: self.attach,

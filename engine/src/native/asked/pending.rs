@@ -12,7 +12,6 @@ use crate::locked::Locked;
 use crate::memory;
 use crate::native::{Then, keep};
 use crate::request::{Req, flag};
-use crate::ring::Ring;
 
 impl Asked {
     /// Puts it into a block, for a request.
@@ -95,24 +94,22 @@ pub fn goes_on(ring: &mut Locked<'_>, mut req: Req, answer: isize) -> bool {
         return false;
     }
     let moved = Errno::from_ret(answer).unwrap_or(0);
-    keep::advance(req, moved);
+    if !keep::advance(req, moved) {
+        return false;
+    }
     req.done += moved as u32;
     true
 }
 
-/// The timer that cancels a request when its time is up: a linked timeout that nobody hears of.
-///
-/// # Errors
-/// `ENOMEM`.
-pub fn add_deadline(locked: &mut Locked<'_>, ring: &Ring, mut req: Req, at: u64) -> Result<()> {
-    let mut timer = locked.slab.take(ring)?;
+/// Makes `timer` the one that cancels a request when its time is up: a linked timeout that nobody
+/// hears of.
+pub fn add_deadline(locked: &mut Locked<'_>, mut timer: Req, mut req: Req, at: u64) {
     locked.outstanding += 1;
     timer.begin(&Sqe { opcode: op::LINK_TIMEOUT, op_flags: timeout::ABS, ..Sqe::default() });
     timer.scratch[0] = at.min(i64::MAX as u64);
     timer.set(flag::CQE_SKIP);
     req.link = Some(timer);
     req.set(flag::ARM_LTIMEOUT);
-    Ok(())
 }
 
 /// The values that go with the answer of a request.
