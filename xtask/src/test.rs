@@ -63,69 +63,20 @@ pub fn all() -> ExitCode {
         &["cargo", "build", "--release", "-p", "sysring-cli", "-p", "sysring-conformance"],
         &[],
     );
-    total += step::run(
-        "every field of every operation",
-        Outcome::Summary,
-        &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "fields"],
-        &[],
-    );
-    total += step::run(
-        "random programs",
-        Outcome::Summary,
-        &[
-            "cargo",
-            "run",
-            "--release",
-            "-p",
-            "sysring-conformance",
-            "--",
-            "diff",
-            "--programs",
-            "100000",
-        ],
-        &[],
-    );
-    total += step::run(
-        "system calls that fail",
-        Outcome::Summary,
-        &[
-            "cargo",
-            "run",
-            "--release",
-            "-p",
-            "sysring-conformance",
-            "--",
-            "faults",
-            "--programs",
-            "10000",
-        ],
-        &[],
-    );
-    total += step::run(
-        "soak",
-        Outcome::Summary,
-        &[
-            "cargo",
-            "run",
-            "--release",
-            "-p",
-            "sysring-conformance",
-            "--",
-            "soak",
-            "--seconds",
-            "10",
-        ],
-        &[],
-    );
+    total += conformance("every field of every operation", &["fields"]);
+    total += conformance("random programs", &["diff", "--programs", "100000"]);
+    total += conformance("system calls that fail", &["faults", "--programs", "10000"]);
+    total += conformance("soak", &["soak", "--seconds", "10"]);
     total += step::run("aarch64", Outcome::Summary, &["cargo", "xtask", "aarch64"], &[]);
-    total += step::run(
-        "liburing's suite",
-        Outcome::Summary,
-        &["cargo", "run", "--release", "-p", "sysring-conformance", "--", "suite"],
-        &[],
-    );
+    total += conformance("liburing's suite", &["suite"]);
 
     println!("== all steps took {} s", start.elapsed().as_secs());
     println!("{total}");
     if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A program of `conformance`, which ends with its own count.
+fn conformance(name: &str, arguments: &[&str]) -> Tally {
+    const RUN: &[&str] = &["cargo", "run", "--release", "-p", "sysring-conformance", "--"];
+    step::run(name, Outcome::Summary, &[RUN, arguments].concat(), &[])
 }
