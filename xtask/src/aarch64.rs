@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::prerequisites;
-use crate::step::{self, Outcome};
+use crate::report::Report;
+use crate::step::{Outcome, Step};
 use crate::tally::Tally;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
@@ -49,17 +50,26 @@ const ROOMS: [&str; 17] = [
 
 /// Runs what can be run here; the last line counts.
 pub fn run() -> ExitCode {
-    let tally = match missing() {
-        Some(missing) => skip(&missing),
-        None => in_user_mode() + in_a_machine(),
-    };
-    println!("{tally}");
-    if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let report = report();
+    println!("{report}");
+    if report.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn skip(why: &str) -> Tally {
+/// Runs what can be run here.
+pub fn report() -> Report {
+    match missing() {
+        Some(missing) => skip(&missing),
+        None => {
+            let mut report = in_user_mode();
+            report += in_a_machine();
+            report
+        }
+    }
+}
+
+fn skip(why: &str) -> Report {
     println!("skipped: aarch64: {why}");
-    Tally { skipped: 1, ..Tally::default() }
+    Report { tally: Tally { skipped: 1, ..Tally::default() }, ..Report::default() }
 }
 
 fn missing() -> Option<String> {
@@ -80,13 +90,21 @@ fn missing() -> Option<String> {
     None
 }
 
-fn in_user_mode() -> Tally {
+fn in_user_mode() -> Report {
     let command = [&["cargo", "test", "--no-fail-fast", "--target", TARGET][..], &ROOMS].concat();
     let command = [&command[..], &["--", "--show-output", "--test-threads=1"]].concat();
-    step::run("aarch64 in QEMU's user mode", Outcome::Libtest, &command, &ENVIRONMENT)
+    Step {
+        name: "aarch64 in QEMU's user mode",
+        outcome: Outcome::Libtest,
+        command: &command,
+        environment: &ENVIRONMENT,
+    }
+    .run()
 }
 
-fn in_a_machine() -> Tally {
+fn in_a_machine() -> Report {
+    const NAME: &str = "aarch64 on a kernel of its own";
+
     let prepared = machine::prepare().and_then(|machine| {
         const OF_THE_COMMAND: [&str; 6] = [
             "-p",
@@ -111,10 +129,10 @@ fn in_a_machine() -> Tally {
         machine.pack()
     });
     match prepared {
-        Ok(machine) => machine.run("aarch64 on a kernel of its own"),
+        Ok(machine) => machine.run(NAME),
         Err(why) => {
             println!("{why}");
-            Tally::FAILED
+            Report::failed(NAME)
         }
     }
 }

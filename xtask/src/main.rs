@@ -5,8 +5,10 @@ mod coverage;
 mod fuzz;
 mod header;
 mod install;
+mod libtest;
 mod model;
 mod prerequisites;
+mod report;
 mod step;
 mod tally;
 mod test;
@@ -26,8 +28,8 @@ chores:
                            twins, and place them in DIR/lib
   aarch64                  run the tests on aarch64, which QEMU emulates
   fuzz TARGET SECONDS      look for inputs that do harm (targets: fuzz/fuzz_targets; needs g++)
-  model                    check the protocols of events and syslets in every interleaving; how
-                           deep, says LOOM_MAX_PREEMPTIONS (2)
+  model [-- OPTIONS]       check the protocols of events and syslets in every interleaving; how
+                           deep, says LOOM_MAX_PREEMPTIONS (2); the options are those of tests
   header [--check]         write sysring.h from the C API's source, or tell whether it is up to date
   coverage [--check]       write docs/coverage.md and docs/calls.md from the engine's tables, or
                            tell whether they are up to date
@@ -63,7 +65,8 @@ fn main() -> ExitCode {
         ["install", "--without-engine", "--prefix", prefix] => {
             installed(install::install(Path::new(prefix), false))
         }
-        ["model"] => model::check(),
+        ["model"] => model::check(&[]),
+        ["model", "--", options @ ..] => model::check(options),
         ["header"] => match header::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => unable(&format!("sysring.h could not be written: {error}")),

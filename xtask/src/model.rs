@@ -3,8 +3,8 @@
 use std::env;
 use std::process::{Command, ExitCode};
 
-/// Builds and runs the models.
-pub fn check() -> ExitCode {
+/// Builds and runs the models; the options are those of a program of tests.
+pub fn check(options: &[&str]) -> ExitCode {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args([
@@ -18,6 +18,8 @@ pub fn check() -> ExitCode {
             "--target-dir",
         ])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/loom"))
+        .arg("--")
+        .args(options)
         .env("RUSTFLAGS", "--cfg loom")
         // It is run once: what linking again for speed would take, it does not give back.
         .env("CARGO_PROFILE_RELEASE_LTO", "off")

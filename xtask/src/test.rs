@@ -3,80 +3,62 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::step::{self, Outcome};
-use crate::tally::Tally;
+use crate::aarch64;
+use crate::report::Report;
+use crate::step::Outcome::{self, Libtest, Status, Summary};
+use crate::step::Step;
 
 /// Runs every step, whatever the outcome of those before it.
 pub fn all() -> ExitCode {
     let start = Instant::now();
-    let mut total = Tally::default();
+    let mut total = Report::default();
+    let mut step = |name, outcome, command: &str, environment: &[(&str, &str)]| {
+        total += run(name, outcome, command, environment);
+    };
 
-    total += step::run("format", Outcome::Status, &["cargo", "fmt", "--all", "--check"], &[]);
-    total += step::run(
-        "lints",
-        Outcome::Status,
-        &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-        &[],
-    );
-    total += step::run(
+    step("format", Status, "cargo fmt --all --check", &[]);
+    step("lints", Status, "cargo clippy --workspace --all-targets -- -D warnings", &[]);
+    step(
         "lints of the static cat",
-        Outcome::Status,
-        &[
-            "cargo",
-            "clippy",
-            "--package",
-            "cat-static",
-            "--bins",
-            "--features",
-            "freestanding",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        Status,
+        "cargo clippy --package cat-static --bins --features freestanding -- -D warnings",
         &[],
     );
-    total += step::run(
+    step(
         "documentation",
-        Outcome::Status,
-        &["cargo", "doc", "--no-deps", "--workspace"],
+        Status,
+        "cargo doc --no-deps --workspace",
         &[("RUSTDOCFLAGS", "-D warnings")],
     );
-    total += step::run("C header", Outcome::Status, &["cargo", "xtask", "header", "--check"], &[]);
-    total += step::run(
-        "coverage table",
-        Outcome::Status,
-        &["cargo", "xtask", "coverage", "--check"],
-        &[],
-    );
-    total += step::run(
-        "tests",
-        Outcome::Libtest,
-        &["cargo", "test", "--workspace", "--no-fail-fast", "--", "--show-output"],
-        &[],
-    );
-
-    total += step::run("models", Outcome::Libtest, &["cargo", "xtask", "model"], &[]);
-
-    total += step::run(
+    step("C header", Status, "cargo xtask header --check", &[]);
+    step("coverage table", Status, "cargo xtask coverage --check", &[]);
+    step("tests", Libtest, "cargo test --workspace --no-fail-fast -- --show-output", &[]);
+    step("models", Libtest, "cargo xtask model --", &[]);
+    step(
         "release build",
-        Outcome::Status,
-        &["cargo", "build", "--release", "-p", "sysring-cli", "-p", "sysring-conformance"],
+        Status,
+        "cargo build --release -p sysring-cli -p sysring-conformance",
         &[],
     );
-    total += conformance("every field of every operation", &["fields"]);
-    total += conformance("random programs", &["diff", "--programs", "100000"]);
-    total += conformance("system calls that fail", &["faults", "--programs", "10000"]);
-    total += conformance("soak", &["soak", "--seconds", "10"]);
-    total += step::run("aarch64", Outcome::Summary, &["cargo", "xtask", "aarch64"], &[]);
-    total += conformance("liburing's suite", &["suite"]);
+
+    let mut conformance = |name, arguments: &str| {
+        const PROGRAM: &str = "cargo run --release -p sysring-conformance --";
+        step(name, Summary, &format!("{PROGRAM} {arguments}"), &[]);
+    };
+    conformance("every field of every operation", "fields");
+    conformance("random programs", "diff --programs 100000");
+    conformance("system calls that fail", "faults --programs 10000");
+    conformance("soak", "soak --seconds 10");
+    conformance("liburing's suite", "suite");
+
+    total += aarch64::report();
 
     println!("== all steps took {} s", start.elapsed().as_secs());
     println!("{total}");
-    if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if total.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// A program of `conformance`, which ends with its own count.
-fn conformance(name: &str, arguments: &[&str]) -> Tally {
-    const RUN: &[&str] = &["cargo", "run", "--release", "-p", "sysring-conformance", "--"];
-    step::run(name, Outcome::Summary, &[RUN, arguments].concat(), &[])
+fn run(name: &str, outcome: Outcome, command: &str, environment: &[(&str, &str)]) -> Report {
+    let command: Vec<&str> = command.split_whitespace().collect();
+    Step { name, outcome, command: &command, environment }.run()
 }
