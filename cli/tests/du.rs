@@ -5,7 +5,7 @@ mod common;
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -82,7 +82,45 @@ fn the_options_mean_the_same() {
         &["to a directory/"],
         &["missing", "a", "missing too"],
         &["--exclude=b", "b", "a"],
+        &["-D", "to a directory"],
+        &["-aH", "to a directory", "c d"],
+        &["-DP", "to a directory"],
+        &["-t", "20K"],
+        &["-at20000"],
+        &["-a", "--threshold=-4KB"],
+        &["--threshold=4K", "-sc", "a", "b/empty"],
+        &["-a", "--threshold=0"],
+        &["--inodes"],
+        &["--inodes", "-a", "-c"],
+        &["--inodes", "-h", "-S"],
+        &["--inodes", "-BM", "-l"],
+        &["--inodes", "-t3"],
+        &["--inodes", "-t", "-2"],
+        &["--time"],
+        &["--time", "-a", "-S"],
+        &["--time=ctime", "-c", "a", "b"],
+        &["--time=status", "--time-style=full-iso"],
+        &["--time", "--time-style=iso", "-0"],
+        &["--time", "--time-style=+%s.%N%%N", "--inodes"],
+        &["-a", "--files0-from=top.list"],
+        &["--files0-from=nothing"],
+        &["-X", "patterns", "-a"],
+        &["-X", "patterns", "--exclude=top"],
+        &["", "a"],
+        &[""],
     ];
+    fs::write(scratch.path().join("top.list"), b"a/deep\0\0a\0missing\0top").unwrap();
+    fs::write(scratch.path().join("patterns"), b"*.o \n\n  \na/deep/er").unwrap();
+    // Later than what it is in, and earlier than anything.
+    for (path, seconds) in [("a/deep/two.o", 2_000_000_000), ("b/four.o", 1)] {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, 5_000_000);
+        File::options()
+            .write(true)
+            .open(scratch.path().join(path))
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    }
     for option in options {
         compare(option, scratch.path());
     }
@@ -109,6 +147,93 @@ fn the_environment_sets_the_unit() {
         };
         assert_eq!(stdout(&of(SYSRING, &["du"])), stdout(&of("du", &[])), "{name}={value}");
     }
+}
+
+/// With links to what is in the tree, beside it and nowhere, and around in circles.
+#[test]
+fn links_are_followed_once() {
+    let scratch = Scratch::new();
+    let tree = scratch.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    plant(&tree);
+    let beside = scratch.path().join("beside");
+    fs::create_dir_all(beside.join("in/it")).unwrap();
+    fs::write(beside.join("in/it/file"), vec![b'x'; 70_000]).unwrap();
+    for (target, link) in [
+        ("..", "a/deep/up"),
+        ("../../beside", "b/out"),
+        ("../../beside/in", "a/out"),
+        ("../node_modules/large", "b/large"),
+        ("itself", "b/itself"),
+        ("../b", "node_modules/b"),
+        ("a/one", "one"),
+    ] {
+        symlink(target, tree.join(link)).unwrap();
+    }
+    // du gives no reason where a link leads nowhere.
+    let words = |said: &Output| {
+        let mut lines: Vec<_> = stderr(said)
+            .lines()
+            .map(|line| line.replace(": No such file or directory", "").replace("sysring du", "du"))
+            .collect();
+        lines.sort();
+        lines
+    };
+    for more in [
+        &["-L"][..],
+        &["-aL"],
+        &["-aLl"],
+        &["-L", "-x", "-S"],
+        &["-aL", "a", "b", "."],
+        &["-L", "to a directory", "one", "c d/to nothing"],
+        &["-aL", "--exclude=in", "--time"],
+        &["-L", "--inodes", "b"],
+        &["-aD", "to a directory", "b/out", "c d/to nothing", "one"],
+        &["-aLP"],
+    ] {
+        for threads in ["-j1", "-j7"] {
+            let theirs = run("du", &[], more, &tree);
+            let ours = run(SYSRING, &["du", threads], more, &tree);
+            assert_eq!(stdout(&ours), stdout(&theirs), "{more:?}: {}", stderr(&ours));
+            assert_eq!(words(&ours), words(&theirs), "{more:?}");
+            assert_eq!(ours.status.code(), theirs.status.code(), "{more:?}");
+        }
+    }
+}
+
+/// Each directory has links to all others: there are more ways through them than can be walked.
+#[test]
+fn links_from_all_to_all_end() {
+    let scratch = Scratch::new();
+    for from in 0..40 {
+        let directory = scratch.path().join(from.to_string());
+        fs::create_dir(&directory).unwrap();
+        for to in 0..40 {
+            symlink(format!("../{to}"), directory.join(format!("to {to}"))).unwrap();
+        }
+    }
+    compare(&["-L"], scratch.path());
+    compare(&["-L", "7", "9"], scratch.path());
+}
+
+#[test]
+fn paths_come_from_standard_input() {
+    let scratch = Scratch::new();
+    plant(scratch.path());
+    let of = |program: &str| {
+        let line = format!("printf 'a\\0\\0-\\0missing\\0top\\0' | {program} -c --files0-from=-");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(scratch.path()).env("LC_ALL", "C.UTF-8");
+        command.output().expect("sh")
+    };
+    let (theirs, ours) = (of("du"), of(&format!("{SYSRING} du")));
+    assert_eq!(stdout(&ours), stdout(&theirs));
+    let mut messages: Vec<_> = stderr(&theirs).lines().map(|l| format!("sysring {l}")).collect();
+    let mut said: Vec<_> = stderr(&ours).lines().map(str::to_owned).collect();
+    messages.sort();
+    said.sort();
+    assert_eq!(said, messages);
+    assert_code(&ours, 1);
 }
 
 /// du counts the length of directories before version 9.2, and sysring does not.
@@ -159,7 +284,7 @@ fn what_cannot_be_read_is_said_and_the_rest_counted() {
         }
         command.output().expect("starts")
     };
-    for more in [&[][..], &["-a"], &["-s"], &["a", "c d", "b"]] {
+    for more in [&[][..], &["-a"], &["-s"], &["-L", "--inodes", "a"], &["a", "c d", "b"]] {
         let theirs = of(Path::new("du"), &[], more);
         let ours = of(&sysring, &["du"], more);
         assert_eq!(stdout(&ours), stdout(&theirs), "{more:?}");
@@ -334,9 +459,15 @@ fn json_has_sizes_and_problems() {
 
 #[test]
 fn wrong_usage_is_told() {
-    for wrong in
-        [&["du", "-B", "x"][..], &["du", "-s", "-a"], &["du", "-j0"], &["du", "--nonsense"]]
-    {
+    for wrong in [
+        &["du", "-B", "x"][..],
+        &["du", "-s", "-a"],
+        &["du", "-j0"],
+        &["du", "--nonsense"],
+        &["du", "-t-0"],
+        &["du", "--time=yesterday"],
+        &["du", "--files0-from=x", "a"],
+    ] {
         assert_code(&output(wrong), 2);
     }
     let help = stdout(&output(&["du", "--help"]));

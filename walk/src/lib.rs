@@ -79,8 +79,34 @@ pub struct Options {
     pub one_file_system: bool,
     /// Of what [`Status`] the survey needs the rest, too: owners, times, devices.
     pub full_status: bool,
+    /// Which symbolic links stand for what they point to.
+    pub follow: Follow,
     /// Give the [`Fold`] the directories below one sorted by name, not as they were found.
     pub by_name: bool,
+}
+
+/// Which symbolic links are followed: what they point to is seen in their place, under their names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// None.
+    #[default]
+    Never,
+    /// Those that are roots.
+    Roots,
+    /// All. What is below a link to a directory is walked when the fold has come there and asks for
+    /// it ([`Fold::follow`]), so that links across a tree do not make an endless one.
+    Always,
+}
+
+impl Follow {
+    /// Whether links at this depth are followed.
+    fn at(self, depth: u32) -> bool {
+        match self {
+            Follow::Never => false,
+            Follow::Roots => depth == 0,
+            Follow::Always => true,
+        }
+    }
 }
 
 /// Where a walk stands, for whoever wants to show it.
@@ -99,7 +125,7 @@ pub struct Summary {
     pub threads: usize,
 }
 
-/// Walks `roots`: files or directories, which are not followed if they are symbolic links.
+/// Walks `roots`: files or directories.
 ///
 /// Returns when everything has been seen and folded. Errors are the survey's to note, by
 /// [`Survey::problem`].

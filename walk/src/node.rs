@@ -54,6 +54,8 @@ pub struct Node<R> {
     /// Jobs of this directory that are not done.
     parts: AtomicU32,
     done: AtomicBool,
+    /// It was found through a link, and is not walked before the fold asks for it.
+    deferred: AtomicBool,
     slot: Mutex<Slot<R>>,
 }
 
@@ -72,6 +74,14 @@ impl<R> Node<R> {
         Self::new(Some(Arc::clone(parent)), name, parent.depth + 1, index)
     }
 
+    /// One that a link in `parent` points to, and its status.
+    pub fn linked(parent: &Arc<Node<R>>, name: &CStr, index: u32, status: &Status) -> Arc<Node<R>> {
+        let node = Self::child(parent, name, index);
+        node.identify(status);
+        node.deferred.store(true, Relaxed);
+        node
+    }
+
     fn new(parent: Option<Arc<Node<R>>>, name: &CStr, depth: u32, index: u32) -> Arc<Node<R>> {
         Arc::new(Node {
             parent,
@@ -82,6 +92,7 @@ impl<R> Node<R> {
             inode: AtomicU64::new(0),
             parts: AtomicU32::new(1),
             done: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
             slot: Mutex::new(Slot { report: None, children: Vec::new() }),
         })
     }
@@ -113,6 +124,21 @@ impl<R> Node<R> {
     /// Whether the file with this status is this directory.
     pub fn is(&self, status: &Status) -> bool {
         self.inode.load(Relaxed) == status.inode() && self.device() == status.device()
+    }
+
+    /// Which file it is: device and inode.
+    pub fn file(&self) -> (u64, u64) {
+        (self.device(), self.inode.load(Relaxed))
+    }
+
+    pub fn is_deferred(&self) -> bool {
+        // Written before the node was shared, and again under the cursor's lock, which the reader has.
+        self.deferred.load(Relaxed)
+    }
+
+    /// From now on it is walked as all others are.
+    pub fn begin(&self) {
+        self.deferred.store(false, Relaxed);
     }
 
     /// One more job has to be done before it is complete.

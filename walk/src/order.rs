@@ -19,8 +19,17 @@ pub trait Fold<R> {
     }
 
     /// Its next directory is the one with this index: what is noted of entries before may be used.
+    /// (Of one that a link points to, it is said twice.)
     fn until(&mut self, directory: &Directory, path: &[u8], report: &mut R, index: u32) {
         let _ = (directory, path, report, index);
+    }
+
+    /// Whether to walk a directory that a symbolic link points to (with
+    /// [`Follow::Always`](crate::Follow::Always)): `file` is its device and its inode. Called between
+    /// `until` and `enter`; it is not entered if this says no.
+    fn follow(&mut self, file: (u64, u64)) -> bool {
+        let _ = file;
+        true
     }
 
     /// A directory, after everything that is in it.
@@ -60,29 +69,40 @@ impl<'f, R: Send> Order<'f, R> {
         let roots = roots.into_iter();
         let cursor = Cursor { fold, roots, frames: Vec::new(), path: Vec::new(), by_name };
         let order = Order { cursor: Mutex::new(cursor), awaited: AtomicPtr::new(ptr::null_mut()) };
+        // Roots are not deferred: they are queued by who makes this.
         order.advance();
         order
     }
 
-    /// `node` is complete.
-    pub fn completed(&self, node: &Arc<Node<R>>) {
+    /// `node` is complete; what is to be walked now, if that had to wait for its turn.
+    #[must_use]
+    pub fn completed(&self, node: &Arc<Node<R>>) -> Option<Arc<Node<R>>> {
         // SeqCst: pairs with `Node::is_done` in `advance`.
-        if ptr::eq(self.awaited.load(SeqCst), Arc::as_ptr(node)) {
-            self.advance();
-        }
+        if ptr::eq(self.awaited.load(SeqCst), Arc::as_ptr(node)) { self.advance() } else { None }
     }
 
-    /// Goes on up to the first directory that is not complete.
-    fn advance(&self) {
+    /// Goes on up to the first directory that is not complete, which is the answer if nobody has
+    /// begun with it.
+    fn advance(&self) -> Option<Arc<Node<R>>> {
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(next) = cursor.next() {
+            if next.is_deferred() {
+                let next = Arc::clone(next);
+                if !cursor.follow(&next) {
+                    continue;
+                }
+                next.begin();
+                self.awaited.store(Arc::as_ptr(&next).cast_mut(), SeqCst);
+                return Some(next);
+            }
             // Whoever completes it either sees this, or has done so before it is asked for below.
             self.awaited.store(Arc::as_ptr(next).cast_mut(), SeqCst);
             if !next.is_done() {
-                return;
+                return None;
             }
             cursor.enter();
         }
+        None
     }
 }
 
@@ -96,6 +116,19 @@ impl<R: Send> Cursor<'_, R> {
             Some(frame) => frame.children.as_slice().first(),
             None => self.roots.as_slice().first(),
         }
+    }
+
+    /// Whether the fold wants the next directory, to which a link leads; else it is left behind.
+    fn follow(&mut self, next: &Node<R>) -> bool {
+        let Some(frame) = self.frames.last_mut() else { return true };
+        let wanted = frame.report.as_mut().is_some_and(|report| {
+            self.fold.until(&frame.node.directory(None), &self.path, report, next.index);
+            self.fold.follow(next.file())
+        });
+        if !wanted {
+            frame.children.next();
+        }
+        wanted
     }
 
     fn enter(&mut self) {

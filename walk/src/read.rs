@@ -6,13 +6,13 @@ use std::sync::Arc;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::Progress;
 use crate::crew::{Crew, Job};
 use crate::dirent::{self, Kind};
 use crate::handle::Handle;
 use crate::node::{Directory, Node};
 use crate::status::Status;
 use crate::survey::{Entry, Problem, Survey, Wish};
+use crate::{Follow, Options, Progress};
 
 /// A read of a directory: nearly all fit in one.
 const BUFFER: usize = 64 << 10;
@@ -21,7 +21,11 @@ const LARGE: usize = BUFFER / 2;
 /// After so many calls the clock is looked at.
 const BETWEEN_LOOKS: usize = 16;
 
-const OPEN: u32 = g::O_RDONLY | g::O_DIRECTORY | g::O_NOFOLLOW | g::O_NONBLOCK | g::O_CLOEXEC;
+/// How directories are opened.
+fn how(follow: bool) -> u32 {
+    let flags = g::O_RDONLY | g::O_DIRECTORY | g::O_NONBLOCK | g::O_CLOEXEC;
+    if follow { flags } else { flags | g::O_NOFOLLOW }
+}
 
 pub struct Reader<'c, 'w, 'f, S: Survey> {
     crew: &'c Crew<'w, 'f, S>,
@@ -95,18 +99,23 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         match job {
             Job::Directory(node, parent) => {
                 let known = self.directory(&node, parent, &mut notes, jobs);
-                self.end(&node, known.then_some(notes));
+                self.end(&node, known.then_some(notes), jobs);
             }
             Job::Part(node, handle, records, first) => {
                 self.look(&node, handle.fd(), &records, first, &mut notes);
                 self.queue(&notes.children, Some(&handle), jobs);
-                self.end(&node, Some(notes));
+                self.end(&node, Some(notes), jobs);
             }
         }
     }
 
     /// The job of a directory is done, with these notes.
-    fn end(&self, node: &Arc<Node<S::Report>>, notes: Option<Notes<S::Report>>) {
+    fn end(
+        &self,
+        node: &Arc<Node<S::Report>>,
+        notes: Option<Notes<S::Report>>,
+        jobs: &mut Vec<Job<S::Report>>,
+    ) {
         if let Some(mut notes) = notes {
             let mut slot = node.slot();
             match &mut slot.report {
@@ -119,8 +128,10 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
                 slot.children.append(&mut notes.children);
             }
         }
-        if node.end_part() {
-            self.crew.order.completed(node);
+        if node.end_part()
+            && let Some(next) = self.crew.order.completed(node)
+        {
+            jobs.push(Job::Directory(next, None));
         }
     }
 
@@ -134,8 +145,9 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     ) -> bool {
         let survey = self.crew.survey;
         let mut status = Status::new();
-        let open = |parent| self.open(parent, &node.name, &mut status);
-        let opened = with_parent(node, parent, open);
+        let follow = self.crew.options.follow;
+        let open = |parent| self.open(parent, &node.name, follow.at(node.depth), &mut status);
+        let opened = with_parent(node, parent, follow, open);
         let (handle, known) = opened.unwrap_or_else(|error| (Err(error), Err(error)));
         let fd = handle.as_ref().map(Handle::fd).ok();
         let directory = node.directory(fd);
@@ -159,11 +171,17 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     }
 
     /// Opens a directory and asks for its status, which it has even if it cannot be opened.
-    fn open(&self, parent: Fd, name: &CStr, status: &mut Status) -> (Result<Handle>, Result<()>) {
+    fn open(
+        &self,
+        parent: Fd,
+        name: &CStr,
+        follow: bool,
+        status: &mut Status,
+    ) -> (Result<Handle>, Result<()>) {
         let full = self.crew.options.full_status;
-        match call::openat(parent, User::of(name.as_ptr().cast()), OPEN, 0) {
+        match call::openat(parent, User::of(name.as_ptr().cast()), how(follow), 0) {
             Ok(fd) => (Ok(Handle::new(fd)), status.ask_open(fd, full)),
-            Err(error) => (Err(error), status.ask(parent, name, full)),
+            Err(error) => (Err(error), status.ask(parent, name, follow, full)),
         }
     }
 
@@ -222,7 +240,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     ) {
         let handle = handle.filter(|handle| self.crew.allowance.covers(handle));
         let job = |child: &Arc<_>| Job::Directory(Arc::clone(child), handle.cloned());
-        jobs.extend(children.iter().rev().map(job));
+        jobs.extend(children.iter().rev().filter(|child| !child.is_deferred()).map(job));
     }
 
     /// Looks at entries; how many there are.
@@ -245,7 +263,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             if wish.descend && found.kind == Kind::Directory {
                 notes.children.push(Node::child(node, found.name, index));
             }
-            if wish.entry || wish.descend && found.kind == Kind::Unknown {
+            if wish.entry || wish.descend && self.may_be_directory(found.kind) {
                 wanted.push(Wanted { inode: found.inode, entry, wish });
             }
         }
@@ -264,6 +282,11 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         count
     }
 
+    /// Whether only its status says what is to be done with it.
+    fn may_be_directory(&self, kind: Kind) -> bool {
+        kind == Kind::Unknown || kind == Kind::Link && self.crew.options.follow == Follow::Always
+    }
+
     fn entry(
         &self,
         node: &Arc<Node<S::Report>>,
@@ -274,20 +297,28 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     ) {
         let survey = self.crew.survey;
         let Wanted { mut entry, wish, .. } = wanted;
-        if !wish.status && entry.kind != Kind::Unknown {
+        let unclear = self.may_be_directory(entry.kind);
+        if !wish.status && !unclear {
             return survey.entry(directory, &entry, None, &mut notes.report);
         }
         let fd = directory.fd.unwrap_or(Fd::NONE);
-        if let Err(error) = status.ask(fd, entry.name, self.crew.options.full_status) {
+        let Options { follow, full_status, .. } = *self.crew.options;
+        let follow = follow == Follow::Always;
+        if let Err(error) = status.ask(fd, entry.name, follow, full_status) {
             let problem = Problem::Status(entry.name, entry.index);
             return survey.problem(directory, problem, error, &mut notes.report);
         }
-        if entry.kind == Kind::Unknown {
+        if unclear {
             // Only now is it known what is wanted of it.
             entry.kind = status.kind();
             let wish = survey.wish(directory, &entry);
             if wish.descend && entry.kind == Kind::Directory {
-                notes.children.push(Node::child(node, entry.name, entry.index));
+                let child = match follow {
+                    // There may have been a link.
+                    true => Node::linked(node, entry.name, entry.index, status),
+                    false => Node::child(node, entry.name, entry.index),
+                };
+                notes.children.push(child);
             }
             if !wish.entry {
                 return;
@@ -310,24 +341,30 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
 fn with_parent<R, T>(
     node: &Node<R>,
     parent: Option<Arc<Handle>>,
+    follow: Follow,
     f: impl FnOnce(Fd) -> T,
 ) -> Result<T> {
     match (&node.parent, parent) {
         (None, _) => Ok(f(Fd::CWD)),
         (Some(_), Some(handle)) => Ok(f(handle.fd())),
-        (Some(parent), None) => find_again(parent).map(|handle| f(handle.fd())),
+        (Some(parent), None) => find_again(parent, follow).map(|handle| f(handle.fd())),
     }
 }
 
 /// Opens a directory that could not be kept open, name by name from its root.
-fn find_again<R>(node: &Node<R>) -> Result<Handle> {
+fn find_again<R>(node: &Node<R>, follow: Follow) -> Result<Handle> {
     let mut names: Vec<&CStr> = node.ancestors().map(|node| &*node.name).collect();
     names.reverse();
     names.push(&node.name);
     let mut here: Option<Handle> = None;
-    for name in names {
+    for (depth, name) in (0..).zip(names) {
         let from = here.as_ref().map_or(Fd::CWD, Handle::fd);
-        let fd = call::openat(from, User::of(name.as_ptr().cast()), OPEN | g::O_PATH, 0)?;
+        let fd = call::openat(
+            from,
+            User::of(name.as_ptr().cast()),
+            how(follow.at(depth)) | g::O_PATH,
+            0,
+        )?;
         here = Some(Handle::new(fd));
     }
     here.ok_or(Errno::ENOENT)

@@ -19,6 +19,12 @@ pub struct Time {
     pub nanoseconds: u32,
 }
 
+impl Time {
+    fn of(time: &g::statx_timestamp) -> Time {
+        Time { seconds: time.tv_sec, nanoseconds: time.tv_nsec }
+    }
+}
+
 /// What every survey gets. (The change time is left out because the kernel notes that it was
 /// asked for it.)
 const BRIEF: u32 =
@@ -31,9 +37,10 @@ impl Status {
         Status(unsafe { std::mem::zeroed() })
     }
 
-    /// Becomes that of `name` in `dir`, not of what it points to.
-    pub(crate) fn ask(&mut self, dir: Fd, name: &CStr, full: bool) -> Result<()> {
-        self.fill(dir, name, g::AT_SYMLINK_NOFOLLOW | g::AT_NO_AUTOMOUNT, full)
+    /// Becomes that of `name` in `dir`; of a link that of what it points to, if it is to be followed.
+    pub(crate) fn ask(&mut self, dir: Fd, name: &CStr, follow: bool, full: bool) -> Result<()> {
+        let flags = if follow { 0 } else { g::AT_SYMLINK_NOFOLLOW };
+        self.fill(dir, name, flags | g::AT_NO_AUTOMOUNT, full)
     }
 
     /// Becomes that of an open file.
@@ -104,6 +111,19 @@ impl Status {
     /// When it was written; with [`full_status`](crate::Options::full_status).
     #[must_use]
     pub fn modified(&self) -> Time {
-        Time { seconds: self.0.stx_mtime.tv_sec, nanoseconds: self.0.stx_mtime.tv_nsec }
+        Time::of(&self.0.stx_mtime)
+    }
+
+    /// When it was read; with [`full_status`](crate::Options::full_status).
+    #[must_use]
+    pub fn accessed(&self) -> Time {
+        Time::of(&self.0.stx_atime)
+    }
+
+    /// When it, or what is said of it here, was changed; with
+    /// [`full_status`](crate::Options::full_status).
+    #[must_use]
+    pub fn changed(&self) -> Time {
+        Time::of(&self.0.stx_ctime)
     }
 }

@@ -2,30 +2,28 @@
 //! must not be counted twice.
 
 use std::collections::HashSet;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 
-use sysring_walk::{Directory, Entry, Errno, Fold, Kind, Problem, Status, Survey, Wish};
+use sysring_walk::{Directory, Entry, Errno, Fold, Kind, Problem, Status, Survey, Time, Wish};
 
-use super::options::Du;
+use super::options::{Du, Which};
 use super::output::Output;
 use crate::files::matching;
 
-/// Sizes, and how many files and directories they are of.
+/// Sizes, how many files and directories they are of, and the latest of their times.
 #[derive(Clone, Copy, Default)]
 pub struct Sum {
     pub bytes: u64,
     pub entries: u64,
+    pub latest: Option<Time>,
 }
 
 impl Sum {
-    fn one(bytes: u64) -> Sum {
-        Sum { bytes, entries: 1 }
-    }
-
     fn add(&mut self, other: Sum) {
         self.bytes += other.bytes;
         self.entries += other.entries;
+        self.latest = self.latest.max(other.latest);
     }
 }
 
@@ -56,6 +54,7 @@ struct Note {
 /// Looks at files, on all threads.
 pub struct Counter<'d> {
     du: &'d Du,
+    excluded: &'d [CString],
     apparent: bool,
     /// Files and directories may be found twice even if they have one name.
     overlapping: bool,
@@ -63,16 +62,22 @@ pub struct Counter<'d> {
 }
 
 impl<'d> Counter<'d> {
-    pub fn new(du: &'d Du, overlapping: bool) -> Counter<'d> {
-        Counter { du, apparent: du.apparent(), overlapping, depth: du.depth() }
+    pub fn new(du: &'d Du, excluded: &'d [CString], overlapping: bool) -> Counter<'d> {
+        Counter { du, excluded, apparent: du.apparent(), overlapping, depth: du.depth() }
     }
 
-    fn size(&self, status: &Status) -> u64 {
-        match status.kind() {
+    fn sum(&self, status: &Status) -> Sum {
+        let bytes = match status.kind() {
             _ if !self.apparent => status.blocks() * 512,
             Kind::File | Kind::Link => status.size(),
             _ => 0,
-        }
+        };
+        let latest = self.du.time.map(|which| match which {
+            Which::Mtime => status.modified(),
+            Which::Atime => status.accessed(),
+            Which::Ctime => status.changed(),
+        });
+        Sum { bytes, entries: 1, latest }
     }
 
     /// What tells the file from others, if it may be met again.
@@ -87,13 +92,13 @@ impl<'d> Counter<'d> {
     }
 
     fn is_excluded(&self, directory: &Directory, name: &CStr) -> bool {
-        if self.du.exclude.is_empty() {
+        if self.excluded.is_empty() {
             return false;
         }
         let mut path = directory.path();
         path.push(b'/');
         path.extend_from_slice(name.to_bytes());
-        self.du.exclude.iter().any(|pattern| matching::path(pattern, &path))
+        self.excluded.iter().any(|pattern| matching::path(pattern, &path))
     }
 }
 
@@ -112,7 +117,7 @@ impl Survey for Counter<'_> {
     fn directory(&self, directory: &Directory, status: &Status, report: &mut Report) {
         let counted = directory.depth == 0 && status.kind() != Kind::Directory
             || self.is_counted(matching::base(directory.name));
-        let sum = if counted { Sum::one(self.size(status)) } else { Sum::default() };
+        let sum = if counted { self.sum(status) } else { Sum::default() };
         report.own = Some((sum, self.identity(status)));
     }
 
@@ -124,7 +129,7 @@ impl Survey for Counter<'_> {
         report: &mut Report,
     ) {
         let Some(status) = status else { return };
-        let sum = Sum::one(self.size(status));
+        let sum = self.sum(status);
         let identity = self.identity(status);
         let listed = self.du.all && directory.depth < self.depth;
         if identity.is_none() && !listed {
@@ -231,6 +236,10 @@ impl Fold<Report> for Totals<'_> {
 
     fn until(&mut self, _: &Directory, path: &[u8], report: &mut Report, index: u32) {
         self.use_notes(path, report, index);
+    }
+
+    fn follow(&mut self, file: Identity) -> bool {
+        self.du.count_links || !self.seen.contains(&file)
     }
 
     fn leave(&mut self, directory: &Directory, path: &[u8], mut report: Report) {

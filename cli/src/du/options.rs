@@ -3,8 +3,10 @@
 use std::ffi::{CString, OsString};
 use std::num::NonZeroUsize;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
+use sysring_walk::Follow;
 
+use super::bounds::{Style, Threshold};
 use crate::files::matching;
 use crate::files::units::{self, Unit};
 
@@ -24,6 +26,9 @@ Examples:
   sysring du -h -d1 /var                    and each directory in /var
   sysring du -sxc --exclude='*.o' src lib   both and their sum, without object files
   sysring du -sh --name='*.jpg' ~           only the pictures
+  sysring du -ah -t 1G --time /srv          what is large, and when it was written last
+  sysring du --inodes -d1 /usr              where the most files are
+  find . -name '*.log' -print0 | sysring du -ch --files0-from=-
   sysring du --json -d1 . | jq '.sizes[] | select(.bytes > 1e9)'
 
 Exit status:
@@ -98,9 +103,49 @@ pub struct Du {
     #[arg(long, short = 'S')]
     pub separate_dirs: bool,
 
+    /// Follow all symbolic links; what they lead to is counted once, and its links with it
+    #[arg(long, short = 'L', overrides_with_all = LINKS)]
+    pub dereference: bool,
+
+    /// Follow symbolic links that are given as PATH
+    #[arg(long, short = 'D', visible_short_alias = 'H', overrides_with_all = LINKS)]
+    pub dereference_args: bool,
+
+    /// Follow no symbolic links, as if nothing is said
+    #[arg(long, short = 'P', overrides_with_all = LINKS)]
+    pub no_dereference: bool,
+
+    /// Count files and directories (inodes), not what they take
+    #[arg(long)]
+    pub inodes: bool,
+
+    /// Leave out lines of less than SIZE, or with -SIZE those of more (of inodes, if these are counted)
+    #[arg(long, short = 't', value_name = "SIZE", value_parser = Threshold::parse,
+          allow_hyphen_values = true)]
+    pub threshold: Option<Threshold>,
+
+    /// On each line the latest time of what is counted there: written [mtime], read [atime], changed
+    /// [ctime]
+    #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true,
+          default_missing_value = "mtime", hide_possible_values = true)]
+    pub time: Option<Which>,
+
+    /// How times are written: full-iso, long-iso, iso, or +FORMAT as in date [default: TIME_STYLE, or
+    /// long-iso]
+    #[arg(long, value_name = "STYLE", value_parser = Style::parse)]
+    pub time_style: Option<Style>,
+
+    /// Look at the paths in FILE (or -), each with a zero byte behind it, as find -print0 writes them
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub files0_from: Option<OsString>,
+
     /// Leave out what matches the pattern; may be given several times
     #[arg(long, value_name = "PATTERN", value_parser = matching::parse)]
     pub exclude: Vec<CString>,
+
+    /// Leave out what matches a pattern in FILE (or -), which has one on each line
+    #[arg(long, short = 'X', value_name = "FILE")]
+    pub exclude_from: Vec<OsString>,
 
     /// Count only what has a name that matches the pattern, and list only where there is such
     #[arg(long, value_name = "PATTERN", value_parser = matching::parse)]
@@ -119,12 +164,34 @@ pub struct Du {
     pub threads: Option<NonZeroUsize>,
 }
 
+/// A time of a file.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    #[value(alias = "modification")]
+    Mtime,
+    #[value(aliases = ["access", "use"])]
+    Atime,
+    #[value(alias = "status")]
+    Ctime,
+}
+
 /// Of these the last one counts.
+const LINKS: [&str; 3] = ["dereference", "dereference_args", "no_dereference"];
+
+/// And of these.
 const UNITS: [&str; 6] = ["human_readable", "si", "block_size", "kilo", "mega", "bytes"];
 
 impl Du {
     /// The units to print.
     pub fn unit(&self) -> Unit {
+        match self.asked_unit() {
+            // Files are counted one by one.
+            Unit::Blocks { .. } if self.inodes => Unit::blocks(1),
+            unit => unit,
+        }
+    }
+
+    fn asked_unit(&self) -> Unit {
         match &self.block_size {
             _ if self.human_readable => Unit::Human { base: 1024 },
             _ if self.si => Unit::Human { base: 1000 },
@@ -150,6 +217,12 @@ impl Du {
         sysring_walk::Options {
             threads: self.threads.map(NonZeroUsize::get),
             one_file_system: self.one_file_system,
+            full_status: self.time.is_some(),
+            follow: match (self.dereference, self.dereference_args) {
+                (true, _) => Follow::Always,
+                (false, true) => Follow::Roots,
+                (false, false) => Follow::Never,
+            },
             ..sysring_walk::Options::default()
         }
     }

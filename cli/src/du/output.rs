@@ -4,8 +4,9 @@ use std::ffi::CStr;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use serde::Serialize;
-use sysring_walk::Errno;
+use sysring_walk::{Errno, Time};
 
+use super::bounds::Style;
 use super::count::Sum;
 use super::options::Du;
 use crate::files::progress::Bar;
@@ -15,6 +16,7 @@ use crate::files::units::Unit;
 pub struct Output<'d> {
     du: &'d Du,
     unit: Unit,
+    style: Style,
     out: BufWriter<Stdout>,
     terminal: bool,
     bar: &'d Bar,
@@ -37,12 +39,21 @@ struct Size {
     path: PathText,
     bytes: u64,
     entries: u64,
+    /// Seconds since 1970, and the rest in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<(i64, u32)>,
 }
 
 #[derive(Serialize)]
 struct Total {
     bytes: u64,
     entries: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<(i64, u32)>,
+}
+
+fn pair(time: Time) -> (i64, u32) {
+    (time.seconds, time.nanoseconds)
 }
 
 impl<'d> Output<'d> {
@@ -50,6 +61,7 @@ impl<'d> Output<'d> {
         Output {
             du,
             unit: du.unit(),
+            style: du.time_style.clone().unwrap_or_else(Style::of_environment),
             out: BufWriter::new(io::stdout()),
             terminal: io::stdout().is_terminal(),
             bar,
@@ -61,13 +73,26 @@ impl<'d> Output<'d> {
 
     /// A size and what it is of: `name` in `path`, or `path` itself.
     pub fn line(&mut self, sum: Sum, path: &[u8], name: Option<&CStr>) {
-        if self.du.json {
-            let path = PathText::of(path, name);
-            return self.document.sizes.push(Size { path, bytes: sum.bytes, entries: sum.entries });
+        let value = if self.du.inodes { sum.entries } else { sum.bytes };
+        if self.du.threshold.is_some_and(|threshold| !threshold.covers(value)) {
+            return;
         }
+        if self.du.json {
+            let (path, time) = (PathText::of(path, name), sum.latest.map(pair));
+            let size = Size { path, bytes: sum.bytes, entries: sum.entries, time };
+            return self.document.sizes.push(size);
+        }
+        self.print(value, sum, path, name);
+    }
+
+    fn print(&mut self, value: u64, sum: Sum, path: &[u8], name: Option<&CStr>) {
         let end = if self.du.null { b"\0" } else { b"\n" };
         let written = (|| {
-            write!(self.out, "{}\t", self.unit.show(sum.bytes))?;
+            write!(self.out, "{}\t", self.unit.show(value))?;
+            if self.du.time.is_some() {
+                let time = sum.latest.map(|time| self.style.show(time));
+                write!(self.out, "{}\t", time.as_deref().unwrap_or("?"))?;
+            }
             report::write_path(&mut self.out, path, name)?;
             self.out.write_all(end)?;
             if self.terminal {
@@ -93,12 +118,14 @@ impl<'d> Output<'d> {
     pub fn finish(&mut self, with_total: bool, total: Sum) -> io::Result<bool> {
         if self.du.json {
             if with_total {
-                self.document.total = Some(Total { bytes: total.bytes, entries: total.entries });
+                let Sum { bytes, entries, latest } = total;
+                self.document.total = Some(Total { bytes, entries, time: latest.map(pair) });
             }
             serde_json::to_writer(&mut self.out, &self.document)?;
             self.out.write_all(b"\n")?;
         } else if with_total {
-            self.line(total, b"total", None);
+            let value = if self.du.inodes { total.entries } else { total.bytes };
+            self.print(value, total, b"total", None);
         }
         if let Some(error) = self.lost.take() {
             return Err(error);

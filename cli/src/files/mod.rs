@@ -5,4 +5,5 @@ pub mod progress;
 pub mod quote;
 pub mod report;
 pub mod roots;
+pub mod time;
 pub mod units;

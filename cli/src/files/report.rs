@@ -30,14 +30,18 @@ fn joined(path: &[u8], name: Option<&CStr>) -> Vec<u8> {
 /// Says on standard error what could not be done, in du's words.
 pub fn complain(command: &str, what: &str, path: &[u8], name: Option<&CStr>, error: Errno) {
     let path = quote::shell(&joined(path, name));
-    let why = words(error);
+    let why = words_of(error);
     // Where standard error is closed there is nobody left to tell.
     let _ = writeln!(io::stderr(), "sysring {command}: {what} {path}: {why}");
 }
 
+fn words_of(error: Errno) -> String {
+    words(&io::Error::from_raw_os_error(error.raw()))
+}
+
 /// The C library's words for an error.
-fn words(error: Errno) -> String {
-    let words = io::Error::from_raw_os_error(error.raw()).to_string();
+pub fn words(error: &io::Error) -> String {
+    let words = error.to_string();
     match words.rfind(" (os error") {
         Some(end) => words[..end].to_owned(),
         None => words,
@@ -75,7 +79,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(what: &str, path: &[u8], name: Option<&CStr>, error: Errno) -> Problem {
-        let problem = format!("{what}: {}", words(error));
+        let problem = format!("{what}: {}", words_of(error));
         Problem { path: PathText::of(path, name), problem, errno: error.name() }
     }
 }

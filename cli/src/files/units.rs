@@ -50,6 +50,14 @@ pub fn parse(text: &str) -> Result<Unit, NoUnit> {
     Ok(Unit::Blocks { bytes, suffix })
 }
 
+/// A number of bytes, as a size is written.
+pub fn bytes(text: &str) -> Result<u64, NoUnit> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let count: u64 = number.parse().map_err(|_| NoUnit)?;
+    power(unit)?.checked_mul(count).ok_or(NoUnit)
+}
+
 /// `K` or `KiB` are 1024, `KB` or `kB` are 1000.
 fn power(unit: &str) -> Result<u64, NoUnit> {
     let mut rest = unit.chars();

@@ -6,6 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sysring_walk::Time;
 
+use crate::files::time::local;
+
 /// What has been asked for once is known.
 #[derive(Default)]
 pub struct Names {
@@ -63,16 +65,5 @@ pub fn when(time: Time) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
     let recent = time.seconds <= now && now - time.seconds < RECENT;
     let format = if recent { c"%b %e %H:%M" } else { c"%b %e  %Y" };
-    let seconds: libc::time_t = time.seconds;
-    // SAFETY: a structure of numbers and a pointer, for which zeros are values.
-    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both live.
-    if unsafe { libc::localtime_r(&seconds, &mut parts) }.is_null() {
-        return time.seconds.to_string();
-    }
-    let mut words = [0u8; 64];
-    // SAFETY: writes no more than there is room for; the format is a string.
-    let length =
-        unsafe { libc::strftime(words.as_mut_ptr().cast(), words.len(), format.as_ptr(), &parts) };
-    String::from_utf8_lossy(&words[..length]).into_owned()
+    local(time, format).unwrap_or_else(|| time.seconds.to_string())
 }
