@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
 use sysring_sys::{Result, call, raw::general as g};
 
 use crate::memory::PAGE;
+use crate::op::moment;
 use crate::{descriptors, driver, memory, personality, register, sleeper, unsettled, wq};
 
 /// A word that the kernel zeroes in a child of `fork` (`MADV_WIPEONFORK`, Linux 4.14): one load
@@ -94,6 +95,7 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
     descriptors::after_fork();
     register::after_fork();
     unsettled::after_fork();
+    moment::after_fork();
     if word.load(Relaxed) != UNRELIABLE {
         word.store(MARKED, Release);
     }

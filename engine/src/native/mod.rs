@@ -34,8 +34,9 @@ use crate::op::table::Row;
 
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User, arch, call};
+use sysring_sys::{Errno, Fd, Result, User, arch};
 
+use crate::op::moment::is_nonblocking;
 use crate::user;
 
 use table::How;
@@ -170,11 +171,6 @@ fn by_worker(call: &Call, how: How) -> Result<Attempt> {
         How::Sleeper => Ok(Attempt::SLEEPER),
         _ => Ok(Attempt::WORKER),
     }
-}
-
-/// Whether an open file is non-blocking: then what the call answers is the answer.
-fn is_nonblocking(fd: Fd) -> bool {
-    call::file_flags(fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0)
 }
 
 /// What `EAGAIN` means of an attempt that asked for it: the answer, where the file is non-blocking

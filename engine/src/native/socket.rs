@@ -7,7 +7,8 @@ use sysring_sys::{Errno, Fd, User};
 use super::transfer::total;
 use super::{Attempt, Call, READABLE, Then, WRITABLE, is_nonblocking, would_block};
 use crate::op::MAX_RW_COUNT;
-use crate::op::socket::{STREAM, kind, socket_error, without_blocking};
+use crate::op::moment::without_blocking_or_signals;
+use crate::op::socket::{STREAM, kind, socket_error};
 use crate::user;
 
 /// `SO_RCVTIMEO` and `SO_SNDTIMEO`.
@@ -136,7 +137,7 @@ pub fn sendmmsg(call: &Call, _: bool) -> Attempt {
 /// `accept` and `accept4`.
 pub fn accept(call: &Call, _: bool) -> Attempt {
     let fd = call.fd(0);
-    match without_blocking(fd, || Errno::from_ret(call.answer())) {
+    match without_blocking_or_signals(fd, || Errno::from_ret(call.answer())) {
         Err(Errno::EAGAIN) => would_block(fd, READABLE, RECEIVE_LIMIT),
         answer => Attempt::of(answer),
     }
@@ -154,7 +155,7 @@ pub fn connect(call: &Call, again: bool) -> Attempt {
     if is_nonblocking(fd) {
         return Attempt::Done(call.answer());
     }
-    match without_blocking(fd, || Errno::from_ret(call.answer())) {
+    match without_blocking_or_signals(fd, || Errno::from_ret(call.answer())) {
         Err(Errno::EINPROGRESS) if !has_limit(fd, SEND_LIMIT) => Attempt::ready(WRITABLE),
         // Under way already, in time or not at all, or behind others in a queue: it waits there.
         Err(Errno::EINPROGRESS | Errno::EALREADY | Errno::EAGAIN) => Attempt::SLEEPER,

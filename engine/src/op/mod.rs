@@ -7,6 +7,7 @@ pub mod fs;
 pub mod futex;
 pub mod kbuf;
 pub mod message;
+pub mod moment;
 pub mod msg_ring;
 pub mod net;
 pub mod nop;

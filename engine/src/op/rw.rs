@@ -11,6 +11,7 @@ use sysring_sys::call::{Offset, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
+use super::moment::is_nonblocking;
 use super::transfer::{
     Direction, Segments, advance, copy_entries, copy_vector, entries, is_vectored, offset,
 };
@@ -321,7 +322,7 @@ fn would_block(req: Req, direction: Direction) -> Issued {
 
 /// A stream whose driver knows no `RWF_NOWAIT`: readiness says when a worker will not wait long.
 fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
-    let nonblocking = call::file_flags(req.file.fd).is_ok_and(|f| f & g::O_NONBLOCK != 0);
+    let nonblocking = is_nonblocking(req.file.fd);
     let segments = Segments::of(req);
     // A pipe that was spliced knows it no more. Who takes a buffer takes what there is, as the kernel
     // does: it is used by as much as comes.

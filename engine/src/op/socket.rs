@@ -8,6 +8,7 @@ use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
+use super::moment::{is_nonblocking, without_blocking};
 use super::{must_be_zero, open};
 use crate::filter::Teller;
 use crate::issue::Issued;
@@ -125,19 +126,6 @@ fn more_wait(fd: Fd) -> bool {
     call::poll_now(fd, READABLE as u16).is_ok_and(|events| events != 0) && is_inet(fd)
 }
 
-/// Makes the open file non-blocking for the length of a call. Others who use the same open file
-/// directly may see `EAGAIN` in that moment; the alternative would be to block here for them.
-pub fn without_blocking<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -> Result<T> {
-    let flags = call::file_flags(fd)?;
-    if flags & g::O_NONBLOCK != 0 {
-        return act();
-    }
-    call::set_file_flags(fd, flags | g::O_NONBLOCK)?;
-    let answer = act();
-    let _ = call::set_file_flags(fd, flags);
-    answer
-}
-
 pub fn prepare_connect(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     must_be_zero!(req, len, buf_index, op_flags, file_index);
     let len = req.sqe.off as i32;
@@ -198,7 +186,7 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
     }
     let by_worker =
         req.has(flag::LEFT_OPEN) || req.has(flag::ASYNC) && req.scratch[0] == progress::AFRESH;
-    if by_worker && call::file_flags(req.file.fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0) {
+    if by_worker && is_nonblocking(req.file.fd) {
         // In the kernel a worker makes the call as it is, and this one does not wait.
         return Issued::of(call::connect(req.file.fd, to, len));
     }
