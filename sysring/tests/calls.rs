@@ -182,34 +182,34 @@ fn a_batch_is_answered_in_its_steps() {
         })
         .collect();
     let mut statuses = vec![Statx::default(); 1000];
-    let mut steps: Vec<Step> = names
-        .iter()
-        .zip(&mut statuses)
-        .map(|(name, to)| Call::statx(Fd::CWD, name, StatxFlags::default(), to).into())
-        .collect();
     let expected = |i| match i % 3 {
         0 => Ok(0),
         1 => Err(Errno::ENOENT),
         _ => Err(Errno::ENAMETOOLONG),
     };
     for _ in 0..20 {
+        let mut steps: Vec<Step> = names
+            .iter()
+            .zip(&mut statuses)
+            .map(|(name, to)| Call::statx(Fd::CWD, name, StatxFlags::default(), to).into())
+            .collect();
         calls.run_all(&mut steps).unwrap();
         for (i, step) in steps.iter().enumerate() {
             assert_eq!(step.result(), Some(expected(i)));
         }
     }
-    drop(steps);
     assert!(statuses.iter().step_by(3).all(|status| status.stx_size != 0));
     // What sleeps in a batch sleeps at the same time.
     let time = Time::from(Duration::from_millis(20));
-    let mut sleeps: Vec<Step> = (0..64).map(|_| Call::sleep(&time).into()).collect();
-    calls.run_all(&mut sleeps).unwrap();
+    let asleep = || (0..64).map(|_| Call::sleep(&time).into()).collect::<Vec<Step>>();
+    calls.run_all(&mut asleep()).unwrap();
+    let mut sleeps = asleep();
     let began = Instant::now();
     calls.run_all(&mut sleeps).unwrap();
     assert!(began.elapsed() < Duration::from_millis(20 * 64 / 2), "{:?}", began.elapsed());
     assert!(sleeps.iter().all(|step| step.result() == Some(Ok(0))));
     // Issued, they are pending, all of them.
-    let mut waits: Vec<Step> = (0..64).map(|_| Call::sleep(&time).into()).collect();
+    let mut waits = asleep();
     calls.issue_all(&mut waits);
     assert!(waits.iter().all(|step| matches!(step.issued(), Some(Ok(Issued::Pending(_))))));
     let mut answers = 0;
@@ -260,4 +260,121 @@ fn chains_work_on_what_they_open() {
     let results = wrong[0].each_ref().map(|step| step.result().unwrap());
     assert_eq!(results, [Err(Errno::EINVAL), Ok(0), Err(Errno::EINVAL)]);
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+#[test]
+fn a_step_is_issued_once() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let calls = Calls::new().unwrap();
+    let mut written = [[Step::new(Call::write(&writer, b"x"))]];
+    calls.run_all(written.as_flattened_mut()).unwrap();
+    calls.run_all(written.as_flattened_mut()).unwrap();
+    calls.run_chains(&mut written).unwrap();
+    calls.issue_all(written.as_flattened_mut());
+    assert_eq!(written[0][0].result(), Some(Ok(1)));
+    // The descriptor is closed once: its number may be another's by then.
+    let mut closed = [Step::new(Call::close(writer.into()))];
+    calls.issue_all(&mut closed);
+    calls.issue_all(&mut closed);
+    calls.run_all(&mut closed).unwrap();
+    let closed = match closed[0].issued().unwrap().unwrap() {
+        Issued::Done(result) => result,
+        Issued::Pending(_) => calls.wait(1).unwrap().next().unwrap().result(),
+    };
+    assert_eq!((closed, calls.pending()), (Ok(0), 0));
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"x");
+
+    // Nor is a chain made of which a step was.
+    let mut chain = [[Step::new(Call::openat(Fd::CWD, c"/", 0, 0)), Step::close(0)]];
+    calls.run_all(&mut chain[0][..1]).unwrap();
+    let Some(Ok(fd)) = chain[0][0].result() else { panic!("/ can be opened") };
+    // SAFETY: just opened, and told to nobody else.
+    let root = File::from(unsafe { OwnedFd::from_raw_fd(fd as i32) });
+    calls.run_chains(&mut chain).unwrap();
+    assert_eq!(chain[0][1].result(), None);
+    assert!(root.metadata().unwrap().is_dir());
+    // What a step works on is opened in its chain: there is none here.
+    let mut alone = [Step::close(0)];
+    calls.issue_all(&mut alone);
+    assert_eq!(alone[0].result(), Some(Err(Errno::EINVAL)));
+}
+
+#[test]
+fn batches_fill_slots() {
+    let slots = [const { Slot::new() }; 3];
+    let calls = Calls::new().unwrap();
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let time = Time::from(Duration::from_millis(1));
+    let nowhere = Call::openat(Fd::CWD, c"/no/such/name", 0, 0);
+    let mut buffers = [[0u8; 1]; 2];
+    let [to, other] = &mut buffers;
+    let mut steps = [
+        Step::new(nowhere.into_slot(&slots[0])),
+        Step::new(Call::sleep(&time).into_slot(&slots[1])),
+        // Told of a step that is not made, too.
+        Step::new(Call::read(&reader, to).into_slot(&slots[2])).on(0),
+    ];
+    calls.run_all(&mut steps).unwrap();
+    let results = slots.each_ref().map(Slot::get);
+    assert_eq!(results, [Some(Err(Errno::ENOENT)), Some(Ok(0)), Some(Err(Errno::EINVAL))]);
+    slots[0].clear();
+    let mut chains = [[Step::new(Call::pread(Fd::NONE, other, 0).into_slot(&slots[0]))]];
+    calls.run_chains(&mut chains).unwrap();
+    assert_eq!(slots[0].get(), Some(Err(Errno::EBADF)));
+}
+
+#[test]
+fn a_context_that_answers_elsewhere_keeps_its_handlers() {
+    use sysring::events::attr::{Answers, EXTENSIONS, Extension, Wanted};
+
+    let first = Calls::builder().shared().build().unwrap();
+    let file = first.events().file().unwrap();
+    let builder = Calls::builder().extension(7, |_, _, given| given + 1).unwrap();
+    let second = builder.attach(file).unwrap();
+    // SAFETY: takes nothing.
+    let call = unsafe { Call::raw(libc::SYS_getppid as u32, [0; 6]) };
+    let asked = [Extension { number: 7, required: 1, argument: 41 }];
+    let wanted = Wanted::NONE.required(EXTENSIONS).with_extensions(&asked);
+    let mut answers = Answers::none();
+    second.issue_with(call, &wanted, &mut answers).unwrap();
+    assert_eq!(answers.extension(7), Some(42));
+}
+
+#[test]
+fn a_listener_ends_with_as_much_pending_as_there_may_be() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let calls = Calls::builder().limit(1).build().unwrap();
+    let listener = Listener::new(calls).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let tell = sender.clone();
+    let accept = || Call::accept(&server, Accept::default());
+    listener.call_back(accept(), move |result| tell.send(result).unwrap()).unwrap();
+    assert_eq!(listener.call_back(accept(), |_| ()), Err(Errno::EAGAIN));
+    drop(listener);
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(Err(Errno::ECANCELED)));
+    // A callback has the last of it.
+    let listener = std::sync::Arc::new(Listener::new(Calls::new().unwrap()).unwrap());
+    let (kept, tell) = (listener.clone(), sender);
+    let time = Time::from(Duration::from_millis(20));
+    let then = move |result| {
+        drop(kept);
+        tell.send(result).unwrap();
+    };
+    listener.call_back(Call::sleep(&time), then).unwrap();
+    drop(listener);
+    assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(Ok(0)));
+}
+
+#[test]
+fn a_listener_hears_what_is_its_own() {
+    static SLOT: Slot = Slot::new();
+    let shared = Calls::builder().shared().build().unwrap();
+    let refused = Listener::new(shared).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    let listener = Listener::new(Calls::new().unwrap()).unwrap();
+    let time = Time::from(Duration::from_millis(1));
+    let aside = listener.call_back(Call::sleep(&time).into_slot(&SLOT), |_| ());
+    assert_eq!(aside, Err(Errno::EINVAL));
 }

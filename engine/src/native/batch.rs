@@ -2,6 +2,7 @@
 
 use sysring_sys::{Errno, Result, User};
 
+use super::context::done;
 use super::{Attempt, Call, Context, Issued, Order, Placement, Then};
 
 /// A call of a batch, and what became of it. Batches are long: it is kept short.
@@ -68,12 +69,19 @@ impl Step {
         }
     }
 
+    /// Whether nothing has become of it yet.
+    #[inline]
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self.became, Became::Nothing)
+    }
+
     /// It was answered.
     #[inline]
     pub(super) fn answer(&mut self, answer: isize) {
-        (self.became, self.value) = (Became::Done, answer as i64);
+        self.issue(done(answer, self.slot));
     }
 
+    #[inline]
     fn issue(&mut self, result: Result<Issued>) {
         (self.became, self.value) = match result {
             Ok(Issued::Done(answer)) => (Became::Done, answer as i64),
@@ -85,17 +93,22 @@ impl Step {
 
 impl Context {
     /// Issues calls as [`issue`](Context::issue) does, one after the other; those that block become
-    /// requests together, and reach the workers as one batch.
+    /// requests together, and reach the workers as one batch. A step is issued once: what was before
+    /// is left as it is. `EINVAL` of a step that is to work on what another opens.
     ///
     /// # Safety
     /// As for `issue`, of each.
     pub unsafe fn issue_all(&self, steps: &mut [Step]) {
         let mut blocked = false;
-        for step in &mut *steps {
+        for step in steps.iter_mut().filter(|step| step.is_new()) {
+            if step.on != 0 {
+                step.issue(Err(Errno::EINVAL));
+                continue;
+            }
             let (call, order) = (step.call(), step.order());
             // SAFETY: passed on to the caller.
             match unsafe { super::attempt(&call, order.placement) } {
-                Ok(Attempt::Done(answer)) => step.issue(self.done(answer, &order)),
+                Ok(Attempt::Done(answer)) => step.issue(done(answer, order.slot)),
                 Ok(Attempt::Blocked { moved, then }) => {
                     (step.became, step.value) = (Became::Blocked(then), moved as i64);
                     blocked = true;

@@ -44,6 +44,15 @@ pub enum Issued {
     Pending(u64),
 }
 
+/// An answer that is there at once.
+#[inline]
+pub(super) fn done(answer: isize, slot: User<i64>) -> Result<Issued> {
+    if !slot.is_null() {
+        request::fill(slot, answer as i64)?;
+    }
+    Ok(Issued::Done(answer))
+}
+
 /// Kinds of batches, by the number of their first call, that are told apart.
 const KINDS: usize = 64;
 
@@ -116,7 +125,7 @@ impl Context {
     pub unsafe fn issue(&self, call: &Call, order: &Order) -> Result<Issued> {
         // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
-            Attempt::Done(answer) => self.done(answer, order),
+            Attempt::Done(answer) => done(answer, order.slot),
             blocked => self.begin()?.add(call, blocked, order, None).map(Issued::Pending),
         }
     }
@@ -206,15 +215,6 @@ impl Context {
         let answer = unsafe { asked.make() };
         asked.answer(answer, answers);
         Ok(answer)
-    }
-
-    /// An answer that is there at once.
-    #[inline]
-    pub(super) fn done(&self, answer: isize, order: &Order) -> Result<Issued> {
-        if !order.slot.is_null() {
-            request::fill(order.slot, answer as i64)?;
-        }
-        Ok(Issued::Done(answer))
     }
 
     /// Begins to queue calls that block.

@@ -160,9 +160,13 @@ impl Team {
     }
 }
 
-/// Makes the calls of a chain, one after the other.
+/// Makes the calls of a chain, one after the other. A step is issued once: a chain with one that was
+/// is left as it is.
 #[inline]
 fn make(chain: &mut [Step]) {
+    if !chain.iter().all(Step::is_new) {
+        return;
+    }
     for index in 0..chain.len() {
         let (before, rest) = chain.split_at_mut(index);
         let Some(step) = rest.first_mut() else { return };
@@ -236,7 +240,8 @@ fn invite(team: NonNull<Team>, count: u32, submitter: bool) {
 impl Context {
     /// Makes all calls of a batch, and returns when all are answered. The batch is of chains of `len`
     /// steps: they are begun in their order, several are under way at a time, by this thread and by
-    /// workers, and the steps of each are made one after the other by whoever has it.
+    /// workers, and the steps of each are made one after the other by whoever has it. A chain with a
+    /// step that was issued before is left as it is.
     ///
     /// # Safety
     /// The calls are sound for this process while this runs.

@@ -9,6 +9,9 @@ use sysring_sys::raw::general as g;
 use super::{Call, Calls, Issued};
 
 /// A call of a batch, and what became of it.
+///
+/// It is issued once, for a call may do what cannot be done twice (close a descriptor, say): batches
+/// leave steps alone that were issued before, and chains with such a step.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Step<'a, 'm> {
@@ -26,8 +29,8 @@ impl<'a, 'm> Step<'a, 'm> {
 
     /// In a [chain](Calls::run_chains): has the call work on the descriptor that an earlier step
     /// opens, in place of its own. If there is none, it is not made, and answers `ECANCELED`.
-    /// `EINVAL` if that step opens nothing, or this call is not one of those with a descriptor
-    /// that `docs/calls.md` lists as kept.
+    /// `EINVAL` if that step opens nothing, this call is not one of those with a descriptor that
+    /// `docs/calls.md` lists as kept, or this is no chain.
     #[inline]
     #[must_use]
     pub fn on(mut self, step: usize) -> Step<'a, 'm> {

@@ -122,6 +122,12 @@ impl<'a, 'm> Call<'a, 'm> {
         self
     }
 
+    /// Whether the answer is aimed at a slot.
+    #[cfg(feature = "std")]
+    pub(super) fn has_slot(&self) -> bool {
+        !self.order.slot.is_null()
+    }
+
     /// The call's number.
     #[must_use]
     pub fn number(&self) -> u32 {

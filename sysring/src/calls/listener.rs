@@ -19,7 +19,8 @@ use super::{Call, Calls, Event, Id, Issued};
 /// A context with a thread that hears of its answers.
 ///
 /// What does not block is answered where it is issued, and the thread sleeps. Dropped, it cancels
-/// what is pending; whoever waits hears `ECANCELED`.
+/// what is pending; whoever waits hears `ECANCELED`. A child of `fork` has no such thread, and must not
+/// use it.
 ///
 /// ```
 /// use sysring::calls::{Accept, Call, Calls, Listener};
@@ -72,8 +73,14 @@ impl Listener {
     /// Starts the thread.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If there is no thread to be had. [`InvalidInput`](io::ErrorKind::InvalidInput): the context's
+    /// events are [shared](super::Builder::shared): others would hear what is for us, and we what is
+    /// for others.
     pub fn new(calls: Calls<'static>) -> io::Result<Listener> {
+        if calls.events().file().is_some() {
+            let why = "a listener needs a ring of events of its own";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let ends = AtomicBool::new(false);
         let shared = Arc::new(Shared { calls, waiting: Mutex::default(), ends });
         let thread = thread::Builder::new().name("sysring-listener".into()).spawn({
@@ -88,7 +95,8 @@ impl Listener {
     /// quick; if it panics, that ends with it.
     ///
     /// # Errors
-    /// As [`Calls::issue`]: the callback is not called then.
+    /// As [`Calls::issue`]; `EINVAL`: the answer is aimed at a [`Slot`](super::Slot). The callback is
+    /// not called then.
     pub fn call_back(
         &self,
         call: Call<'_, 'static>,
@@ -101,7 +109,7 @@ impl Listener {
     /// cancels the call.
     ///
     /// # Errors
-    /// As [`Calls::issue`].
+    /// As [`call_back`](Listener::call_back).
     pub fn answer(&self, call: Call<'_, 'static>) -> Result<Answer> {
         let state = Arc::new(Mutex::new(State::Empty));
         let id = self.shared.issue(call, {
@@ -121,11 +129,17 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.shared.ends.store(true, Release);
+        // Its thread looks at that when an answer comes: one of those that are cancelled, or one more.
+        self.shared.calls.cancel_all();
         // SAFETY: the call takes nothing.
         let nudge = unsafe { Call::raw(g::__NR_getppid, [0; 6]) };
         let nudged = self.shared.calls.issue(nudge.by_worker());
+        // `EAGAIN`: as many are pending as there may be, and have been cancelled.
+        let comes = matches!(nudged, Ok(_) | Err(Errno::EAGAIN));
         if let Some(thread) = self.thread.take()
-            && nudged.is_ok()
+            && comes
+            // A callback may have had the listener.
+            && thread.thread().id() != thread::current().id()
         {
             let _ = thread.join();
         }
@@ -134,6 +148,9 @@ impl Drop for Listener {
 
 impl Shared {
     fn issue(&self, call: Call<'_, 'static>, then: Callback) -> Result<Option<Id>> {
+        if call.has_slot() {
+            return Err(Errno::EINVAL);
+        }
         // Before the call is issued: its answer may be quicker than we are.
         let key = {
             let mut waiting = lock(&self.waiting);

@@ -140,7 +140,8 @@ impl Builder {
     /// Those of [`Ring::attach`](sysring_events::Ring::attach), and of [`build`](Builder::build).
     pub fn attach(self, file: Fd) -> Result<Calls<'static>> {
         let events = sysring_events::Ring::attach(file)?;
-        Ok(Calls { context: Context::on(events, self.options.limit)?, memory: PhantomData })
+        let context = Context::on(events, self.options.limit)?.with_handlers(self.options.handlers);
+        Ok(Calls { context, memory: PhantomData })
     }
 
     /// Has a handler of the attribute `number`, of which a context can have four: for a call that is
