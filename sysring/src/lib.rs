@@ -79,8 +79,8 @@ pub use install::{Installed, install_engine};
 pub use op::{Descriptor, Fixed, Slot, Target};
 pub use ring::{
     Buffer, BufferPool, BufferRing, Builder, Cause, Completions, CqEntry, Cqe, Cqe32, Full,
-    Operations, PoolBuffer, Reason, Register, Report, Restrictions, Ring, SetupError, SqEntry, Sqe,
-    Sqe128, Step, Submission, SyncCancel, Timespec, Wait,
+    LocalRing, Operations, PoolBuffer, Reason, Register, Report, Restrictions, Ring, SetupError,
+    SqEntry, Sqe, Sqe128, Step, Submission, SyncCancel, Timespec, Wait,
 };
 /// The layer below: the kernel's structures and numbers.
 pub use sysring_sys as sys;

@@ -5,6 +5,8 @@ mod builder;
 mod cause;
 mod completion;
 mod entry;
+mod handle;
+mod local;
 mod memory;
 mod operations;
 mod queue;
@@ -17,8 +19,7 @@ mod wait;
 use core::fmt;
 use core::time::Duration;
 
-use sysring_door::{self as door, Engine as Serves};
-use sysring_sys::abi::io_uring::{Params, RsrcUpdate, enter, register as regs, setup};
+use sysring_sys::abi::io_uring::{Params, enter, register as regs, setup};
 use sysring_sys::abi::signal::SIGSET_SIZE;
 use sysring_sys::{Errno, Fd, User};
 
@@ -26,6 +27,9 @@ pub use builder::Builder;
 pub use cause::Cause;
 pub use completion::Completions;
 pub use entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
+#[cfg(feature = "std")]
+pub(crate) use handle::Entrance;
+pub use local::LocalRing;
 pub use operations::Operations;
 pub use register::{
     Buffer, BufferPool, BufferRing, PoolBuffer, Register, Restrictions, SyncCancel,
@@ -35,6 +39,7 @@ pub use submission::{Full, Submission};
 pub use time::Timespec;
 pub use wait::Wait;
 
+use handle::{Handle, Way};
 use memory::Memory;
 use queue::{Cq, Sq};
 
@@ -184,9 +189,14 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// the wait was cut short.
     #[inline(always)]
     pub fn submit_and_wait(&mut self, want: u32) -> Result<u32, Errno> {
+        self.submit_by(self.handle.way(), want)
+    }
+
+    #[inline(always)]
+    fn submit_by(&mut self, way: Way, want: u32) -> Result<u32, Errno> {
         let submit = self.sq.publish();
         if self.handle.is_special() {
-            return self.enter_otherwise(submit, want, 0, User::NULL, SIGSET_SIZE);
+            return self.enter_otherwise(way, submit, want, 0, User::NULL, SIGSET_SIZE);
         }
         let mut flags = 0;
         if want != 0 || self.sq.holds_completions_back() {
@@ -194,7 +204,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         } else if submit == 0 {
             return Ok(0);
         }
-        self.handle.enter(submit, want, flags, User::NULL, SIGSET_SIZE)
+        way.enter(submit, want, flags, User::NULL, SIGSET_SIZE)
     }
 
     /// The same, for so long at most.
@@ -211,9 +221,13 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// # Errors
     /// As [`submit_and_wait_timeout`](Ring::submit_and_wait_timeout); `EINVAL` for what is not known.
     pub fn submit_with(&mut self, wait: &Wait) -> Result<u32, Errno> {
+        self.submit_with_by(self.handle.way(), wait)
+    }
+
+    fn submit_with_by(&mut self, way: Way, wait: &Wait) -> Result<u32, Errno> {
         let submit = self.sq.publish();
         wait.with(|want, flags, argument, size| {
-            self.enter_otherwise(submit, want, flags, argument, size)
+            self.enter_otherwise(way, submit, want, flags, argument, size)
         })
     }
 
@@ -222,8 +236,11 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// # Errors
     /// As [`submit_and_wait_timeout`](Ring::submit_and_wait_timeout).
     pub fn wait(&self, wait: &Wait) -> Result<(), Errno> {
-        wait.with(|want, flags, argument, size| self.handle.enter(0, want, flags, argument, size))
-            .map(drop)
+        self.wait_by(self.handle.way(), wait)
+    }
+
+    fn wait_by(&self, way: Way, wait: &Wait) -> Result<(), Errno> {
+        wait.with(|want, flags, argument, size| way.enter(0, want, flags, argument, size)).map(drop)
     }
 
     /// Makes the call, if there is need of one: where a thread of the other side submits, which must
@@ -231,6 +248,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     #[cold]
     fn enter_otherwise(
         &self,
+        way: Way,
         submit: u32,
         want: u32,
         mut flags: u32,
@@ -248,7 +266,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         } else if flags == 0 && submit == 0 {
             return Ok(0);
         }
-        self.handle.enter(submit, want, flags, argument, size)
+        way.enter(submit, want, flags, argument, size)
     }
 
     /// The flag that wakes the polling thread, where it sleeps and there is work.
@@ -267,7 +285,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
             return Ok(());
         }
         let flags = enter::SQ_WAIT | self.wake_up(self.sq.len());
-        self.handle.enter(0, 0, flags, User::NULL, SIGSET_SIZE).map(drop)
+        self.handle.way().enter(0, 0, flags, User::NULL, SIGSET_SIZE).map(drop)
     }
 
     /// Gives the ring other queues, with what is in them; sizes as of [`Builder::build`] and
@@ -299,19 +317,12 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         Ok(())
     }
 
-    /// From now on the ring's calls name it by an index of this thread's, which spares the look-up
-    /// of its descriptor: for rings that stay on one thread of several
-    /// (`IORING_REGISTER_RING_FDS`, Linux 5.18).
-    ///
-    /// On another thread `submit` then fails with `EINVAL` or `EBADF`. A ring that is dropped there
-    /// lives on until this thread ends.
-    ///
-    /// # Errors
-    /// - `EBUSY`: the thread has 16 such rings.
-    /// - `EEXIST`: it was done before.
-    /// - `EINVAL` before Linux 5.18.
-    pub fn enter_by_index(&mut self) -> Result<(), Errno> {
-        self.handle.enter_by_index()
+    /// The ring's calls name it by an index of this thread's, which spares the look-up of its
+    /// descriptor: for rings that stay on one thread of several
+    /// (`IORING_REGISTER_RING_FDS`, Linux 5.18). Where there is no index to be had,
+    /// [`LocalRing::index`] says why, and all else is the same.
+    pub fn enter_by_index(self) -> LocalRing<S, C> {
+        LocalRing::new(self)
     }
 
     /// What can be registered with the ring, and asked of it.
@@ -381,136 +392,31 @@ impl<S: SqEntry, C: CqEntry> fmt::Debug for Ring<S, C> {
     }
 }
 
-/// A way to the calls of a ring that somebody else keeps: to sleep in it while other threads push.
-/// It must not be used when the ring is gone.
-#[cfg(feature = "std")]
-#[derive(Clone, Copy)]
-pub(crate) struct Entrance {
-    serves: Serves,
-    fd: Fd,
-}
-
-#[cfg(feature = "std")]
-impl Entrance {
-    /// Hands over `submit` entries, which are [published](Ring::publish), and waits.
-    pub fn enter(&self, submit: u32, wait: &Wait) -> Result<u32, Errno> {
-        let (serves, fd) = (self.serves, self.fd.raw());
-        wait.with(|want, flags, argument, size| {
-            door::enter(serves, fd, submit, want, flags, argument, size).map(|taken| taken as u32)
-        })
-    }
-
-    /// `io_uring_register(2)`.
-    ///
-    /// # Safety
-    /// The argument is what the call takes, and what it lends stays.
-    pub unsafe fn register(
-        &self,
-        opcode: u32,
-        argument: User<u8>,
-        count: u32,
-    ) -> Result<u32, Errno> {
-        door::register(self.serves, self.fd.raw(), opcode, argument, count).map(|n| n as u32)
-    }
-
-    pub fn fd(&self) -> Fd {
-        self.fd
-    }
-}
-
 #[cfg(feature = "std")]
 impl<S: SqEntry, C: CqEntry> Ring<S, C> {
-    /// Shows the other side what was pushed; how many entries it has not taken.
-    pub(crate) fn publish(&mut self) -> u32 {
-        self.sq.publish()
+    /// Shows the other side what was pushed; how many entries it has not taken, and the flags with
+    /// which they are to be handed over.
+    pub(crate) fn publish(&mut self) -> (u32, u32) {
+        let count = self.sq.publish();
+        (count, if self.handle.has_thread() { self.wake_up(count) } else { 0 })
     }
 
-    pub(crate) fn entrance(&self) -> Entrance {
-        Entrance { serves: self.handle.serves, fd: self.handle.fd }
-    }
-}
-
-/// How a ring is named in calls; closed when it is dropped.
-struct Handle {
-    serves: Serves,
-    fd: Fd,
-    setup: u32,
-    /// How `enter` names the ring: its descriptor, or an index of the thread's, with the flag for it.
-    enter_by: i32,
-    enter_flags: u32,
-}
-
-impl Handle {
-    fn new(serves: Serves, fd: Fd, params: &Params) -> Handle {
-        Handle { serves, fd, setup: params.flags, enter_by: fd.raw(), enter_flags: 0 }
-    }
-
-    fn enter_by_index(&mut self) -> Result<(), Errno> {
-        if self.enter_flags != 0 {
-            return Err(Errno::EEXIST);
-        }
-        let fd = self.fd.raw() as u64;
-        // Any index will do.
-        let mut entry = RsrcUpdate { offset: u32::MAX, resv: 0, data: fd };
-        self.register(regs::RING_FDS, User::of(&raw mut entry).cast(), 1)?;
-        self.enter_by = entry.offset as i32;
-        self.enter_flags = enter::REGISTERED_RING;
-        Ok(())
-    }
-
-    /// Whether submission needs more than a call.
-    #[inline(always)]
-    fn is_special(&self) -> bool {
-        self.setup & (setup::SQPOLL | setup::IOPOLL) != 0
-    }
-
-    /// Whether completions come only when they are asked for.
-    fn is_polled(&self) -> bool {
-        self.setup & setup::IOPOLL != 0
+    /// Whether the other side has taken all that was published.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.sq.is_taken()
     }
 
     /// Whether a thread of the other side looks for submissions.
-    fn has_thread(&self) -> bool {
-        self.setup & setup::SQPOLL != 0
+    pub(crate) fn has_thread(&self) -> bool {
+        self.handle.has_thread()
     }
 
-    /// `io_uring_enter(2)`.
-    #[inline(always)]
-    fn enter(
-        &self,
-        submit: u32,
-        want: u32,
-        flags: u32,
-        argument: User<u8>,
-        size: usize,
-    ) -> Result<u32, Errno> {
-        let flags = flags | self.enter_flags;
-        match door::enter_c(self.serves, self.enter_by, submit, want, flags, argument, size) {
-            answer @ 0.. => Ok(answer as u32),
-            answer => Err(error(answer)),
-        }
+    /// Whether there are completions that only a call brings into the queue.
+    pub(crate) fn holds_completions_back(&self) -> bool {
+        self.sq.holds_completions_back()
     }
 
-    /// `io_uring_register(2)`.
-    fn register(&self, opcode: u32, argument: User<u8>, count: u32) -> Result<u32, Errno> {
-        door::register(self.serves, self.fd.raw(), opcode, argument, count)
-            .map(|answer| answer as u32)
-    }
-}
-
-/// What a call has answered, below zero.
-#[cold]
-fn error(answer: i32) -> Errno {
-    Errno::from_raw(answer.wrapping_neg()).unwrap_or(Errno::EINVAL)
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        if self.enter_flags != 0 {
-            let mut entry = RsrcUpdate { offset: self.enter_by as u32, ..RsrcUpdate::default() };
-            let address = User::of(&raw mut entry).cast();
-            let _ = self.register(regs::UNREGISTER_RING_FDS, address, 1);
-        }
-        let _ = door::close(self.serves, self.fd);
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance::of(&self.handle)
     }
 }

@@ -168,6 +168,12 @@ impl<S: SqEntry> Sq<S> {
         tail.wrapping_sub(self.shared_head.get().load(Relaxed))
     }
 
+    /// Whether the other side has taken all that was published.
+    #[cfg(feature = "std")]
+    pub fn is_taken(&self) -> bool {
+        self.shared_tail.get().load(Relaxed) == self.shared_head.get().load(Relaxed)
+    }
+
     /// How many entries there is room for.
     pub fn room(&self) -> u32 {
         self.entries - self.len().min(self.entries)

@@ -1,7 +1,7 @@
 //! Making rings, and what is said of them.
 
 use sysring::sys::abi::io_uring::setup;
-use sysring::{Engine, Errno, Ring, Sqe128, op};
+use sysring::{Engine, Errno, LocalRing, Ring, Sqe128, op};
 
 use crate::common::{both, made, ring, run};
 
@@ -132,21 +132,52 @@ fn a_ring_grows_and_shrinks_with_what_is_in_it() {
 #[test]
 fn a_ring_is_entered_by_its_index() {
     both(|engine| {
-        let mut ring = ring(engine);
-        ring.enter_by_index().unwrap();
-        assert_eq!(ring.enter_by_index(), Err(Errno::EEXIST));
+        let mut ring = ring(engine).enter_by_index();
+        ring.index().unwrap();
         for _ in 0..3 {
-            assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+            nop(&mut ring);
         }
         assert!(ring.register().operations().unwrap().has(op::Nop::CODE));
-        drop(ring);
+        // By its descriptor it is any ring.
+        assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+        let mut ring = ring.into_ring();
+        std::thread::spawn(move || {
+            // There the same index is another ring's, and stays so.
+            let mut other = ring_of(engine).enter_by_index();
+            assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+            drop(ring);
+            nop(&mut other);
+        })
+        .join()
+        .unwrap();
         // The index is free again: there are only sixteen.
         for _ in 0..20 {
-            let mut ring = made(Ring::builder().engine(engine).build(4));
-            ring.enter_by_index().unwrap();
-            assert_eq!(run(&mut ring, op::Nop::new()), Ok(0));
+            let mut ring = ring_of(engine).enter_by_index();
+            ring.index().unwrap();
+            nop(&mut ring);
         }
+        let mut rings: Vec<_> = (0..17).map(|_| ring_of(engine).enter_by_index()).collect();
+        if rings[16].report().is_kernel() {
+            assert_eq!(rings[16].index(), Err(Errno::EBUSY));
+        }
+        rings.iter_mut().for_each(nop);
+        // Whatever becomes of what is inside, it is that ring which is entered.
+        let ((first, _), other) = (rings.split_at_mut(1), ring_of(engine));
+        drop(std::mem::replace(&mut *first[0], other));
+        nop(&mut first[0]);
     });
+}
+
+fn ring_of(engine: Engine) -> Ring {
+    made(Ring::builder().engine(engine).build(4))
+}
+
+/// By the index, if it has one.
+fn nop(ring: &mut LocalRing) {
+    // SAFETY: a NOP uses no memory.
+    unsafe { ring.push(op::Nop::new()) }.unwrap();
+    assert_eq!(ring.submit_and_wait(1), Ok(1));
+    assert_eq!(ring.completion().unwrap().result(), Ok(0));
 }
 
 #[test]
