@@ -15,7 +15,8 @@ use super::fixed::FixedBuf;
 use super::handle::{Handle, Place};
 use super::operation::Operation;
 use super::request::{Completion, Request};
-use super::ring::{Ring, Shared};
+use super::ring::Ring;
+use super::turn::Shared;
 use crate::op::Slot;
 use crate::ring::Sqe;
 use crate::{Errno, op};
@@ -418,11 +419,12 @@ unsafe impl Request for Close {
     fn finish(self, completion: Completion) -> Result<()> {
         use std::os::fd::IntoRawFd;
         let fd = self.0?;
-        match completion.result {
+        if completion.is_refused() || completion.result == Err(Errno::ECANCELED) {
             // It never came to the call.
-            Err(Errno::ECANCELED | Errno::EAGAIN | Errno::EBUSY | Errno::ENOMEM) => drop(fd),
+            drop(fd);
+        } else {
             // Also where that fails the number is free.
-            _ => drop(fd.into_raw_fd()),
+            let _ = fd.into_raw_fd();
         }
         completion.result.map(drop)
     }

@@ -9,7 +9,8 @@ use sysring_sys::abi::io_uring::register;
 
 use super::buf::{Buf, BufMut};
 use super::memory::Pages;
-use super::ring::{Ring, Shared};
+use super::ring::Ring;
+use super::turn::Shared;
 use crate::Errno;
 use sysring_sys::Result;
 

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::sync::{Arc, Weak};
 
-use super::ring::{Ring, Shared};
+use super::ring::Ring;
+use super::turn::Shared;
 use crate::op::{Fixed, Target};
 
 /// A file, socket or whatever else a descriptor stands for, shared with the operations on it.

@@ -133,8 +133,10 @@ mod ring;
 mod shared;
 mod slots;
 mod socket;
+mod state;
 mod stream;
 mod time;
+mod turn;
 
 pub use buf::{Buf, BufMut, Head, Tail};
 pub(crate) use buf::{fill, filled_part};
@@ -147,7 +149,7 @@ pub use paths::{CreateDir, HardLink, Remove, Rename, Statx, Symlink};
 pub use pool::{Lease, Pool};
 pub use request::{Completion, Multishot, Request};
 pub use ring::Ring;
-pub(crate) use ring::{Sleep as Turn, WeakRing};
+pub(crate) use ring::WeakRing;
 pub use shared::SharedBuf;
 pub use socket::{
     Accept, AcceptFrom, AcceptMulti, Connect, Recv, RecvPooled, Send, SendZc, ShutDown, Socket,
@@ -155,3 +157,4 @@ pub use socket::{
 };
 pub use stream::Stream;
 pub use time::{Nop, Poll, Sleep};
+pub(crate) use turn::Sleep as Turn;

@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::request::{Completion, Lent, Once, Request};
-use super::ring::{Ring, State};
+use super::ring::Ring;
 use super::slots::{Key, Lease};
+use super::state::State;
 use crate::op;
 use crate::ring::Timespec;
 use sysring_sys::Result;

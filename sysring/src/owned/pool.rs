@@ -10,7 +10,8 @@ use sysring_sys::abi::io_uring::{BufEntry, BufReg, register};
 
 use super::buf::Buf;
 use super::memory::Pages;
-use super::ring::{Ring, Shared};
+use super::ring::Ring;
+use super::turn::Shared;
 use crate::Errno;
 use sysring_sys::Result;
 

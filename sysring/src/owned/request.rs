@@ -15,12 +15,24 @@ pub struct Completion {
     pub result: Result<u32>,
     /// `IORING_CQE_F_*`.
     pub flags: u32,
+    refused: bool,
 }
 
 impl Completion {
+    pub(super) fn new(result: Result<u32>, flags: u32) -> Completion {
+        Completion { result, flags, refused: false }
+    }
+
     /// An end without the kernel: the entry could not be given to it.
     pub(super) fn refused(errno: Errno) -> Completion {
-        Completion { result: Err(errno), flags: 0 }
+        Completion { result: Err(errno), flags: 0, refused: true }
+    }
+
+    /// Whether the entry was never given to the kernel, for want of room in the submission queue:
+    /// nothing of the operation has been done.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// The buffer that the kernel chose, if it chose one.

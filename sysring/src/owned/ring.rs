@@ -2,20 +2,20 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::operation::{Operation, Startable};
-use super::pool::Groups;
-use super::request::{Completion, Multishot, Request};
-use super::slots::{After, Key, Slots};
-use super::stream::Stream;
-use crate::op::Fixed;
-use crate::ring::{Entrance, Ring as Raw, Sqe, Wait};
-use crate::{Builder, Errno, Report, SetupError, op};
 use sysring_sys::Result;
-use sysring_sys::User;
+
+use super::operation::{Operation, Startable};
+use super::request::{Multishot, Request};
+use super::slots::Key;
+use super::state::State;
+use super::stream::Stream;
+use super::turn::{Shared, Sleep};
+use crate::ring::Ring as Raw;
+use crate::{Builder, Report, SetupError, op};
 
 /// A ring whose operations own what they use.
 ///
@@ -37,40 +37,6 @@ use sysring_sys::User;
 #[derive(Clone)]
 pub struct Ring {
     pub(super) shared: Arc<Shared>,
-}
-
-pub struct Shared {
-    state: Mutex<State>,
-    /// Told whenever a thread that slept in the ring has handed completions out.
-    handed_out: Condvar,
-    /// The way to sleep in the ring without holding `state`.
-    entrance: Entrance,
-}
-
-pub struct State {
-    pub(super) raw: Raw,
-    pub(super) slots: Slots,
-    /// A thread sleeps in the ring. It alone takes completions: another one that did could take
-    /// just what that thread is about to sleep for.
-    taker: bool,
-    /// Who submits and takes completions on behalf of futures; none is needed if it is not there.
-    pub driver: Option<Waker>,
-    /// What could not be cancelled for want of room.
-    to_cancel: Vec<Key>,
-    /// Numbers of groups of buffers.
-    pub(super) groups: Groups,
-}
-
-/// How long to sleep for completions.
-#[derive(Clone, Copy)]
-pub(crate) enum Sleep {
-    Never,
-    /// Until there is one. Not at all if none can come.
-    UntilOne,
-    /// The same, but no longer than this.
-    AtMost(Duration),
-    /// Until there is one, or [`Ring::fetch_sleeper`] is called.
-    UntilFetched,
 }
 
 impl Ring {
@@ -98,17 +64,7 @@ impl Ring {
             // and not from a thread of its that looks now and then. We always come for it.
             raw = builder.clone().coop_taskrun().build(entries)?;
         }
-        let entrance = raw.entrance();
-        let state = State {
-            raw,
-            slots: Slots::default(),
-            taker: false,
-            driver: None,
-            to_cancel: Vec::new(),
-            groups: Groups::default(),
-        };
-        let shared = Shared { state: Mutex::new(state), handed_out: Condvar::new(), entrance };
-        Ok(Ring { shared: Arc::new(shared) })
+        Ok(Ring { shared: Arc::new(Shared::new(raw)) })
     }
 
     /// Who serves this ring, and why.
@@ -134,8 +90,8 @@ impl Ring {
     /// `EAGAIN`, `ENOMEM`: the kernel lacks memory; what was started is submitted later.
     pub fn submit(&self) -> Result<()> {
         let mut state = self.shared.lock();
-        state.cancel_the_rest();
-        state.raw.submit().map(drop)
+        state.push_what_is_left();
+        state.submit()
     }
 
     /// Hands over what was started, and sleeps until something has ended, or for so long at most.
@@ -241,8 +197,7 @@ impl Ring {
 
     /// Whether something was started that the kernel does not have.
     pub(crate) fn has_started(&self) -> bool {
-        let mut state = self.shared.lock();
-        !state.raw.submission().is_empty() || !state.to_cancel.is_empty()
+        self.shared.lock().has_started()
     }
 
     /// One turn that sleeps until it is fetched. Whether it is to sleep at all is asked under the lock
@@ -269,7 +224,7 @@ impl Ring {
             std::thread::yield_now();
             state = self.shared.lock();
         }
-        let _ = state.raw.submit();
+        let _ = state.submit();
     }
 }
 
@@ -279,203 +234,6 @@ pub(crate) struct WeakRing(Weak<Shared>);
 impl WeakRing {
     pub fn upgrade(&self) -> Option<Ring> {
         self.0.upgrade().map(|shared| Ring { shared })
-    }
-}
-
-impl Shared {
-    pub fn lock(&self) -> MutexGuard<'_, State> {
-        // What panicked under the lock was an allocation at most: the state is whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One turn, with the lock held before and after, and given back meanwhile.
-    fn turn<'a>(&'a self, mut state: MutexGuard<'a, State>, sleep: Sleep) -> MutexGuard<'a, State> {
-        state.cancel_the_rest();
-        let idle = state.slots.under_way() == 0;
-        let wait = match sleep {
-            Sleep::Never => None,
-            Sleep::UntilFetched if idle => return self.sleep_beside(state, sleep),
-            Sleep::UntilOne | Sleep::AtMost(_) if idle => None,
-            Sleep::UntilOne | Sleep::UntilFetched => Some(Wait::at_least(1)),
-            Sleep::AtMost(span) => Some(Wait::at_least(1).timeout(span)),
-        };
-        match wait {
-            // A failure is of the moment: what was started stays in the queue.
-            None => drop(state.raw.submit()),
-            Some(_) if state.taker => {
-                let _ = state.raw.submit();
-                return self.sleep_beside(state, sleep);
-            }
-            Some(wait) => {
-                let count = state.raw.publish();
-                state.taker = true;
-                drop(state);
-                let slept = self.entrance.enter(count, &wait);
-                state = self.lock();
-                state.taker = false;
-                if let Err(e) = slept {
-                    assert!(is_of_the_moment(e), "the ring cannot be waited for: {e}");
-                }
-            }
-        }
-        if state.taker {
-            // What is there will be handed out by who sleeps.
-            return state;
-        }
-        let afters = state.hand_out();
-        self.handed_out.notify_all();
-        self.run(state, afters)
-    }
-
-    /// Sleeps until another thread has handed completions out.
-    fn sleep_beside<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        sleep: Sleep,
-    ) -> MutexGuard<'a, State> {
-        match sleep {
-            Sleep::AtMost(span) => {
-                let woken = self.handed_out.wait_timeout(state, span);
-                woken.unwrap_or_else(PoisonError::into_inner).0
-            }
-            _ => self.handed_out.wait(state).unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-
-    /// Runs what must not be run under the lock.
-    fn run<'a>(
-        &'a self,
-        state: MutexGuard<'a, State>,
-        afters: Vec<After>,
-    ) -> MutexGuard<'a, State> {
-        if afters.is_empty() {
-            return state;
-        }
-        drop(state);
-        afters.into_iter().for_each(After::run);
-        self.lock()
-    }
-
-    /// The handle of an operation was dropped while the kernel had it: it is cancelled, and its
-    /// memory stays until it has ended.
-    pub fn abandon(&self, key: Key) {
-        let mut afters = Vec::new();
-        {
-            let mut state = self.lock();
-            if state.slots.abandon(key, &mut afters) {
-                state.cancel(key);
-            }
-        }
-        afters.into_iter().for_each(After::run);
-    }
-
-    /// `io_uring_register(2)`.
-    ///
-    /// # Safety
-    /// The argument is what the call takes, and what it lends stays.
-    pub unsafe fn register<T>(&self, opcode: u32, argument: *const T, count: u32) -> Result<u32> {
-        // SAFETY: the caller's word.
-        unsafe { self.entrance.register(opcode, User::of(argument).cast(), count) }
-    }
-
-    /// Closes a slot of the ring's table of direct descriptors, at once: a peer may wait for it.
-    pub fn close_direct(&self, slot: u32) {
-        let mut state = self.lock();
-        let close = op::Close::fixed(Fixed(slot)).build().user_data(Key::NOBODY);
-        // SAFETY: closing a slot uses no memory; nobody else has it.
-        if unsafe { state.push(&[close]) }.is_ok() {
-            let _ = state.raw.submit();
-        }
-    }
-}
-
-/// Whether a call may succeed the next time.
-fn is_of_the_moment(e: Errno) -> bool {
-    matches!(e, Errno::EINTR | Errno::ETIME | Errno::EAGAIN | Errno::EBUSY | Errno::ENOMEM)
-}
-
-impl State {
-    /// Sees that so many entries can be pushed, and submitted together.
-    pub fn make_room(&mut self, entries: usize) -> Result<()> {
-        let submission = self.raw.submission();
-        if entries > submission.capacity() {
-            return Err(Errno::E2BIG);
-        }
-        if submission.room() >= entries {
-            return Ok(());
-        }
-        self.raw.submit()?;
-        if self.raw.submission().room() >= entries { Ok(()) } else { Err(Errno::EBUSY) }
-    }
-
-    /// Pushes the entries of one operation.
-    ///
-    /// # Safety
-    /// What they point to stays until the operation has ended.
-    pub unsafe fn push(&mut self, entries: &[Sqe]) -> Result<()> {
-        self.make_room(entries.len())?;
-        // SAFETY: the caller's word.
-        unsafe { self.raw.submission().push_all(entries) }.map_err(|_| Errno::EBUSY)
-    }
-
-    /// Takes the driver's waker, after futures have pushed something. Where there is none the
-    /// operations are submitted at once.
-    #[must_use]
-    pub fn pushed(&mut self) -> Option<Waker> {
-        let driver = self.driver.take();
-        if driver.is_none() {
-            // A failure is of the moment: the next turn submits them.
-            let _ = self.raw.submit();
-        }
-        driver
-    }
-
-    /// Asks the kernel to cancel an operation, at once.
-    pub fn cancel(&mut self, key: Key) {
-        self.to_cancel.push(key);
-        self.cancel_the_rest();
-        let _ = self.raw.submit();
-    }
-
-    fn cancel_the_rest(&mut self) {
-        while let Some(key) = self.to_cancel.pop() {
-            let cancel = op::AsyncCancel::new(key.user_data()).build().user_data(Key::NOBODY);
-            // SAFETY: it uses no memory.
-            if unsafe { self.push(&[cancel]) }.is_err() {
-                self.to_cancel.push(key);
-                return;
-            }
-        }
-    }
-
-    /// Takes what has arrived.
-    #[must_use]
-    fn hand_out(&mut self) -> Vec<After> {
-        let mut afters = Vec::new();
-        for cqe in self.raw.completions() {
-            if cqe.user_data() == Key::NOBODY {
-                continue;
-            }
-            let completion = Completion { result: cqe.result(), flags: cqe.flags() };
-            let (more, notification) = (cqe.more(), cqe.is_notification());
-            afters.extend(self.slots.arrive(cqe.user_data(), completion, more, notification));
-        }
-        afters
-    }
-}
-
-impl Drop for Shared {
-    /// No handle is left, so every operation under way was abandoned and cancelled.
-    fn drop(&mut self) {
-        let deadline = std::time::Instant::now() + Ring::PATIENCE;
-        loop {
-            let state = self.lock();
-            let left = deadline.saturating_duration_since(std::time::Instant::now());
-            if state.slots.under_way() == 0 || left.is_zero() {
-                return;
-            }
-            drop(self.turn(state, Sleep::AtMost(left)));
-        }
     }
 }
 

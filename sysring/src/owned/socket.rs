@@ -13,8 +13,9 @@ use super::handle::{Handle, Place};
 use super::operation::Operation;
 use super::pool::{Lease, Pool};
 use super::request::{Completion, Multishot, Request};
-use super::ring::{Ring, Shared};
+use super::ring::Ring;
 use super::stream::Stream;
+use super::turn::Shared;
 use crate::op;
 use crate::op::Slot;
 use crate::ring::Sqe;
@@ -311,11 +312,12 @@ impl RecvPooled {
     }
 
     fn lease(&self, completion: Completion) -> Result<Lease> {
-        let len = completion.result?;
-        match completion.buffer() {
-            Some(id) => Ok(self.pool.lease(id, len)),
-            None => Ok(self.pool.empty()),
-        }
+        // An operation that fails may have taken one, too: it goes back then.
+        let lease = match completion.buffer() {
+            Some(id) => self.pool.lease(id, completion.result.unwrap_or(0)),
+            None => self.pool.empty(),
+        };
+        completion.result.map(|_| lease)
     }
 }
 

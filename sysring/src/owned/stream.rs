@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::request::{Completion, Many, Multishot};
-use super::ring::{Ring, State};
+use super::ring::Ring;
 use super::slots::{Key, Lease, Next};
+use super::state::State;
 
 /// The items of a multishot operation, in the order in which they arrived.
 ///
@@ -27,6 +28,8 @@ pub struct Stream<T: Multishot> {
     ring: Ring,
     request: Arc<T>,
     stage: Stage,
+    /// It is not begun anew.
+    cancelled: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -39,12 +42,17 @@ enum Stage {
 
 impl<T: Multishot> Stream<T> {
     pub(super) fn new(ring: &Ring, request: T) -> Stream<T> {
-        Stream { ring: ring.clone(), request: Arc::new(request), stage: Stage::Idle }
+        Stream {
+            ring: ring.clone(),
+            request: Arc::new(request),
+            stage: Stage::Idle,
+            cancelled: false,
+        }
     }
 
     /// Begins it before the first item is asked for: see [`Operation::start`](super::Operation::start).
     pub fn start(&mut self) {
-        if self.stage == Stage::Idle {
+        if self.stage == Stage::Idle && !self.cancelled {
             let ring = self.ring.clone();
             let driver = {
                 let mut state = ring.shared.lock();
@@ -88,9 +96,10 @@ impl<T: Multishot> Stream<T> {
         taken.map(|completion| completion.map(|completion| self.request.item(completion)))
     }
 
-    /// Asks the kernel to cancel it: the items that have arrived are followed by the error
-    /// `ECANCELED`.
+    /// Asks the kernel to cancel it, for good: the items that have arrived are followed by the error
+    /// `ECANCELED`, or by no more, if it had stopped or was never begun.
     pub fn cancel(&mut self) {
+        self.cancelled = true;
         if let Stage::UnderWay(key) = self.stage {
             self.ring.shared.lock().cancel(key);
         }
@@ -100,6 +109,7 @@ impl<T: Multishot> Stream<T> {
         loop {
             match self.stage {
                 Stage::Over => return Poll::Ready(None),
+                Stage::Idle if self.cancelled => self.stage = Stage::Over,
                 Stage::Idle => self.push(state),
                 Stage::UnderWay(key) => match state.slots.next(key) {
                     Next::NotYet => return Poll::Pending,

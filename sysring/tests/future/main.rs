@@ -4,5 +4,6 @@ mod cancel;
 mod common;
 mod executor;
 mod net;
+#[path = "../shared/refused.rs"]
 mod refused;
 mod runtimes;

@@ -143,3 +143,26 @@ fn a_ring_without_a_driver_is_served_by_who_waits_in_it() {
         assert!(pause.as_mut().poll(&mut context).is_ready());
     });
 }
+
+#[test]
+fn completions_that_had_no_room_are_not_forgotten() {
+    both(|ring| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let driver = drive_by_tokio(&ring);
+            // The driver sleeps by now.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Many times what the completion queue holds; the descriptor's edge is told once.
+            let mut nops: Vec<_> = (0..1000).map(|_| ring.nop()).collect();
+            nops.iter_mut().for_each(|nop| nop.start());
+            ring.submit().unwrap();
+            let all = async {
+                for nop in nops {
+                    nop.await.unwrap();
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), all).await.expect("some are missing");
+            driver.abort();
+        });
+    });
+}

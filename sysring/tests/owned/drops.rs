@@ -154,3 +154,84 @@ fn what_is_cancelled_while_it_ends_ends_once() {
         assert_eq!((alive.count(), ring.under_way()), (0, 0));
     });
 }
+
+#[test]
+fn a_file_is_closed_also_when_there_is_no_room_to_say_so() {
+    for engine in [sysring::Engine::Kernel, sysring::Engine::User] {
+        let builder = sysring::Ring::builder().engine(engine);
+        let Ok(ring) = Ring::with(&builder, 1) else {
+            println!("skipped: on the kernel: there is no io_uring");
+            continue;
+        };
+        let (reader, writer) = pipe();
+        // Two entries, for which a queue of one has no room.
+        let close = ring.close(writer).within(Duration::from_secs(60));
+        assert_eq!(close.wait(), Err(Errno::E2BIG));
+        assert_eq!(ring.read(&reader, [0; 1]).wait().0, Ok(0), "the other end is open");
+    }
+}
+
+#[test]
+fn a_cancelled_stream_can_be_drained() {
+    use std::task::{Context, Poll, Waker};
+
+    for engine in [sysring::Engine::Kernel, sysring::Engine::User] {
+        let builder = sysring::Ring::builder().engine(engine).cq_entries(2);
+        let Ok(ring) = Ring::with(&builder, 2) else {
+            println!("skipped: on the kernel: there is no io_uring");
+            continue;
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut connections = ring.accept_multi(&listener.into());
+        connections.start();
+        ring.submit().unwrap();
+        // More than there is room to tell of: it stops by itself.
+        let _clients: Vec<_> = (0..6).map(|_| TcpStream::connect(address).unwrap()).collect();
+        ring.submit().unwrap();
+        connections.cancel();
+        let mut context = Context::from_waker(Waker::noop());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut next = move || loop {
+            assert!(Instant::now() < deadline, "it does not end");
+            if let Poll::Ready(item) = connections.poll_next(&mut context) {
+                return item;
+            }
+            ring.wait(Some(Duration::from_millis(10)));
+        };
+        while let Some(item) = next() {
+            assert!(matches!(item, Ok(_) | Err(Errno::ECANCELED)), "{item:?}");
+        }
+        assert!(next().is_none());
+    }
+}
+
+#[test]
+fn a_stream_that_is_cancelled_first_does_not_begin() {
+    both(|ring| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut connections = ring.accept_multi(&listener.into());
+        connections.cancel();
+        assert!(connections.wait_next().is_none());
+    });
+}
+
+#[test]
+fn an_invalid_operation_does_not_keep_others_from_room() {
+    both(|ring| {
+        // The kernel stops submission behind each entry that is invalid.
+        let options = sysring::owned::OpenOptions::reading();
+        let mut invalid: Vec<_> = (0..8).map(|_| ring.open("a\0b", options)).collect();
+        invalid.iter_mut().for_each(|open| open.start());
+        let mut nops: Vec<_> = (0..6).map(|_| ring.nop()).collect();
+        let mut chain: Vec<&mut dyn sysring::owned::Startable> =
+            nops.iter_mut().map(|nop| nop as &mut dyn sysring::owned::Startable).collect();
+        assert_eq!(ring.link(&mut chain), Ok(()));
+        for nop in nops {
+            assert_eq!(nop.wait(), Ok(()));
+        }
+        for open in invalid {
+            assert_eq!(open.wait().unwrap_err(), Errno::EINVAL);
+        }
+    });
+}

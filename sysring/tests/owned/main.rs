@@ -4,7 +4,10 @@ mod common;
 mod drops;
 mod files;
 mod links;
+mod old;
+mod polling;
 mod pools;
+#[path = "../shared/refused.rs"]
 mod refused;
 mod sockets;
 mod threads;

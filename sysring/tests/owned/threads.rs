@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::time::Duration;
 
+use sysring::Errno;
 use sysring::owned::Handle;
 
 use crate::common::{Alive, both, pipe};
@@ -72,5 +73,32 @@ fn operations_may_end_and_be_dropped_on_another_thread() {
         .unwrap();
         drop(ring);
         assert_eq!(alive.count(), 0);
+    });
+}
+
+#[test]
+fn chains_stay_whole_whoever_submits_them() {
+    both(|ring| {
+        let done = &Barrier::new(8);
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let ring = ring.clone();
+                scope.spawn(move || {
+                    let (_reader, writer) = pipe();
+                    for _ in 0..500 {
+                        if thread < 4 {
+                            ring.nop().wait().unwrap();
+                            continue;
+                        }
+                        let mut fails = ring.read(&writer, [0; 1]);
+                        let mut never = ring.nop();
+                        ring.link(&mut [&mut fails, &mut never]).unwrap();
+                        assert_eq!(never.wait(), Err(Errno::ECANCELED));
+                        assert_eq!(fails.wait().0, Err(Errno::EBADF));
+                    }
+                    done.wait();
+                });
+            }
+        });
     });
 }

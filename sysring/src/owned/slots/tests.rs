@@ -45,7 +45,7 @@ impl Wake for Fate {
 }
 
 fn value(value: u32) -> Completion {
-    Completion { result: Ok(value), flags: 0 }
+    Completion::new(Ok(value), 0)
 }
 
 /// A request under way, and where the kernel would write.
