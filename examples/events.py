@@ -42,7 +42,7 @@ def events(path):
     file = os.open(path, os.O_RDWR)
     memory = mmap.mmap(file, os.fstat(file).st_size)
     magic, version, flags, size, overflow, _ = HEADER.unpack_from(memory)
-    if magic != b"SYSRINGE" or version != 1 or flags & ~1:
+    if magic != b"SYSRINGE" or version != 2 or flags & ~1:
         raise ValueError("not a ring of events that this reader knows")
     ring = Band(memory, DATA, size, 64, 128)
     behind = Band(memory, DATA + size, overflow, 72, 132)

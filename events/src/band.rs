@@ -40,7 +40,8 @@ impl<W: Words> Band<'_, W> {
     /// # Errors
     /// `EBADMSG`: the counts cannot be true.
     pub fn used(&self) -> Result<u32> {
-        let tail = own(self.tail);
+        // Relaxed: what is read of a producer that is at it now is not used ([`crate::lock`]).
+        let tail = self.tail.load(Relaxed);
         // Acquire pairs with the Release in `take`: what was there has been read before we reuse it.
         let head = self.head.load(Acquire) as u32;
         let used = tail.wrapping_sub(head);

@@ -6,11 +6,17 @@ use sysring_sys::Result;
 use crate::atomic::{AtomicU32, AtomicU64};
 
 pub(crate) trait Host {
-    /// This process's name: not zero, within [`crate::lock::OWNER`].
+    /// This process's id: not zero, within [`crate::lock::PID`].
     fn me(&self) -> Result<u64>;
 
-    /// Whether the process of that name is gone for good.
-    fn is_dead(&self, name: u64) -> bool;
+    /// Nanoseconds since boot: not zero.
+    fn now(&self) -> i64;
+
+    /// Whether no process of that id runs.
+    fn is_dead(&self, pid: u64) -> bool;
+
+    /// Whether the process that had that id at that time is gone for good.
+    fn is_gone(&self, pid: u64, at: i64) -> bool;
 
     /// Sleeps while the word's low half is as in `expected`, for so long at most.
     fn sleep_for_lock(&self, word: &AtomicU64, expected: u64, ns: i64);

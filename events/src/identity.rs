@@ -1,4 +1,4 @@
-//! Which process this is, in a name that is never given again, and whether another one lives.
+//! Which process this is, and whether another one lives.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -7,13 +7,9 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::atomic::AtomicU64;
-use crate::lock::{CONTENDED, OWNER};
+use crate::lock::PID;
 
-/// Process ids have 22 bits at most (`PID_MAX_LIMIT`); the start time lies above the lock's bit.
-const PID: u64 = CONTENDED - 1;
-const START: u32 = 23;
-
-/// A process's name, remembered on a page that a child of `fork` finds empty.
+/// A process's id, remembered on a page that a child of `fork` finds empty.
 #[derive(Debug)]
 pub(crate) struct Identity {
     page: *mut u8,
@@ -27,6 +23,8 @@ unsafe impl Send for Identity {}
 unsafe impl Sync for Identity {}
 
 const PAGE: usize = 4096;
+/// What `/proc` tells start times in: nanoseconds.
+const TICK: i64 = 10_000_000;
 
 impl Identity {
     /// # Errors
@@ -42,11 +40,11 @@ impl Identity {
     /// # Errors
     /// `EXDEV`: a child that was forked into another pid or time namespace.
     #[inline]
-    pub fn name(&self) -> Result<u64> {
+    pub fn pid(&self) -> Result<u64> {
         // Relaxed: whoever writes it writes the same.
         match self.word().load(Relaxed) {
             0 => self.find_out(),
-            name => Ok(name),
+            pid => Ok(pid),
         }
     }
 
@@ -55,35 +53,30 @@ impl Identity {
         if world() != self.world {
             return Err(Errno::EXDEV);
         }
-        let pid = call::getpid();
-        let start = Process::look(pid).map_or(0, |process| process.start);
-        let name = (pid as u64 & PID) | start << START & OWNER;
-        self.word().store(name, Relaxed);
-        Ok(name)
-    }
-
-    /// Whether the process of that name has ended: for certain, or as far as can be known.
-    pub fn is_dead(&self, name: u64) -> bool {
-        let pid = (name & PID) as i32;
-        if call::tgkill(pid, pid, 0) == Err(Errno::ESRCH) || pid == 0 {
-            return true;
-        }
-        let start = (name & OWNER) >> START;
-        // Without a start time, on either side, /proc is not there to be asked.
-        let known = self.name().is_ok_and(|me| me & OWNER >> START << START != 0);
-        if start == 0 || !known {
-            return false;
-        }
-        Process::look(pid).is_some_and(|now| {
-            let another = (now.start << START & OWNER) >> START != start;
-            another || now.ended
-        })
+        let pid = call::getpid() as u64 & PID;
+        self.word().store(pid, Relaxed);
+        Ok(pid)
     }
 
     fn word(&self) -> &AtomicU64 {
         // SAFETY: a page of our own, aligned, mapped as long as we are.
         unsafe { &*self.page.cast::<AtomicU64>() }
     }
+}
+
+/// Whether no process of that id runs: for certain, or as far as can be known.
+pub(crate) fn is_dead(pid: u64) -> bool {
+    is_gone(pid, i64::MAX)
+}
+
+/// Whether the process that had that id at that time, in ns since boot, has ended.
+pub(crate) fn is_gone(pid: u64, at: i64) -> bool {
+    let pid = pid as i32;
+    if pid == 0 || call::tgkill(pid, pid, 0) == Err(Errno::ESRCH) {
+        return true;
+    }
+    // Without /proc nothing more is to be known.
+    Process::look(pid).is_some_and(|now| now.ended || now.start > at / TICK + 1)
 }
 
 impl Drop for Identity {
@@ -112,7 +105,8 @@ fn inode(path: &[u8]) -> u64 {
 
 /// What `/proc/PID/stat` tells.
 struct Process {
-    start: u64,
+    /// In ticks since boot.
+    start: i64,
     /// Nothing of it runs any more: it waits for its parent.
     ended: bool,
 }
@@ -148,7 +142,7 @@ impl Process {
         // Fields are counted from 1 in proc(5), the name is 2.
         let state = *fields.next()?.first()?;
         let threads = number(fields.nth(16)?)?;
-        let start = number(fields.nth(1)?)?;
+        let start = number(fields.nth(1)?)? as i64;
         // A process whose first thread alone has ended is a zombie with threads.
         Some(Process { start, ended: matches!(state, b'Z' | b'X') && threads <= 1 })
     }
@@ -163,31 +157,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_is_this_process() {
-        let identity = Identity::new(world()).unwrap();
-        let name = identity.name().unwrap();
-        assert_eq!(name & PID, u64::from(std::process::id()));
-        assert_eq!(name & !OWNER, 0);
-        assert!(!identity.is_dead(name));
-        // The same number, given to a process that started at another time.
-        assert_eq!(identity.is_dead(name ^ 1 << START), name >> START != 0);
+    fn this_process_lives_and_was_not_always_there() {
+        let pid = Identity::new(world()).unwrap().pid().unwrap();
+        assert_eq!(pid, u64::from(std::process::id()));
+        assert!(!is_dead(pid));
+        assert!(!is_gone(pid, call::now(call::CLOCK_BOOTTIME)));
+        // The same number, given to a process that began later.
+        assert!(is_gone(pid, 0));
+        assert!(is_gone(0, i64::MAX), "an id that is never given");
     }
 
     #[test]
     fn who_waits_to_be_reaped_is_dead() {
-        let identity = Identity::new(world()).unwrap();
         let mut child = std::process::Command::new("/bin/sleep").arg("60").spawn().unwrap();
-        let pid = child.id() as i32;
-        let start = Process::look(pid).map_or(0, |process| process.start);
-        let name = (pid as u64 & PID) | start << START & OWNER;
-        assert!(!identity.is_dead(name));
+        let pid = child.id();
+        assert!(!is_dead(pid.into()));
         child.kill().unwrap();
-        while !Process::look(pid).unwrap().ended {
+        while !Process::look(pid as i32).unwrap().ended {
             std::thread::yield_now();
         }
-        assert!(identity.is_dead(name), "a zombie");
+        assert!(is_dead(pid.into()), "a zombie");
         child.wait().unwrap();
-        assert!(identity.is_dead(name), "gone");
+        assert!(is_dead(pid.into()), "gone");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 use sysring_sys::{Errno, Result};
 
 use crate::atomic::{AtomicU32, AtomicU64};
+use crate::kept::Kept;
 
 /// `SYSRINGE`, read as a little-endian number.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"SYSRINGE");
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Several processes use it.
 pub const SHARED: u32 = 1;
@@ -66,6 +67,9 @@ pub struct Shared {
     /// Where consumers sleep; changes before they are woken.
     pub signal: AtomicU32,
     pub _4: u32,
+    pub _5: [u64; 6],
+    /// Of the ring, and of the overflow area.
+    pub kept: [Kept; 2],
 }
 
 #[cfg(not(loom))]
@@ -76,6 +80,8 @@ const _: () = {
     assert!(offset_of!(Shared, tail) == 64);
     assert!(offset_of!(Shared, lock) == 128);
     assert!(offset_of!(Shared, signal) == 136);
+    assert!(offset_of!(Shared, kept) == 192);
+    assert!(size_of::<Kept>() == 32);
 };
 
 impl Header {
@@ -122,7 +128,8 @@ mod tests {
         assert_eq!(Header { flags: SHARED, ..GOOD }.check(), Ok(()));
         assert_eq!(Header { magic: 1, ..GOOD }.check(), Err(Errno::EINVAL));
         assert_eq!(Header { version: 0, ..GOOD }.check(), Err(Errno::EPROTONOSUPPORT));
-        assert_eq!(Header { version: 2, ..GOOD }.check(), Err(Errno::EPROTONOSUPPORT));
+        assert_eq!(Header { version: 1, ..GOOD }.check(), Err(Errno::EPROTONOSUPPORT));
+        assert_eq!(Header { version: 3, ..GOOD }.check(), Err(Errno::EPROTONOSUPPORT));
         for bit in 1..32 {
             assert_eq!(Header { flags: 1 << bit, ..GOOD }.check(), Err(Errno::EOPNOTSUPP));
         }

@@ -3,7 +3,7 @@
 //!
 //! A [`Ring`] is a memory file: a header, the ring's bytes, and an overflow area behind them that
 //! takes what the ring has no room for, in order. Any number of threads of any number of processes
-//! push and pop; any of them may be killed at any instant and the others go on. The layout is
+//! push and pop; any of them may be killed, or stopped, at any instant and the others go on. The layout is
 //! described in `docs/events.md`, for readers in other languages.
 //!
 //! ```
@@ -38,6 +38,7 @@ mod event;
 mod host;
 #[cfg(not(loom))]
 mod identity;
+mod kept;
 mod layout;
 mod lock;
 #[cfg(not(loom))]

@@ -1,7 +1,10 @@
 //! Every interleaving of small cases, by loom: `cargo xtask model`.
 //!
-//! A process that is killed is a thread that stops inside a push, at each of the points between
-//! which others can tell a difference, and is then known to be dead.
+//! A process that is killed is a thread that ends inside a push, at each of the points between
+//! which others can tell a difference, and is then known to be dead. One that is stopped sleeps there
+//! until it is told to go on. And processes may be hasty: they take the lock from whoever holds it.
+
+use std::cell::Cell;
 
 use loom::sync::atomic::AtomicBool;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -14,7 +17,8 @@ use crate::atomic::{AtomicU32, AtomicU64, FRESH};
 use crate::band::{Band, Words};
 use crate::event::{Event, HEAD};
 use crate::host::Host;
-use crate::lock::{ASLEEP, Lock};
+use crate::kept::Kept;
+use crate::lock::{ASLEEP, Held, Lock, PATIENCE_NS, PID, TURN};
 use crate::protocol::Protocol;
 
 const EVENT: u32 = HEAD as u32;
@@ -31,13 +35,18 @@ struct World {
     state: AtomicU32,
     lock: AtomicU64,
     signal: AtomicU32,
+    kept: [Kept; 2],
     ring: Vec<AtomicU64>,
-    overflow: Vec<AtomicU64>,
     kernel: Kernel,
 }
 
 struct Kernel {
+    overflow: Vec<AtomicU64>,
     dead: AtomicBool,
+    /// The victim is stopped, and goes on.
+    stopped: AtomicBool,
+    resumed: AtomicBool,
+    go_on: Condvar,
     /// Futexes: the lock that makes checking and sleeping one step, and who sleeps.
     futex: Mutex<()>,
     lock_queue: Condvar,
@@ -46,7 +55,9 @@ struct Kernel {
 
 struct Process<'a> {
     kernel: &'a Kernel,
-    name: u64,
+    pid: u64,
+    hasty: bool,
+    clock: Cell<i64>,
 }
 
 struct Masked<'a>(&'a [AtomicU64]);
@@ -57,19 +68,39 @@ impl Words for Masked<'_> {
     }
 }
 
+impl Kernel {
+    fn is_victim_late(&self) -> bool {
+        let stopped = || self.stopped.load(Acquire) && !self.resumed.load(Acquire);
+        self.dead.load(Acquire) || stopped()
+    }
+}
+
 impl Host for Process<'_> {
     fn me(&self) -> Result<u64> {
-        Ok(self.name)
+        Ok(self.pid)
     }
 
-    fn is_dead(&self, name: u64) -> bool {
-        name == VICTIM && self.kernel.dead.load(Acquire)
+    /// Whoever looks twice has waited long enough.
+    fn now(&self) -> i64 {
+        self.clock.set(self.clock.get() + PATIENCE_NS);
+        self.clock.get()
+    }
+
+    fn is_dead(&self, pid: u64) -> bool {
+        pid == VICTIM && self.kernel.dead.load(Acquire)
+    }
+
+    fn is_gone(&self, pid: u64, _: i64) -> bool {
+        self.is_dead(pid)
     }
 
     fn sleep_for_lock(&self, word: &AtomicU64, expected: u64, _: i64) {
-        // A sleep that ends by its timeout once the victim is dead, and not before.
+        if self.hasty {
+            return thread::yield_now();
+        }
+        // A sleep that ends by its timeout once the victim is dead or stopped, and not before.
         let mut guard = self.kernel.futex.lock().unwrap();
-        while word.load(Relaxed) as u32 == expected as u32 && !self.kernel.dead.load(Acquire) {
+        while word.load(Relaxed) as u32 == expected as u32 && !self.kernel.is_victim_late() {
             guard = self.kernel.lock_queue.wait(guard).unwrap();
         }
     }
@@ -94,7 +125,13 @@ impl Host for Process<'_> {
         self.kernel.signal_queue.notify_all();
     }
 
-    fn reclaim(&self) {}
+    fn reclaim(&self) {
+        self.kernel.overflow.iter().for_each(|word| word.store(0, Relaxed));
+    }
+}
+
+fn free_band() -> Kept {
+    Kept { word: AtomicU64::new(0), since: 0.into(), looked: 0.into(), _1: 0 }
 }
 
 fn words(count: u32) -> Vec<AtomicU64> {
@@ -113,10 +150,14 @@ impl World {
             state: AtomicU32::new(0),
             lock: AtomicU64::new(0),
             signal: AtomicU32::new(0),
+            kept: [free_band(), free_band()],
             ring: words(room * EVENT),
-            overflow: words(overflow * EVENT),
             kernel: Kernel {
+                overflow: words(overflow * EVENT),
                 dead: AtomicBool::new(false),
+                stopped: AtomicBool::new(false),
+                resumed: AtomicBool::new(false),
+                go_on: Condvar::new(),
                 futex: Mutex::new(()),
                 lock_queue: Condvar::new(),
                 signal_queue: Condvar::new(),
@@ -124,8 +165,8 @@ impl World {
         })
     }
 
-    fn process(&self, name: u64) -> Process<'_> {
-        Process { kernel: &self.kernel, name }
+    fn process(&self, pid: u64) -> Process<'_> {
+        Process { kernel: &self.kernel, pid, hasty: false, clock: Cell::new(0) }
     }
 
     fn protocol<'a>(&'a self, host: &'a Process<'a>) -> Protocol<'a, Masked<'a>, Process<'a>> {
@@ -140,17 +181,23 @@ impl World {
             overflow: Band {
                 head: &self.overflow_head,
                 tail: &self.overflow_tail,
-                size: size(&self.overflow),
-                words: Masked(&self.overflow),
+                size: size(&self.kernel.overflow),
+                words: Masked(&self.kernel.overflow),
             },
             state: &self.state,
-            lock: Lock { word: &self.lock, signal: &self.signal, host },
+            lock: Lock { word: &self.lock, signal: &self.signal, kept: &self.kept, host },
         }
     }
 
     fn push(&self, id: u64) -> Result<()> {
         let host = self.process(1);
         // The result says again what the id is, so that a torn record would show.
+        self.protocol(&host).push(&Event::new(id, -(id as i64)))
+    }
+
+    /// By a process of its own, which waits for nobody.
+    fn push_hastily(&self, pid: u64, id: u64) -> Result<()> {
+        let host = Process { hasty: true, ..self.process(pid) };
         self.protocol(&host).push(&Event::new(id, -(id as i64)))
     }
 
@@ -173,33 +220,91 @@ impl World {
         }
     }
 
-    /// The victim's push, which ends where it is killed.
-    fn push_and_die(&self, id: u64, point: u32) {
+    /// The victim's push, which comes as far as it says.
+    fn begin(&self, id: u64, point: u32) -> Held {
         let host = self.process(VICTIM);
         let protocol = self.protocol(&host);
         let event = Event::new(id, -(id as i64));
-        protocol.lock.lock().unwrap();
+        let held = protocol.lock.lock(|| protocol.room_for(EVENT)).unwrap();
         if point > 0 {
-            let band = protocol.room_for(EVENT).unwrap();
-            band.write(&event);
-            if point > 1 {
-                band.publish(EVENT);
-            }
-            if point > 2 {
-                // In the middle of `unlock`: the bit is gone, and nobody has been woken.
-                self.lock.fetch_and(!ASLEEP, AcqRel);
-            }
+            protocol.write(held.side(), &event);
         }
-        self.kernel.dead.store(true, Release);
+        if point > 1 {
+            protocol.band(held.side()).publish(EVENT);
+        }
+        if point > 2 {
+            // In the middle of `unlock`: the bit is gone, and nobody has been woken.
+            self.lock.fetch_and(!ASLEEP, AcqRel);
+        }
+        held
+    }
+
+    fn push_and_die(&self, id: u64, point: u32) {
+        let _ = self.begin(id, point);
+        self.tell_of_victim(&self.kernel.dead);
+    }
+
+    /// Is stopped on the way, until [`World::go_on`].
+    fn push_and_stop(&self, id: u64, point: u32) {
+        let held = self.begin(id, point);
+        self.tell_of_victim(&self.kernel.stopped);
+        let mut guard = self.kernel.futex.lock().unwrap();
+        while !self.kernel.resumed.load(Acquire) {
+            guard = self.kernel.go_on.wait(guard).unwrap();
+        }
+        drop(guard);
+        let host = self.process(VICTIM);
+        let protocol = self.protocol(&host);
+        // Whatever it writes again is what it may still have had to write.
+        if point < 2 {
+            protocol.write(held.side(), &Event::new(id, -(id as i64)));
+            protocol.band(held.side()).publish(EVENT);
+        }
+        protocol.lock.unlock(held);
+    }
+
+    /// Is stopped, found out or not, and dies without having gone on.
+    fn push_and_stop_and_die(&self, id: u64) {
+        let _ = self.begin(id, 1);
+        self.tell_of_victim(&self.kernel.stopped);
+        thread::yield_now();
+        self.tell_of_victim(&self.kernel.dead);
+    }
+
+    fn go_on(&self) {
+        self.tell_of_victim(&self.kernel.resumed);
+        self.kernel.go_on.notify_all();
+    }
+
+    fn tell_of_victim(&self, what: &AtomicBool) {
         // Who sleeps for the lock looks again after a while.
         let _guard = self.kernel.futex.lock().unwrap();
+        what.store(true, Release);
         self.kernel.lock_queue.notify_all();
+    }
+
+    /// Nobody is at it: the lock is free, and no band is kept.
+    fn assert_free(&self) {
+        assert_eq!(self.lock.load(Acquire) & !(TURN | ASLEEP), 0);
+        self.kept.iter().for_each(|kept| assert_eq!(kept.word.load(Acquire) & PID, 0));
+    }
+
+    /// All there is, by id.
+    fn drain(&self) -> Vec<u64> {
+        let mut all: Vec<u64> = std::iter::from_fn(|| self.pop()).collect();
+        all.sort_unstable();
+        all
     }
 }
 
 fn check(f: impl Fn() + Sync + Send + 'static) {
+    check_within(2, f);
+}
+
+/// With so many switches of threads where nothing had to wait.
+fn check_within(switches: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = model.preemption_bound.or(Some(2));
+    model.preemption_bound = model.preemption_bound.or(Some(switches));
     model.check(f);
 }
 
@@ -325,4 +430,144 @@ fn a_killed_producer_stops_nobody() {
             assert_eq!(seen.len(), if lived { 3 } else { 2 });
         });
     }
+}
+
+#[test]
+fn a_stopped_producer_stops_nobody() {
+    for point in 0..=3 {
+        check(move || {
+            let world = World::new(1, 2);
+            let (a, b) = (world.clone(), world.clone());
+            let victim = thread::spawn(move || a.push_and_stop(1, point));
+            // Before it, or beside it: into the ring, or into the area.
+            let other = thread::spawn(move || b.push(2).unwrap());
+            let mut seen = vec![world.wait()];
+            other.join().unwrap();
+            world.go_on();
+            victim.join().unwrap();
+            world.push(3).unwrap();
+            seen.extend(world.drain());
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2, 3], "once each, whoever was late");
+            world.assert_free();
+        });
+    }
+}
+
+#[test]
+fn a_producer_stopped_at_the_area_leaves_the_ring() {
+    for point in 0..=2 {
+        check(move || {
+            let world = World::new(1, 2);
+            world.push(1).unwrap();
+            let a = world.clone();
+            let victim = thread::spawn(move || a.push_and_stop(2, point));
+            // Into the area, beside it or behind it; or, where it is stopped, nowhere.
+            let third = world.push(3);
+            let mut seen = vec![world.wait()];
+            seen.extend(world.drain());
+            // The ring is empty now. Who has published may be before us in the area.
+            let fourth = world.push(4);
+            seen.extend(world.drain());
+            world.go_on();
+            victim.join().unwrap();
+            seen.extend(world.drain());
+            world.push(5).unwrap();
+            seen.extend(world.drain());
+            seen.sort_unstable();
+            let mut pushed = vec![1, 2, 3, 4, 5];
+            pushed.retain(|id| (*id != 3 || third.is_ok()) && (*id != 4 || fourth.is_ok()));
+            assert_eq!(seen, pushed);
+            assert_ne!(fourth, Err(Errno::EBADMSG));
+            world.assert_free();
+        });
+    }
+}
+
+#[test]
+fn what_the_stopped_keep_is_free_when_they_die() {
+    check(|| {
+        let world = World::new(1, 1);
+        let a = world.clone();
+        let victim = thread::spawn(move || a.push_and_stop_and_die(1));
+        let first = world.push(2);
+        victim.join().unwrap();
+        let mut seen = world.drain();
+        world.push(3).unwrap();
+        world.push(4).unwrap();
+        seen.extend(world.drain());
+        assert_eq!(first, Ok(()), "there is a band for one more");
+        assert_eq!(seen, [2, 3, 4]);
+        world.assert_free();
+    });
+}
+
+/// All take the lock from each other, as if each were too slow for the others.
+#[test]
+fn who_is_robbed_loses_nothing() {
+    check_both(|| {
+        let world = World::new(2, 2);
+        let (a, b) = (world.clone(), world.clone());
+        let one = thread::spawn(move || a.push_hastily(2, 1));
+        let two = thread::spawn(move || b.push_hastily(3, 2));
+        let pushed = [one.join().unwrap(), two.join().unwrap()];
+        let mut expected: Vec<u64> =
+            (1..).zip(pushed).filter(|(_, p)| p.is_ok()).map(|(n, _)| n).collect();
+        assert!(expected.len() == 2, "two bands, two producers");
+        world.assert_free();
+        world.push(3).unwrap();
+        expected.push(3);
+        assert_eq!(world.drain(), expected);
+    });
+}
+
+#[test]
+fn three_who_rob_each_other_lose_nothing() {
+    check_within(1, || {
+        let world = World::new(2, 4);
+        let (a, b) = (world.clone(), world.clone());
+        let one = thread::spawn(move || a.push_hastily(2, 1));
+        let two = thread::spawn(move || b.push_hastily(3, 2));
+        // Two bands at most are kept, and the third finds none.
+        let mine = world.push_hastily(4, 3);
+        let all = [one.join().unwrap(), two.join().unwrap(), mine];
+        world.assert_free();
+        let mut expected: Vec<u64> = Vec::new();
+        for (id, pushed) in (1..).zip(all) {
+            match pushed {
+                Ok(()) => expected.push(id),
+                Err(error) => assert_eq!(error, Errno::ENOBUFS),
+            }
+        }
+        world.push(4).unwrap();
+        expected.push(4);
+        assert_eq!(world.drain(), expected);
+    });
+}
+
+/// The area is given back, and then used by the next, while others take the lock from who does it.
+#[test]
+fn a_late_tidying_destroys_nothing() {
+    check(|| {
+        let world = World::new(1, 1);
+        world.push(1).unwrap();
+        world.push(2).unwrap();
+        assert_eq!(world.drain(), [1, 2]);
+        let a = world.clone();
+        // Into the ring; and the area is given back.
+        let one = thread::spawn(move || a.push_hastily(2, 3));
+        // Into the ring or the area, whose words this would lose if they were given back later.
+        let mut pushed: Vec<u64> = vec![];
+        for id in [4, 5] {
+            if world.push_hastily(3, id).is_ok() {
+                pushed.push(id);
+            }
+        }
+        if one.join().unwrap().is_ok() {
+            pushed.push(3);
+        }
+        pushed.sort_unstable();
+        assert_eq!(world.drain(), pushed);
+        world.assert_free();
+    });
 }

@@ -1,7 +1,8 @@
 //! Push, pop and wait, over any memory and any system.
 //!
 //! The overflow area keeps the order: while there is anything in it, producers put everything
-//! behind that; so what is in the ring is older than what is in the area, always.
+//! behind that; so what is in the ring is older than what is in the area, but for the event of a
+//! producer that was too slow, whose push was under way all the time.
 
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -12,7 +13,7 @@ use crate::band::{Band, Words};
 use crate::event::{Event, Events, MAX_LEN};
 use crate::host::Host;
 use crate::layout::OVERFLOWING;
-use crate::lock::Lock;
+use crate::lock::{Lock, Side};
 
 pub(crate) struct Protocol<'a, W, H> {
     pub ring: Band<'a, W>,
@@ -28,37 +29,64 @@ impl<W: Words, H: Host> Protocol<'_, W, H> {
         if len > MAX_LEN {
             return Err(Errno::EMSGSIZE);
         }
-        self.lock.lock()?;
-        let pushed = self.push_locked(event, len as u32);
-        self.lock.unlock();
-        pushed
-    }
-
-    pub(crate) fn push_locked(&self, event: &Event<'_>, len: u32) -> Result<()> {
-        let band = self.room_for(len)?;
-        band.write(event);
-        band.publish(len);
+        let len = len as u32;
+        let held = self.lock.lock(|| self.room_for(len))?;
+        self.write(held.side(), event);
+        self.band(held.side()).publish(len);
+        self.lock.unlock(held);
+        if held.side() == Side::Ring && self.is_overflowing() {
+            self.tidy_up();
+        }
         Ok(())
     }
 
-    /// Where the next event goes.
-    pub(crate) fn room_for(&self, len: u32) -> Result<&Band<'_, W>> {
-        let behind = self.overflow.used()?;
-        let overflowing = self.state.load(Relaxed) & OVERFLOWING != 0;
-        if behind == 0 && self.ring.size - self.ring.used()? >= len {
-            if overflowing {
-                self.lock.host.reclaim();
-                self.state.store(0, Relaxed);
-            }
-            return Ok(&self.ring);
-        }
-        if self.overflow.size - behind < len {
-            return Err(Errno::ENOBUFS);
-        }
-        if !overflowing {
+    /// Writes an event where nobody looks yet.
+    #[inline]
+    pub(crate) fn write(&self, side: Side, event: &Event<'_>) {
+        if side == Side::Area && !self.is_overflowing() {
             self.state.store(OVERFLOWING, Relaxed);
         }
-        Ok(&self.overflow)
+        self.band(side).write(event);
+    }
+
+    pub(crate) fn band(&self, side: Side) -> &Band<'_, W> {
+        match side {
+            Side::Ring => &self.ring,
+            Side::Area => &self.overflow,
+        }
+    }
+
+    /// Where the next event goes.
+    pub(crate) fn room_for(&self, len: u32) -> Result<Side> {
+        // A band is looked at when it is known that nobody keeps it: so what is seen is up to date.
+        let is_kept = [self.lock.is_kept(Side::Ring), self.lock.is_kept(Side::Area)];
+        let behind = self.overflow.used()?;
+        if !is_kept[0] && behind == 0 && self.ring.size - self.ring.used()? >= len {
+            return Ok(Side::Ring);
+        }
+        if is_kept[1] || self.overflow.size - behind < len {
+            return Err(Errno::ENOBUFS);
+        }
+        Ok(Side::Area)
+    }
+
+    fn is_overflowing(&self) -> bool {
+        self.state.load(Relaxed) & OVERFLOWING != 0
+    }
+
+    /// The ring is used again: what the area has taken up may go, which is a turn of its own. Who is
+    /// stopped here keeps the area, and not the ring.
+    #[cold]
+    fn tidy_up(&self) {
+        let empty = || match self.overflow.used()? {
+            0 if self.is_overflowing() && !self.lock.is_kept(Side::Area) => Ok(Side::Area),
+            _ => Err(Errno::EBUSY),
+        };
+        if let Ok(held) = self.lock.lock(empty) {
+            self.lock.host.reclaim();
+            self.state.store(0, Relaxed);
+            self.lock.unlock(held);
+        }
     }
 
     pub fn pop<'b>(&self, memory: &'b mut [u64], one: bool) -> Result<Events<'b>> {

@@ -110,10 +110,12 @@ impl Ring {
     }
 
     /// Puts an event into the ring, or behind what has overflowed. Sleeps only while another
-    /// producer is at it.
+    /// producer is at it, and not longer than some 50 ms: the room of one that is stopped in the
+    /// middle is left to it (the ring, or the overflow area), and used again when it has gone on or
+    /// has ended.
     ///
     /// # Errors
-    /// `ENOBUFS`: neither ring nor overflow area has room. `EMSGSIZE`: longer than [`MAX_LEN`](crate::MAX_LEN).
+    /// `ENOBUFS`: neither ring nor overflow area has room, or who is stopped has it. `EMSGSIZE`: longer than [`MAX_LEN`](crate::MAX_LEN).
     /// `EBADMSG`: the ring's counts have been overwritten. `EXDEV`: this process was forked into
     /// another pid or time namespace.
     #[inline]
@@ -191,7 +193,12 @@ impl Ring {
                 size: header.overflow,
             },
             state: &shared.state,
-            lock: Lock { word: &shared.lock, signal: &shared.signal, host: self },
+            lock: Lock {
+                word: &shared.lock,
+                signal: &shared.signal,
+                kept: &shared.kept,
+                host: self,
+            },
         }
     }
 }
@@ -207,11 +214,19 @@ impl Drop for Ring {
 impl Host for Ring {
     #[inline(always)]
     fn me(&self) -> Result<u64> {
-        self.identity.name()
+        self.identity.pid()
     }
 
-    fn is_dead(&self, name: u64) -> bool {
-        self.identity.is_dead(name)
+    fn now(&self) -> i64 {
+        call::now(call::CLOCK_BOOTTIME)
+    }
+
+    fn is_dead(&self, pid: u64) -> bool {
+        identity::is_dead(pid)
+    }
+
+    fn is_gone(&self, pid: u64, at: i64) -> bool {
+        identity::is_gone(pid, at)
     }
 
     fn sleep_for_lock(&self, word: &AtomicU64, expected: u64, ns: i64) {

@@ -223,9 +223,9 @@ fn strange_files_are_refused() {
             let bytes = number.to_le_bytes();
             assert_eq!(libc::pwrite(file, bytes.as_ptr().cast(), 4, at), 4);
         };
-        write(8, 2);
+        write(8, 3);
         assert_eq!(attach(file), Err(Errno::EPROTONOSUPPORT));
-        write(8, 1);
+        write(8, 2);
         write(12, 1 | 1 << 31);
         assert_eq!(attach(file), Err(Errno::EOPNOTSUPP));
         write(12, 1);
@@ -248,15 +248,15 @@ fn nothing_shared_is_trusted() {
         let ones = [0xffu8; 256];
         let noise = random.to_le_bytes();
         let bytes: &[u8] = if round % 3 == 0 { &ones } else { &noise };
-        // All that changes: counts, state, lock and signal; and the first records.
-        let places = [(64, 144), (65536, 256), (131_072, 256)];
+        // All that changes: counts, state, lock, signal and kept bands; and the first records.
+        let places = [(64, 256), (65536, 256), (131_072, 256)];
         let (start, len) = places[(random >> 60) as usize % 3];
         let at = start + (random >> 20) as i64 % len;
         let bytes = &bytes[..bytes.len().min((start + len - at) as usize)];
         // SAFETY: the bytes are live.
         unsafe { libc::pwrite(file, bytes.as_ptr().cast(), bytes.len(), at) };
-        // SAFETY: as above; the lock alone is put right, for nobody can tell a process that holds
-        // it from a number that says so.
+        // SAFETY: as above; the lock alone is put right, for a number that says that a living process
+        // holds it is believed for a while.
         unsafe { libc::pwrite(file, [0u8; 8].as_ptr().cast(), 8, 64 + 128) };
         let known = [Errno::EBADMSG, Errno::ENOBUFS, Errno::EMSGSIZE];
         if let Err(error) = ring.push(&Event::new(1, 1)) {
