@@ -44,7 +44,7 @@ pub(super) fn filled<B: BufMut>(mut buffer: B, result: Result<u32>) -> WithBuf<B
 }
 
 /// Whose position a transfer moves: the file's own.
-const CURRENT: u64 = !0;
+pub(super) const CURRENT: u64 = !0;
 
 impl Ring {
     /// Reads at the file's position, or what comes next of a pipe, as `read(2)`.

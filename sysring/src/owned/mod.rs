@@ -28,7 +28,8 @@
 //!
 //! # What happens to
 //! - **a buffer**: it comes back with the result, also when the operation failed. Buffers are what
-//!   implements [`Buf`] and [`BufMut`]: `Vec<u8>`, `Box<[u8]>`, arrays, static slices, …
+//!   implements [`Buf`] and [`BufMut`]: `Vec<u8>`, `Box<[u8]>`, arrays, static slices, … Several go
+//!   together as a [`BufSet`] or [`BufMutSet`]: vectors, arrays and tuples of them.
 //! - **a dropped operation**: it is cancelled, which takes no time; its memory stays with the ring
 //!   until the kernel is done. The documentation of each operation says what becomes of what it
 //!   brought.
@@ -119,6 +120,7 @@
 
 mod address;
 mod buf;
+mod bundle;
 mod datagram;
 mod direct;
 mod file;
@@ -130,6 +132,7 @@ mod paths;
 mod pool;
 mod request;
 mod ring;
+mod sets;
 mod shared;
 mod slots;
 mod socket;
@@ -137,9 +140,11 @@ mod state;
 mod stream;
 mod time;
 mod turn;
+mod vectored;
 
 pub use buf::{Buf, BufMut, Head, Tail};
 pub(crate) use buf::{fill, filled_part};
+pub use bundle::RecvBundle;
 pub use datagram::{RecvFrom, SendTo};
 pub use file::{Close, Fsync, Open, OpenOptions, Read, ReadFixed, WithBuf, Write, WriteFixed};
 pub use fixed::FixedBuf;
@@ -150,6 +155,7 @@ pub use pool::{Lease, Pool};
 pub use request::{Completion, Multishot, Request};
 pub use ring::Ring;
 pub(crate) use ring::WeakRing;
+pub use sets::{BufMutSet, BufSet};
 pub use shared::SharedBuf;
 pub use socket::{
     Accept, AcceptFrom, AcceptMulti, Connect, Recv, RecvPooled, Send, SendZc, ShutDown, Socket,
@@ -158,3 +164,4 @@ pub use socket::{
 pub use stream::Stream;
 pub use time::{Nop, Poll, Sleep};
 pub(crate) use turn::Sleep as Turn;
+pub use vectored::{ReadV, RecvVectored, SendVectored, WithBufs, WriteV};

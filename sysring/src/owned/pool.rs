@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering::Release};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use sysring_sys::abi::io_uring::{BufEntry, BufReg, register};
 
@@ -45,8 +45,18 @@ pub(super) struct Inner {
     /// The ring of entries, and the buffers behind it. `None` when it must not be unmapped.
     pages: Option<Pages>,
     buffers_at: usize,
-    /// Where the next buffer is put down.
-    tail: Mutex<u16>,
+    order: Mutex<Order>,
+}
+
+/// In which order buffers are put down, which is that in which the kernel takes them.
+struct Order {
+    /// Where the next one is put down.
+    tail: u16,
+    /// The one that was put down last.
+    last: u16,
+    /// For each the one that was put down after it. That stays so until it is put down again: the
+    /// places of the ring may be used by others before a completion is looked at.
+    next: Box<[u16]>,
 }
 
 /// A buffer that the kernel has filled. It goes back to its [`Pool`] when it is dropped; an
@@ -81,7 +91,11 @@ impl Pool {
             size,
             pages: Some(pages),
             buffers_at,
-            tail: Mutex::new(0),
+            order: Mutex::new(Order {
+                tail: 0,
+                last: 0,
+                next: vec![0; usize::from(count)].into_boxed_slice(),
+            }),
         };
         (0..count).for_each(|id| pool.put_down(id));
         let description = BufReg {
@@ -118,6 +132,24 @@ impl Pool {
         Lease { pool: Arc::clone(&self.0), id: Some(id), len }
     }
 
+    /// What an operation has put into as many buffers as it took for that, from this one on.
+    pub(super) fn bundle(&self, first: u16, len: u32) -> Vec<Lease> {
+        let count = len.div_ceil(self.0.size).max(1);
+        let mut ids = Vec::with_capacity(count as usize);
+        {
+            let order = self.0.order();
+            let next = |id: &u16| order.next.get(usize::from(*id)).copied();
+            ids.extend(std::iter::successors(Some(first), next).take(count as usize));
+        }
+        let mut left = len;
+        let mut lease = |id| {
+            let len = left.min(self.0.size);
+            left -= len;
+            self.lease(id, len)
+        };
+        ids.into_iter().map(&mut lease).collect()
+    }
+
     /// Of an operation that took none.
     pub(super) fn empty(&self) -> Lease {
         Lease { pool: Arc::clone(&self.0), id: None, len: 0 }
@@ -133,12 +165,18 @@ impl Inner {
         self.at(self.buffers_at + usize::from(id) * self.size as usize)
     }
 
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives a buffer to the kernel.
     fn put_down(&self, id: u16) {
-        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = usize::from(*tail & (self.count - 1));
+        let mut order = self.order();
+        let last = std::mem::replace(&mut order.last, id);
+        order.next[usize::from(last)] = id;
+        let place = usize::from(order.tail & (self.count - 1));
         let entry = self.at(place * size_of::<BufEntry>()).cast::<BufEntry>();
-        *tail = tail.wrapping_add(1);
+        order.tail = order.tail.wrapping_add(1);
         // SAFETY: within the ring of entries, in a place behind its tail, which is ours until the
         // tail is stored. Its last two bytes are left alone: those of the first entry are the tail.
         unsafe {
@@ -147,10 +185,13 @@ impl Inner {
             (&raw mut (*entry.as_ptr()).bid).write(id);
             let shared = &*self.at(TAIL).cast::<AtomicU16>().as_ptr();
             // Release pairs with the kernel's Acquire of the tail: the entry is written.
-            shared.store(*tail, Release);
+            shared.store(order.tail, Release);
         }
     }
 }
+
+/// The number of no group: no ring has so many.
+pub(super) const NO_GROUP: u16 = u16::MAX;
 
 /// Where the ring's tail lies: at the end of the first entry.
 const TAIL: usize = size_of::<BufEntry>() - size_of::<u16>();

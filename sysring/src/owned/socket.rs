@@ -11,7 +11,7 @@ use super::buf::{Buf, BufMut};
 use super::file::{WithBuf, clamp, filled};
 use super::handle::{Handle, Place};
 use super::operation::Operation;
-use super::pool::{Lease, Pool};
+use super::pool::{Lease, NO_GROUP, Pool};
 use super::request::{Completion, Multishot, Request};
 use super::ring::Ring;
 use super::stream::Stream;
@@ -320,9 +320,6 @@ impl RecvPooled {
         completion.result.map(|_| lease)
     }
 }
-
-/// The number of no group: no ring has so many.
-const NO_GROUP: u16 = u16::MAX;
 
 // SAFETY: the entry has no address; the pool, whose buffers it may take, is owned.
 unsafe impl Request for RecvPooled {

@@ -21,8 +21,8 @@ use super::state::State;
 /// are closed, buffers go back to their pool. What bytes they held is lost; to stop without loss,
 /// [`cancel`](Stream::cancel) and take items until there are none.
 ///
-/// It is no `futures::Stream`, for the trait is no part of std; `futures::stream::poll_fn` makes one of
-/// [`poll_next`](Stream::poll_next).
+/// With the Cargo feature `stream` it is a `futures_core::Stream`, for the adapters of the crates
+/// `futures`, `tokio-stream` and their like.
 #[must_use = "a stream does nothing until it is asked for items"]
 pub struct Stream<T: Multishot> {
     ring: Ring,
@@ -137,6 +137,39 @@ impl<T: Multishot> Stream<T> {
             // Nobody waits yet, so nobody is to be woken.
             state.slots.arrive(key.user_data(), Completion::refused(e), false, false);
         }
+    }
+}
+
+/// ```
+/// use smol::stream::StreamExt; // or futures::StreamExt, tokio_stream::StreamExt
+/// use sysring::future::block_on;
+/// use sysring::owned::Ring;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ring = Ring::new(8)?;
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let clients = [(); 2].map(|()| std::net::TcpStream::connect(listener.local_addr().unwrap()));
+/// let connections = ring.accept_multi(&listener.into()).take(clients.len());
+/// let connections: Vec<_> = block_on(&ring, connections.collect());
+/// assert!(connections.iter().all(Result::is_ok));
+/// # Ok(()) }
+/// ```
+#[cfg(feature = "stream")]
+impl<T: Multishot> futures_core::Stream for Stream<T> {
+    type Item = T::Item;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<T::Item>> {
+        Stream::poll_next(self.get_mut(), context)
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<T: Multishot> futures_core::stream::FusedStream for Stream<T> {
+    fn is_terminated(&self) -> bool {
+        self.stage == Stage::Over
     }
 }
 

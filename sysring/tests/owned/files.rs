@@ -5,7 +5,7 @@ use std::time::Duration;
 use sysring::Errno;
 use sysring::owned::{Buf, Handle, OpenOptions, Tail};
 
-use crate::common::{both, pipe};
+use crate::common::{Alive, both, pipe};
 
 fn scratch(name: &str) -> std::path::PathBuf {
     let thread = std::thread::current().id();
@@ -156,5 +156,51 @@ fn names_are_made_changed_looked_at_and_removed() {
             assert_eq!(invalid.wait(), Err(Errno::EINVAL));
         }
         assert_eq!(ring.rename("a\0", "b").wait(), Err(Errno::EINVAL));
+    });
+}
+
+#[test]
+fn several_buffers_go_in_one_operation() {
+    both(|ring| {
+        let path = scratch("vectored");
+        let options = OpenOptions::new().read(true).write(true).create_new(true);
+        let file = ring.open(&path, options).wait().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let parts = ("head ", vec![b'.'; 5000], [b'!'; 3]);
+        let (count, parts) = ring.writev(&file, parts).wait();
+        assert_eq!((count, parts.0), (Ok(5008), "head "));
+        assert_eq!(ring.writev_at(&file, vec!["HE", "AD"], 0).wait().0, Ok(4));
+
+        let room = vec![vec![0; 4], vec![0; 5000], vec![0; 100], vec![0; 7]];
+        let (count, read) = ring.readv_at(&file, room, 0).wait();
+        assert_eq!(count, Ok(5008));
+        assert_eq!((&read[0][..], &read[1][..2]), (&b"HEAD"[..], &b" ."[..]));
+        assert_eq!((read[2].len(), &read[2][1..], read[3].len()), (4, &b"!!!"[..], 0));
+        // At the file's own position, which is its end.
+        let (count, read) = ring.readv(&file, [[b'x'; 2]; 2]).wait();
+        assert_eq!((count, read), (Ok(0), [[b'x'; 2]; 2]));
+        // More than the kernel takes.
+        let many: Box<[_]> = (0..1025).map(|_| "x").collect();
+        let (count, many) = ring.writev(&file, many).wait();
+        assert_eq!((count, many.len()), (Err(Errno::EINVAL), 1025));
+        let none: [Vec<u8>; 0] = [];
+        assert_eq!(ring.readv_at(&file, none, 0).wait().0, Ok(0));
+    });
+}
+
+#[test]
+fn several_buffers_stay_until_their_operation_has_ended() {
+    both(|ring| {
+        let alive = Alive::default();
+        let (reader, writer) = pipe();
+        let mut read = ring.readv(&reader, vec![alive.buffer(4), alive.buffer(4)]);
+        read.start();
+        ring.submit().unwrap();
+        drop(read);
+        while ring.under_way() > 0 {
+            ring.wait(Some(std::time::Duration::from_millis(100)));
+        }
+        assert_eq!(alive.count(), 0);
+        drop(writer);
     });
 }

@@ -175,3 +175,100 @@ fn direct_descriptors_are_closed_with_their_last_handle() {
         assert_eq!(text, "by slot");
     });
 }
+
+/// Whether bundles are known here (Linux 6.10).
+fn has_bundles(ring: &Ring, pool: &Pool) -> bool {
+    let (mut us, them) = pair();
+    us.write_all(b"?").unwrap();
+    let known = !matches!(ring.recv_bundle(&them, pool).wait(), Err(Errno::EINVAL));
+    if !known {
+        println!("skipped: bundles are not known here");
+    }
+    known
+}
+
+#[test]
+fn a_bundle_takes_as_many_buffers_as_it_needs() {
+    both(|ring| {
+        let pool = Pool::new(&ring, 8, 4).unwrap();
+        if !has_bundles(&ring, &pool) {
+            return;
+        }
+        let (mut us, them) = pair();
+        us.write_all(b"aaaabbbbcc").unwrap();
+        // Several at once, two at least.
+        let mut leases = ring.recv_bundle(&them, &pool).wait().unwrap();
+        assert!(leases.len() >= 2);
+        while leases.len() < 3 {
+            leases.extend(ring.recv_bundle(&them, &pool).wait().unwrap());
+        }
+        let pieces: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
+        assert_eq!(pieces, [&b"aaaa"[..], b"bbbb", b"cc"]);
+        // They can be sent on as they are.
+        assert_eq!(ring.send_vectored(&them, leases).wait().0, Ok(10));
+        let mut back = [0; 10];
+        us.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"aaaabbbbcc");
+        us.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(ring.recv_bundle(&them, &pool).wait().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn bundles_follow_the_order_in_which_buffers_went_back() {
+    both(|ring| {
+        let pool = Pool::new(&ring, 8, 3).unwrap();
+        if !has_bundles(&ring, &pool) {
+            return;
+        }
+        let (mut us, them) = pair();
+        let mut incoming = ring.recv_bundles(&them, &pool);
+        let mut kept = Vec::new();
+        let (mut sent, mut received) = (0u32, 0u32);
+        let mut random = 1u32;
+        for round in 0..500 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let count = 1 + random % 9;
+            let bytes: Vec<u8> = (sent..sent + count).map(|i| i as u8).collect();
+            us.write_all(&bytes).unwrap();
+            sent += count;
+            while received < sent {
+                for lease in incoming.wait_next().unwrap().unwrap() {
+                    for byte in &lease[..] {
+                        assert_eq!(*byte, received as u8, "round {round}");
+                        received += 1;
+                    }
+                    kept.push((lease.to_vec(), lease));
+                }
+            }
+            // Some go back, in any order; three are enough for what comes next.
+            while kept.len() > 5 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let (was, lease) = kept.swap_remove((random >> 16) as usize % kept.len());
+                assert_eq!(was, &lease[..], "nobody writes to a buffer that is out");
+            }
+        }
+        drop(us);
+        assert!(incoming.wait_next().unwrap().unwrap().is_empty());
+        assert!(incoming.wait_next().is_none());
+    });
+}
+
+#[test]
+fn a_receive_that_fails_gives_its_buffer_back() {
+    both(|ring| {
+        let pool = Pool::new(&ring, 1, 16).unwrap();
+        let (mut us, them) = pair();
+        for _ in 0..3 {
+            // A worker has a buffer when it is interrupted.
+            let mut receive = ring.recv_pooled(&them, &pool).asynchronous();
+            receive.start();
+            ring.submit().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            receive.cancel();
+            assert!(receive.wait().is_err());
+        }
+        us.write_all(b"here").unwrap();
+        assert_eq!(ring.recv_pooled(&them, &pool).wait().unwrap()[..], *b"here");
+    });
+}

@@ -107,3 +107,31 @@ fn datagrams_have_addresses() {
         assert_eq!(us.recv_from(&mut back).unwrap(), (4, there));
     });
 }
+
+#[test]
+fn several_buffers_are_one_message() {
+    both(|ring| {
+        let (us, them) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let (us, them) = (Handle::from(us), Handle::from(them));
+        assert_eq!(ring.send_vectored(&us, ("one ", vec![b'm'; 2], [b'!'])).wait().0, Ok(7));
+        let (count, parts) = ring.recv_vectored(&them, ([0; 4], vec![0; 9])).wait();
+        assert_eq!((count, &parts.0, &parts.1[..]), (Ok(7), b"one ", &b"mm!"[..]));
+
+        let (us, them) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (us, them) = (Handle::from(us), Handle::from(them));
+        // More than the socket holds: it goes on when there is room.
+        let mut send = ring.send_all_vectored(&us, [vec![b'a'; 300_000], vec![b'b'; 300_000]]);
+        send.start();
+        let mut all = Vec::new();
+        while all.len() < 600_000 {
+            let (count, parts) = ring.recv_vectored(&them, [vec![0; 1000], vec![0; 70_000]]).wait();
+            assert_ne!(count.unwrap(), 0);
+            all.extend(parts.concat());
+        }
+        assert_eq!(send.wait().0, Ok(600_000));
+        assert_eq!(all.iter().position(|byte| *byte == b'b'), Some(300_000));
+        drop(them);
+        // No signal comes.
+        assert_eq!(ring.send_vectored(&us, ["a", "b"]).wait().0, Err(Errno::EPIPE));
+    });
+}
