@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_protocol::{Completions, Posted};
 use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
@@ -51,7 +52,7 @@ impl Locked<'_> {
     /// Whether a CQE with these flags would go into the ring.
     #[inline(always)]
     pub fn has_room(&mut self, flags: u32) -> bool {
-        self.overflow_is_empty() && self.cq_make_room(flags)
+        Completions::has_room(self, &(Cqe { flags, ..Cqe::default() }, [0; 2]))
     }
 
     /// As `post`, with the second half of a 32-byte CQE. Whether it went into the ring.
@@ -69,32 +70,17 @@ impl Locked<'_> {
         false
     }
 
-    /// Puts a CQE into the overflow list.
     #[cold]
     fn post_later(&mut self, cqe: Cqe, extra: [u64; 2]) {
         stats::add(&stats::get().overflowed, 1);
-        if self.overflow_push(cqe, extra) {
-            self.ring.sq_flags().fetch_or(sq_flags::CQ_OVERFLOW, Relaxed);
-        } else {
+        if !self.put_off((cqe, extra)) {
             self.cq_count_lost();
         }
     }
 
     /// Moves what has overflown into the ring, as far as there is room.
     pub fn flush_overflow(&mut self) {
-        if self.overflow_is_empty() {
-            return;
-        }
-        while let Some(flags) = self.overflow_first()
-            && self.cq_make_room(flags)
-        {
-            let Some((cqe, extra)) = self.overflow_pop() else { break };
-            self.cq_put(cqe, extra);
-            self.posted += 1;
-        }
-        if self.overflow_is_empty() {
-            self.ring.sq_flags().fetch_and(!sq_flags::CQ_OVERFLOW, Relaxed);
-        }
+        self.posted += self.move_up();
     }
 
     /// The end of a request: its CQE, its file, the links behind it, its place.
@@ -304,14 +290,20 @@ impl Locked<'_> {
         if !sleeping || others {
             self.tell_pollers();
         }
-        let enough = match self.wanted {
-            Some(wanted) => {
-                let tail = self.control().cq_tail;
-                tail.wrapping_sub(wanted) as i32 >= 0 || !self.overflow_is_empty()
-            }
-            None => false,
+        let enough = sleeping && {
+            let posted = self.posted();
+            self.waiters.are_to_wake(&posted)
         };
-        Wake { sleepers: handed_back || sleeping && enough || self.timers_concern_sleepers() }
+        Wake { sleepers: handed_back || enough || self.timers_concern_sleepers() }
+    }
+
+    /// What there is, for those who sleep for it.
+    pub fn posted(&mut self) -> Posted {
+        Posted {
+            tail: self.control().cq_tail,
+            fired: self.timers.fired,
+            overflown: !self.overflow_is_empty(),
+        }
     }
 
     /// Whether a timer was set that is due before the sleepers would wake, or one went off.

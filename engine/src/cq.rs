@@ -1,7 +1,9 @@
 //! The completion queue, as we see it: we fill it, the application takes from it.
 
+use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use sysring_protocol::{Completions, Cq};
 use sysring_sys::abi::io_uring::{Cqe, cqe_flags, setup};
 
 use crate::locked::Locked;
@@ -9,6 +11,13 @@ use crate::ring::Ring;
 use crate::shape::at;
 
 impl Ring {
+    /// The words of the queue.
+    #[inline(always)]
+    fn cq(&self) -> Cq<'_> {
+        let [head, tail] = self.words([at::CQ_HEAD, at::CQ_TAIL]);
+        Cq { head, tail }
+    }
+
     /// Counts an event that was taken.
     pub fn cq_count_taken(&self) {
         self.word(at::CQ_HEAD).fetch_add(1, Release);
@@ -18,9 +27,7 @@ impl Ring {
 impl Locked<'_> {
     /// CQEs in the ring that the application has not consumed.
     pub fn cq_ready(&mut self) -> u32 {
-        // Acquire pairs with the application's release of its head: it has read what it frees.
-        let head = self.ring.word(at::CQ_HEAD).load(Acquire);
-        let ready = self.control().cq_tail.wrapping_sub(head);
+        let ready = self.ring.cq().ready(self.control().cq_tail);
         match self.ring.events() {
             None => ready,
             Some(events) if events.is_empty() => 0,
@@ -75,8 +82,7 @@ impl Locked<'_> {
         }
         let tail = self.control().cq_tail.wrapping_add(if two { 2 } else { 1 });
         self.control().cq_tail = tail;
-        // Release pairs with the application's acquire of the tail: the entry is written.
-        self.ring.word(at::CQ_TAIL).store(tail, Release);
+        self.ring.cq().publish(tail);
     }
 
     /// Counts an event that was put into the context's ring of events, which takes the place of a
@@ -84,11 +90,49 @@ impl Locked<'_> {
     pub fn cq_count_event(&mut self) {
         let tail = self.control().cq_tail.wrapping_add(1);
         self.control().cq_tail = tail;
-        self.ring.word(at::CQ_TAIL).store(tail, Release);
+        self.ring.cq().publish(tail);
     }
 
     /// A completion that could not even be kept on the overflow list.
     pub fn cq_count_lost(&mut self) {
         self.ring.word(at::CQ_OVERFLOW).fetch_add(1, Relaxed);
+    }
+}
+
+/// A CQE, with the second half of a long one.
+pub type Told = (Cqe, [u64; 2]);
+
+impl Completions for Locked<'_> {
+    type Entry = Told;
+
+    #[inline(always)]
+    fn has_place(&mut self, (cqe, _): &Told) -> bool {
+        self.cq_make_room(cqe.flags)
+    }
+
+    #[inline(always)]
+    fn put(&mut self, (cqe, extra): Told) {
+        self.cq_put(cqe, extra);
+    }
+
+    #[inline(always)]
+    fn nothing_waits(&mut self) -> bool {
+        self.overflow_is_empty()
+    }
+
+    fn keep(&mut self, (cqe, extra): Told) -> bool {
+        self.overflow_push(cqe, extra)
+    }
+
+    fn first(&mut self) -> Option<Told> {
+        self.overflow_first()
+    }
+
+    fn drop_first(&mut self) {
+        self.overflow_drop_first();
+    }
+
+    fn flags(&self) -> &AtomicU32 {
+        self.ring.sq_flags()
     }
 }

@@ -16,7 +16,7 @@ use crate::locked::Locked;
 use crate::poll::NO_EVENT;
 use crate::ring::Ring;
 use crate::sync::Mutex;
-use crate::{descriptors, thread, unsettled, wait, wq};
+use crate::{descriptors, sqpoll, thread, unsettled, wait, wq};
 
 /// The epoll instance the driver sleeps on, -1 while there is no driver.
 static SET: AtomicI32 = AtomicI32::new(-1);
@@ -92,9 +92,14 @@ impl Locked<'_> {
     /// At the end of `enter`: sees that what is under way goes on without us.
     pub fn leave(&mut self, waited: bool) {
         self.waits |= waited;
-        (self.timers.fresh, self.readiness.fresh) = (false, false);
+        let new_timer = core::mem::take(&mut self.timers.fresh);
+        self.readiness.fresh = false;
         self.tell_pollers();
         if self.ring.shape.has(setup::SQPOLL) {
+            // What becomes ready its thread hears by itself.
+            if new_timer {
+                sqpoll::wake_if_asleep(self.ring);
+            }
             return;
         }
         let watched = self.ring.watched.load(Relaxed);

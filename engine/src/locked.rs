@@ -1,9 +1,9 @@
 //! The lock of a ring, held.
 
 use core::ops::{Deref, DerefMut};
-use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::fence;
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_sys::abi::io_uring::setup;
 
 use crate::personality::Personality;
 use crate::request::Req;
@@ -78,26 +78,14 @@ impl Ring {
 
     /// Hands a finished request in from outside the lock: now if nobody holds it, else whoever
     /// does takes it before letting go. `acting` is whose worker hands it in.
-    pub fn finish_remotely(&self, mut req: Req, acting: Option<&'static Personality>) {
-        let mut head = self.remote.load(Relaxed);
-        loop {
-            // SAFETY: a listed request is a live handle.
-            req.queued = NonNull::new(head).map(|h| unsafe { Req::new(h) });
-            // Release pairs with the Acquire in `take_remote`: the request's fields come along.
-            match self.remote.compare_exchange_weak(head, req.as_ptr(), Release, Relaxed) {
-                Ok(_) => break,
-                Err(now) => head = now,
-            }
-        }
-        // With the fence in `unlock`: either our attempt sees the lock free, or the holder,
-        // having let go, sees the request.
-        fence(SeqCst);
+    pub fn finish_remotely(&self, req: Req, acting: Option<&'static Personality>) {
+        self.remote.put(req);
         if self.is_shared() {
             // The holder may be another process, which has a list of its own.
             self.control().lock.lock();
             drop(Locked { ring: self, submitter: false, acting, role: Role::Holder });
-        } else if let Some(locked) = self.try_lock_as(acting, Role::Holder) {
-            drop(locked);
+        } else if self.remote.settle(&self.control().lock) {
+            drop(Locked { ring: self, submitter: false, acting, role: Role::Holder });
         }
     }
 }
@@ -146,24 +134,10 @@ impl Locked<'_> {
 
     /// Requests that workers handed in while the lock was held.
     fn take_remote(&mut self) {
-        if self.ring.remote.load(Relaxed).is_null() {
-            return;
-        }
-        let mut at = NonNull::new(self.ring.remote.swap(ptr::null_mut(), Acquire));
-        // The stack has the newest on top; turn it round so that order is kept.
-        let mut oldest: Option<Req> = None;
-        while let Some(here) = at {
-            // SAFETY: handed in by its worker, which has let go of it.
-            let mut req = unsafe { Req::new(here) };
-            at = req.queued.map(|next| {
-                // SAFETY: a handle is never null.
-                unsafe { NonNull::new_unchecked(next.as_ptr()) }
-            });
-            req.queued = oldest;
-            oldest = Some(req);
-        }
-        while let Some(mut req) = oldest {
-            oldest = req.queued.take();
+        let Some(first) = self.ring.remote.take() else { return };
+        let mut next = Some(first);
+        while let Some(mut req) = next {
+            next = req.queued.take();
             self.worked(req);
         }
         self.run_tasks();
@@ -192,7 +166,9 @@ impl Drop for Locked<'_> {
             // What completions have set going.
             self.aio_flush();
             let begun = self.timers.fresh | self.readiness.fresh;
-            if begun && !self.submitter && ring.sleepers.load(Relaxed) == 0 {
+            let polled = ring.shape.has(setup::SQPOLL);
+            let waited_for = self.submitter || ring.sleepers.load(Relaxed) != 0;
+            if begun && (polled || !waited_for) {
                 // By a thread that does not wait for it: somebody must.
                 self.leave(false);
             }
@@ -201,9 +177,7 @@ impl Drop for Locked<'_> {
             ring.control().lock.unlock();
             punted.send();
             wake.send(ring);
-            // See `finish_remotely`.
-            fence(SeqCst);
-            let handed_in = !ring.remote.load(Relaxed).is_null();
+            let handed_in = ring.remote.was_left();
             if self.is_guest() {
                 if handed_in || left {
                     unsettled::add(ring);

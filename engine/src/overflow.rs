@@ -26,33 +26,26 @@ impl Locked<'_> {
         true
     }
 
-    /// The flags of the oldest CQE of the overflow list.
+    /// The oldest CQE of the overflow list.
     #[must_use]
-    pub fn overflow_first(&mut self) -> Option<u32> {
+    pub fn overflow_first(&mut self) -> Option<(Cqe, [u64; 2])> {
         if self.overflow_is_empty() {
             return None;
         }
         let head = self.control().overflow_head;
         let at = self.overflow_slot(head);
         // SAFETY: the slot was filled by `overflow_push`.
-        Some(unsafe { at.cast::<Cqe>().read() }.flags)
-    }
-
-    /// Takes the oldest CQE of the overflow list.
-    pub fn overflow_pop(&mut self) -> Option<(Cqe, [u64; 2])> {
-        if self.overflow_is_empty() {
-            return None;
-        }
-        let head = self.control().overflow_head;
-        let at = self.overflow_slot(head);
-        // SAFETY: the slot was filled by `overflow_push`.
-        let (cqe, extra) = unsafe {
+        Some(unsafe {
             let wide = self.ring.shape.overflow_stride() == 32;
             let extra = if wide { at.add(16).cast::<[u64; 2]>().read() } else { [0; 2] };
             (at.cast::<Cqe>().read(), extra)
-        };
+        })
+    }
+
+    /// Takes it off.
+    pub fn overflow_drop_first(&mut self) {
+        let head = self.control().overflow_head;
         self.control().overflow_head = head.wrapping_add(1);
-        Some((cqe, extra))
     }
 
     #[must_use]

@@ -3,6 +3,7 @@
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
+use sysring_protocol::Handle;
 use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Fd, Result};
 
@@ -268,6 +269,27 @@ impl Req {
     #[must_use]
     pub fn ticket(&self) -> u64 {
         u64::from(self.life) << 32 | u64::from(self.id)
+    }
+}
+
+// SAFETY: `of` is `new`; the slab never unmaps.
+unsafe impl Handle for Req {
+    type Node = Request;
+
+    fn ptr(self) -> NonNull<Request> {
+        self.0
+    }
+
+    unsafe fn of(ptr: NonNull<Request>) -> Req {
+        Req(ptr)
+    }
+
+    fn next(self) -> Option<Req> {
+        self.queued
+    }
+
+    fn set_next(mut self, next: Option<Req>) {
+        self.queued = next;
     }
 }
 

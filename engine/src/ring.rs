@@ -3,20 +3,21 @@
 
 use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64};
 
+use sysring_protocol::Inbox;
 use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Fd, Result, call};
 
 use crate::memory::Mapping;
 use crate::overflow::OVERFLOW_ENTRIES;
 use crate::queues::Queues;
-use crate::request::Request;
+use crate::request::Req;
 use crate::restrict;
 use crate::shape::{Shape, at};
 use crate::state::State;
-use crate::sync::RawLock;
+use crate::sync::{Futex, RawLock};
 
 /// The ring's own half of the queues: shared with the processes that inherit the ring, hidden
 /// from the application. All zero is the state of a new ring.
@@ -67,9 +68,10 @@ pub struct Ring {
     cq_entries: AtomicU32,
     pub(crate) state: UnsafeCell<State>,
     /// Requests finished by workers while somebody else held the lock.
-    pub(crate) remote: AtomicPtr<Request>,
-    /// Sleepers in `enter`.
+    pub(crate) remote: Inbox<Req>,
+    /// Sleepers in `enter`, and how often one has come back.
     pub sleepers: AtomicU32,
+    pub returns: Futex,
     /// The eventfd that wakes them, -1 while nobody has slept yet.
     pub bell: AtomicI32,
     /// It was rung since somebody last emptied the epoll instance.
@@ -110,8 +112,9 @@ impl Ring {
             sq_entries: AtomicU32::new(0),
             cq_entries: AtomicU32::new(0),
             state: UnsafeCell::new(State::NEW),
-            remote: AtomicPtr::new(ptr::null_mut()),
+            remote: Inbox::new(),
             sleepers: AtomicU32::new(0),
+            returns: Futex::new(0),
             bell: AtomicI32::new(-1),
             rung: AtomicBool::new(false),
             fd: AtomicI32::new(-1),
@@ -150,7 +153,7 @@ impl Ring {
         let state = self.state.get_mut();
         *state = State::NEW;
         state.queues = Some(queues);
-        self.remote = AtomicPtr::new(ptr::null_mut());
+        self.remote = Inbox::new();
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);
         self.rung = AtomicBool::new(false);
@@ -184,6 +187,13 @@ impl Ring {
             sq_entries: self.sq_entries.load(Relaxed),
             cq_entries: self.cq_entries.load(Relaxed),
         }
+    }
+
+    /// How many entries the SQ has, as [`layout`](Self::layout) says.
+    #[inline(always)]
+    #[must_use]
+    pub fn sq_size(&self) -> u32 {
+        self.sq_entries.load(Relaxed)
     }
 
     /// Gives the ring's memory back; what was in flight must be gone.
@@ -227,10 +237,18 @@ impl Ring {
     /// A word of the shared queues.
     #[inline(always)]
     pub(crate) fn word(&self, offset: usize) -> &AtomicU32 {
-        // SAFETY: `offset` is one of `at`'s, inside the first page and aligned; the application
-        // writes these words too, hence atomics. The queues stay where they are while the ring is
-        // locked, and those of a ring that submits by itself for good.
-        unsafe { AtomicU32::from_ptr(self.rings_at.load(Relaxed).add(offset).cast()) }
+        let [word] = self.words([offset]);
+        word
+    }
+
+    /// Words of the shared queues.
+    #[inline(always)]
+    pub(crate) fn words<const N: usize>(&self, offsets: [usize; N]) -> [&AtomicU32; N] {
+        let start = self.rings_at.load(Relaxed);
+        // SAFETY: each of them is one of `at`'s, inside the first page and aligned, or a place in
+        // the SQ array; the application writes these words too, hence atomics. The queues stay where
+        // they are while the ring is locked, and those of a ring that submits by itself for good.
+        offsets.map(|offset| unsafe { AtomicU32::from_ptr(start.add(offset).cast()) })
     }
 
     #[must_use]
@@ -278,8 +296,7 @@ impl Ring {
     /// SQEs that wait to be taken, by the shared indexes (unlocked: a hint).
     #[must_use]
     pub fn sq_pending(&self) -> u32 {
-        let tail = self.word(at::SQ_TAIL).load(Acquire);
-        tail.wrapping_sub(self.word(at::SQ_HEAD).load(Relaxed)).min(self.sq_entries.load(Relaxed))
+        self.sq().pending()
     }
 
     /// After `fork`, in the child: the requests are the parent's; the queues are everybody's.
@@ -304,7 +321,7 @@ impl Ring {
         // The old requests' memory stays: their buffers may lie in it as the child's copy, and a
         // page of the parent's costs nothing until it is written.
         *state = fresh;
-        self.remote.store(ptr::null_mut(), Relaxed);
+        self.remote.forget();
         self.sleepers.store(0, Relaxed);
         self.bell.store(-1, Relaxed);
         self.unsettled.store(false, Relaxed);

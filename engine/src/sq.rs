@@ -1,46 +1,79 @@
 //! The submission queue, as we see it: the application fills it, we take from it.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_protocol::{Entries, Sq};
 use sysring_sys::abi::io_uring::{Sqe, setup};
 
 use crate::locked::Locked;
-use crate::shape::at;
+use crate::ring::Ring;
+use crate::shape::{Shape, at};
+
+impl Ring {
+    /// The words of the queue.
+    #[inline(always)]
+    #[must_use]
+    pub fn sq(&self) -> Sq<'_> {
+        self.sq_of(self.sq_size())
+    }
+
+    #[inline(always)]
+    fn sq_of(&self, entries: u32) -> Sq<'_> {
+        let [head, tail] = self.words([at::SQ_HEAD, at::SQ_TAIL]);
+        Sq { head, tail, entries }
+    }
+}
+
+/// The entries of a ring, laid out as it is now.
+struct Sqes<'r> {
+    ring: &'r Ring,
+    shape: Shape,
+}
+
+impl Entries for Sqes<'_> {
+    type Entry = Sqe;
+
+    #[inline(always)]
+    fn index_at(&self, position: u32) -> u32 {
+        if self.shape.has(setup::NO_SQARRAY) {
+            return position;
+        }
+        self.ring.word(self.shape.array_at() + position as usize * 4).load(Relaxed)
+    }
+
+    #[inline(always)]
+    fn read(&self, index: u32) -> Sqe {
+        // SAFETY: the index was checked against our own copy of the size. The application may
+        // write the entry at any time: volatile, and whatever was read is only numbers.
+        unsafe {
+            let at = self.ring.sqes_at.load(Relaxed).add(index as usize * self.shape.sqe_stride());
+            at.cast::<Sqe>().read_volatile()
+        }
+    }
+}
 
 impl Locked<'_> {
     /// SQEs that the application has published and we have not taken.
     pub fn sq_available(&mut self) -> u32 {
+        let sq = self.ring.sq();
         if self.ring.shape.has(setup::SQ_REWIND) {
             // Who submits says how many.
-            return self.ring.layout().sq_entries;
+            return sq.entries;
         }
-        // Acquire pairs with the application's release of its tail: the SQEs are written.
-        let tail = self.ring.word(at::SQ_TAIL).load(Acquire);
-        tail.wrapping_sub(self.control().sq_head).min(self.ring.layout().sq_entries)
+        sq.available(self.control().sq_head)
     }
 
     /// Takes the next SQE; also, how many places there are behind it. `None`: its index in the SQ
     /// array is out of range, it is dropped.
     pub fn sq_take(&mut self) -> Option<(Sqe, u32)> {
-        let shape = self.ring.layout();
-        let position = self.control().sq_head & (shape.sq_entries - 1);
-        self.control().sq_head = self.control().sq_head.wrapping_add(1);
-        let index = if shape.has(setup::NO_SQARRAY) {
-            position
-        } else {
-            self.ring.word(shape.array_at() + position as usize * 4).load(Relaxed)
-        };
-        if index >= shape.sq_entries {
-            self.ring.word(at::SQ_DROPPED).fetch_add(1, Relaxed);
-            return None;
+        let ring = self.ring;
+        let shape = ring.layout();
+        let taken =
+            ring.sq_of(shape.sq_entries).take(&mut self.control().sq_head, &Sqes { ring, shape });
+        if taken.is_none() {
+            ring.word(at::SQ_DROPPED).fetch_add(1, Relaxed);
         }
-        // SAFETY: the index was checked against our own copy of the size. The application may
-        // write the entry at any time: volatile, and whatever was read is only numbers.
-        let sqe = unsafe {
-            let at = self.ring.sqes_at.load(Relaxed).add(index as usize * shape.sqe_stride());
-            at.cast::<Sqe>().read_volatile()
-        };
-        Some((sqe, shape.sq_entries - 1 - index))
+        taken.map(|(sqe, index)| (sqe, shape.sq_entries - 1 - index))
     }
 
     /// Takes the second half of an SQE that is twice as long as others.
@@ -55,8 +88,7 @@ impl Locked<'_> {
             self.control().sq_head = 0;
             return;
         }
-        // Release: we have read the entries before they are handed back.
         let head = self.control().sq_head;
-        self.ring.word(at::SQ_HEAD).store(head, Release);
+        self.ring.sq().give_back(head);
     }
 }

@@ -1,6 +1,6 @@
 //! SQPOLL: a thread that submits for the application.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
 use sysring_sys::abi::PollFd;
@@ -93,6 +93,14 @@ pub fn wake(ring: &Ring) {
     }
 }
 
+/// By who holds the ring and has set a timer. The thread says that it sleeps before it takes the
+/// lock to ask for the first timer, so either it finds this one, or we find that it sleeps.
+pub fn wake_if_asleep(ring: &Ring) {
+    if ring.sq_flags().load(Relaxed) & sq_flags::NEED_WAKEUP != 0 {
+        wake(ring);
+    }
+}
+
 extern "C" fn run(ring: usize) -> ! {
     // SAFETY: `start` gave us a ring and a hold on it; rings are never unmapped.
     let ring = unsafe { &*(ring as *const Ring) };
@@ -136,10 +144,7 @@ fn pass(ring: &Ring) -> bool {
 
 /// Sleeps until there is something to do; the application is told to wake us.
 fn nap(ring: &Ring) {
-    ring.sq_flags().fetch_or(sq_flags::NEED_WAKEUP, SeqCst);
-    // The flag is set before the queue is looked at a last time, as the application publishes
-    // its tail before it looks at the flag: one of us sees the other.
-    if ring.sq_pending() == 0 || ring.disabled().load(Relaxed) {
+    if ring.sq().may_sleep(ring.sq_flags()) || ring.disabled().load(Relaxed) {
         let (set, until) = {
             let mut locked = ring.lock();
             locked.progress();
@@ -151,7 +156,7 @@ fn nap(ring: &Ring) {
             sleep(ring, set, until);
         }
     }
-    ring.sq_flags().fetch_and(!sq_flags::NEED_WAKEUP, SeqCst);
+    ring.sq().is_awake(ring.sq_flags());
 }
 
 /// Until somebody wakes us, something is ready, or a timer is due.

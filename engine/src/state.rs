@@ -1,5 +1,7 @@
 //! What the lock of a ring guards.
 
+use sysring_protocol::Waiters;
+
 use crate::aio::Aio;
 use crate::complete::Eventfd;
 use crate::filetable::FileTable;
@@ -71,8 +73,8 @@ pub struct State {
     pub retelling: bool,
     /// Who submitted links in which it matters who goes on with them, latest.
     pub submitted_as: Option<[u32; 6]>,
-    /// The CQ tail at which the first sleeper in `enter` is to be woken.
-    pub wanted: Option<u32>,
+    /// The sleepers in `enter`.
+    pub waiters: Waiters,
     /// What the latest sleeper knew of the timers.
     pub asleep: Asleep,
     /// The application has been seen to wait in `enter`.
@@ -141,7 +143,7 @@ impl State {
         invitations: 0,
         retelling: false,
         submitted_as: None,
-        wanted: None,
+        waiters: Waiters::new(),
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,
         driven: false,

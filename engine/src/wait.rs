@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use sysring_protocol::{Turn, Waiters, Wish};
 use sysring_sys::abi::aio::IoEvent;
 use sysring_sys::abi::io_uring::setup;
 use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
@@ -84,17 +85,17 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
                 }
             },
         };
+        let wish = Wish { tail: locked.cq_head().wrapping_add(enough), fired: timeouts };
+        let posted = locked.posted();
+        let turn = locked.waiters.turn(wish, &posted, &ring.returns);
         let shared = ring.is_shared();
         let mut set = locked.set();
         if shared && !polled {
             set = set.and_then(|set| locked.readiness.hear_others().map(|()| set));
         }
-        let alone = if polled || shared { None } else { locked.aio_alone(enough - ready) };
-        let tail = locked.cq_head().wrapping_add(enough);
-        locked.wanted = Some(match locked.wanted {
-            Some(other) if (other.wrapping_sub(tail) as i32) < 0 => other,
-            _ => tail,
-        });
+        let hears = matches!(turn, Turn::Sleep(_));
+        let alone =
+            if polled || shared || !hears { None } else { locked.aio_alone(enough - ready) };
         let until_timer = if polled { i64::MIN } else { timer.unwrap_or(i64::MAX) };
         locked.asleep = Asleep { until: until_timer, fired: timeouts };
         ring.sleepers.fetch_add(1, SeqCst);
@@ -102,11 +103,16 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         drop(locked);
 
         let mut locked_after = None;
-        let slept = match (alone, set) {
-            (_, Ok(_)) if polled => sleep_for_bell(ring, until, mask),
-            (Some(alone), _) => sleep_for_aio(&mut locked_after, ring, alone, until, mask),
-            (None, Ok(set)) => sleep_for_anything(&mut locked_after, ring, set, until, mask),
-            (None, Err(_)) => nap(&mut locked_after, ring, until, mask),
+        let slept = match (turn, alone, set) {
+            (Turn::Aside(seen), ..) => step_aside(&mut locked_after, ring, seen, mask),
+            (Turn::Sleep(_), _, Ok(_)) if polled => sleep_for_bell(ring, until, mask),
+            (Turn::Sleep(_), Some(alone), _) => {
+                sleep_for_aio(&mut locked_after, ring, alone, until, mask)
+            }
+            (Turn::Sleep(_), None, Ok(set)) => {
+                sleep_for_anything(&mut locked_after, ring, set, until, mask)
+            }
+            _ => nap(&mut locked_after, ring, until, mask),
         };
         locked = locked_after.unwrap_or_else(|| ring.lock());
         // The thread is the application's, as before.
@@ -114,8 +120,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         if alone.is_some() {
             locked.aio.counted = false;
         }
-        if ring.sleepers.fetch_sub(1, Relaxed) == 1 {
-            locked.wanted = None;
+        ring.sleepers.fetch_sub(1, Relaxed);
+        if let Turn::Sleep(place) = turn {
+            locked.waiters.is_back(place, &ring.returns);
         }
         result = result.and(slept);
         let now = until.map(|_| call::now(call::CLOCK_MONOTONIC));
@@ -185,6 +192,24 @@ fn nap<'r>(
     call::ppoll(&mut [], time_left(Some(until)).as_mut(), mask.as_ref())?;
     locked.insert(ring.lock()).reap();
     Ok(())
+}
+
+/// Leaves the bell to another, who is to be woken.
+fn step_aside<'r>(
+    locked: &mut Option<Locked<'r>>,
+    ring: &'r Ring,
+    seen: u32,
+    mask: Option<SigSet>,
+) -> Result<()> {
+    ring.ring_bell();
+    let mut slept = Waiters::step_aside(&ring.returns, seen);
+    if slept.is_ok() {
+        // Where the trap keeps signals off, those that the wait lets in.
+        slept = call::ppoll(&mut [], Some(&mut Timespec { tv_sec: 0, tv_nsec: 0 }), mask.as_ref())
+            .map(drop);
+    }
+    locked.insert(ring.lock()).waiters.is_here_again();
+    slept
 }
 
 /// Lets the kernel count AIO completions.

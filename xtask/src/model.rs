@@ -13,6 +13,8 @@ pub fn check(options: &[&str]) -> ExitCode {
             "-p",
             "sysring-events",
             "-p",
+            "sysring-protocol",
+            "-p",
             "sysring-syslet",
             "--lib",
             "--target-dir",
