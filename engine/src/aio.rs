@@ -10,15 +10,16 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sysring_sys::abi::aio::{AIO_RING_MAGIC, AioRing, IOCB_FLAG_RESFD, IoEvent, Iocb};
 use sysring_sys::abi::signal::SigSet;
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
-use sysring_sys::call::{self, AioContext};
+use sysring_sys::call::{self, AioContext, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
+use crate::hints::hint;
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::op::table;
 use crate::poll;
-use crate::request::{Req, Stage};
+use crate::request::{Req, Stage, flag};
 use crate::{descriptors, stats, user};
 
 /// Requests given to the kernel in one call.
@@ -156,8 +157,8 @@ impl Locked<'_> {
         }
         let Context::Ready { context, .. } = self.aio.context else { return };
         let count = core::mem::take(&mut self.aio.queued);
-        let queue = &self.aio.queue;
-        let pointers: [*const Iocb; BATCH] = core::array::from_fn(|i| &raw const queue[i]);
+        let first = (&raw const self.aio.queue).cast::<Iocb>();
+        let pointers: [*const Iocb; BATCH] = core::array::from_fn(|i| first.wrapping_add(i));
         // Tickets alone, for later: the queue may be filled again while workers are found.
         let mut left_over = [0; BATCH];
         let mut left = 0;
@@ -172,6 +173,7 @@ impl Locked<'_> {
                     continue;
                 }
                 Ok(_) | Err(Errno::EAGAIN) => count - at,
+                Err(Errno::EOPNOTSUPP) if self.aio_may_wait(at) => continue,
                 Err(_) => 1,
             };
             for request in &self.aio.queue[at..at + refused] {
@@ -185,6 +187,19 @@ impl Locked<'_> {
                 self.punt(req);
             }
         }
+    }
+
+    /// A file that cannot be asked not to wait: whether it is to be tried without that.
+    #[cold]
+    fn aio_may_wait(&mut self, at: usize) -> bool {
+        let Some(req) = self.slab.find(self.aio.queue[at].data) else { return false };
+        let request = &mut self.aio.queue[at];
+        if req.has(flag::NOWAIT) || request.rw_flags & RwFlags::NOWAIT.0 == 0 {
+            return false;
+        }
+        request.rw_flags &= !RwFlags::NOWAIT.0;
+        self.hints.mark(req.file.fd, hint::WAITS);
+        true
     }
 
     /// Takes finished requests off the completion ring.
@@ -241,7 +256,11 @@ impl Locked<'_> {
         req.res = event.res as i32;
         self.posted_remotely = true;
         let Some(finish) = table::must(req.sqe.opcode).finish else { return };
-        let issued = finish(self, req);
+        let issued = match req.res == Errno::EAGAIN.to_res() && !req.has(flag::NOWAIT) {
+            // We asked it not to wait; the request did not.
+            true => Issued::Work,
+            false => finish(self, req),
+        };
         self.carry_on(req, issued);
     }
 }

@@ -174,8 +174,18 @@ fn overflow_keeps_everything() {
 
 #[test]
 fn direct_io_goes_through_kernel_aio() {
+    direct_io_in(&std::env::temp_dir());
+}
+
+/// Its files know `O_DIRECT`, since Linux 6.6, and cannot be asked not to wait.
+#[test]
+fn direct_io_where_files_only_wait() {
+    direct_io_in(std::path::Path::new("/dev/shm"));
+}
+
+fn direct_io_in(folder: &std::path::Path) {
     use std::os::unix::fs::OpenOptionsExt;
-    let path = std::env::temp_dir().join(format!("sysring-direct-{}", std::process::id()));
+    let path = folder.join(format!("sysring-direct-{}", std::process::id()));
     let opened = std::fs::OpenOptions::new()
         .read(true)
         .write(true)
