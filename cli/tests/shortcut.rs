@@ -32,6 +32,12 @@ fn code_that_others_run_meanwhile() {
 }
 
 #[test]
+fn what_does_not_change_at_once_changes_where_one_thread_is_alone() {
+    runs(&[], "across", "changed");
+    runs(&[], "across-threads", "as it was");
+}
+
+#[test]
 fn a_forked_child_has_it_too() {
     runs(&[], "fork", "changed");
 }

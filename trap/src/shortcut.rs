@@ -26,6 +26,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User, call};
 
 use crate::maps::{self, Text};
+use crate::{process, threads};
 
 /// Traps before a call site is looked at, so that short programs are left alone, and between looks.
 const PATIENCE: u32 = 16;
@@ -79,17 +80,14 @@ pub fn trapped(end: usize, stack: usize) {
     BUSY.store(false, Release);
 }
 
-/// Replaces the instruction, if the code is the usual, lies in one aligned word (another thread then
-/// sees it before or after, not between), in memory that is a file's and is
-/// not written; and if the calling thread has room on its stack, as those that come here later
-/// will.
+/// Replaces the instruction, if the code is the usual, in memory that is a file's and is not written;
+/// if it can be replaced at once; and if the calling thread has room on its stack, as those that
+/// come here later will.
 fn attempt(end: usize, stack: usize) -> Option<()> {
     let code: [u8; LOOK] = user::read(User::new(end.checked_sub(LOOK)? as u64)).ok()?;
     let copied = usual(&code)?;
     let site = end - SYSCALL.len() - copied.len();
-    if site % WORD > WORD - MOV.len() {
-        return None;
-    }
+    let how = How::of(site)?;
     let text = Text::read(c"/proc/self/maps").ok()?;
     let of = |address: usize| maps::mappings(text.bytes()).find(|m| m.range.contains(&address));
     if of(site)?.permissions != b"r-xp" {
@@ -102,7 +100,28 @@ fn attempt(end: usize, stack: usize) -> Option<()> {
     }
     let stub = place_near(site)?;
     write_stub(stub, copied, end).ok()?;
-    redirect(site, stub).ok()
+    redirect(site, how, stub).ok()
+}
+
+/// How the instruction is replaced: whoever runs it sees it as it was or as it will be, not between.
+#[derive(Clone, Copy)]
+enum How {
+    /// It lies in one aligned word, which all processors see change at once.
+    Aligned,
+    /// There is no other thread, and a store is whole before or after a signal.
+    Alone,
+}
+
+impl How {
+    fn of(site: usize) -> Option<How> {
+        if site % WORD <= WORD - MOV.len() {
+            return Some(How::Aligned);
+        }
+        let in_one_page = site % PAGE <= PAGE - WORD;
+        // A child of `vfork` is alone, but its memory is its parent's.
+        let alone = in_one_page && !process::is_borrowed() && threads::is_alone();
+        alone.then_some(How::Alone)
+    }
 }
 
 /// The instructions before the `syscall` that `code` ends with, from where its number is loaded, if
@@ -191,22 +210,26 @@ fn distance(from: usize, to: usize) -> [u8; 4] {
 }
 
 /// Makes the instruction at `site` a jump to `stub`.
-fn redirect(site: usize, stub: usize) -> Result<()> {
+fn redirect(site: usize, how: How, stub: usize) -> Result<()> {
     let page = site & !(PAGE - 1);
     let [a, b, c, d] = distance(site + MOV.len(), stub);
-    let at = site & !(WORD - 1);
+    let (at, replace) = match how {
+        How::Aligned => (site & !(WORD - 1), exchange as unsafe fn(usize, u64, u64) -> bool),
+        How::Alone => (site, store as _),
+    };
     // SAFETY: the mapping is the program's text: as readable and executable as before all the
     // time, and written here alone. The word lies in one page of it, and changes only where the
-    // instruction is, and only if that still is what it was.
+    // instruction is, and only if that still is what it was. Where others could run it, it changes
+    // for all at once.
     let changed = unsafe {
         call::mprotect(page, PAGE, g::PROT_READ | g::PROT_WRITE | g::PROT_EXEC)?;
-        let before = (at as *const [u8; 8]).read_volatile();
+        let before = (at as *const [u8; WORD]).read_volatile();
         let mut after = before;
         let within = site - at;
         after[within..within + MOV.len()].copy_from_slice(&[0xe9, a, b, c, d]);
         let as_found = before[within..within + MOV.len()] == MOV;
         let changed =
-            as_found && exchange(at, u64::from_le_bytes(before), u64::from_le_bytes(after));
+            as_found && replace(at, u64::from_le_bytes(before), u64::from_le_bytes(after));
         // Where this is refused, what could be done with the page before can still be.
         let _ = call::mprotect(page, PAGE, g::PROT_READ | g::PROT_EXEC);
         changed
@@ -233,6 +256,24 @@ unsafe fn exchange(at: usize, before: u64, after: u64) -> bool {
         );
     }
     found == before
+}
+
+/// Stores a word wherever it lies, in one instruction. (A locked one across two cache lines stops all
+/// processors, and some kernels end who does that.)
+///
+/// # Safety
+/// As of [`exchange`], and nobody else may change it.
+unsafe fn store(at: usize, _before: u64, after: u64) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::arch::asm!(
+            "mov qword ptr [{at}], {after}",
+            at = in(reg) at,
+            after = in(reg) after,
+            options(nostack, preserves_flags),
+        );
+    }
+    true
 }
 
 /// Calls the engine as a function and keeps what a system call keeps and a function does not: six

@@ -29,16 +29,32 @@ pub fn let_sigsys_through() -> bool {
 }
 
 fn any_blocks() -> bool {
+    any_task(blocks_sigsys).unwrap_or(false)
+}
+
+/// Whether `tells` is true of the id of a thread, in digits. (Not all names are.)
+fn any_task(tells: impl Fn(&[u8]) -> bool) -> Result<bool> {
     let path = User::of(c"/proc/self/task".as_ptr().cast());
     let flags = g::O_RDONLY | g::O_DIRECTORY | g::O_CLOEXEC;
-    let Ok(tasks) = call::openat(Fd::CWD, path, flags, 0) else { return false };
-    let blocks = each_entry(tasks, blocks_sigsys).unwrap_or(false);
+    let tasks = call::openat(Fd::CWD, path, flags, 0)?;
+    let any = any_entry(tasks, tells);
     let _ = call::close(tasks);
-    blocks
+    any
+}
+
+/// Whether the calling thread is the only one. Where `/proc` cannot be read nobody knows.
+#[cfg(target_arch = "x86_64")]
+pub fn is_alone() -> bool {
+    let me = call::gettid();
+    let is_another = |id: &[u8]| {
+        let number = core::str::from_utf8(id).ok().and_then(|id| id.parse::<i32>().ok());
+        number.is_some_and(|id| id != me)
+    };
+    any_task(is_another) == Ok(false)
 }
 
 /// Whether `tells` is true of the name of one of a folder's entries.
-fn each_entry(folder: Fd, tells: impl Fn(&[u8]) -> bool) -> Result<bool> {
+fn any_entry(folder: Fd, tells: impl Fn(&[u8]) -> bool) -> Result<bool> {
     /// `d_reclen` and `d_name` of `struct linux_dirent64`.
     const LENGTH: usize = 16;
     const NAME: usize = 19;

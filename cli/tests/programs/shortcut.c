@@ -1,7 +1,7 @@
 /* Makes io_uring_enter often, by code as compilers have it, and sees that the call keeps what a
  * system call keeps, however it is made. Says whether the code is what it was.
  *
- * shortcut plain|between|threads|fork */
+ * shortcut plain|between|across|threads|across-threads|fork */
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -17,7 +17,7 @@
 	" movhlps %xmm" #n ", %xmm" #n "\n movq %xmm" #n ", %r11\n" SAME(70 + n, "%r11", "%" mark)
 
 /* 0, or a number that says what was not kept; a negative one if the call failed. */
-#define PROBE(name, between)                                                                       \
+#define PROBE(name, place, between)                                                                \
 	int name(int fd);                                                                          \
 	extern unsigned char name##_site[];                                                        \
 	asm(".text\n.p2align 6\n" #name ":\n"                                                      \
@@ -29,7 +29,7 @@
 	    " mov %rbx, -8(%rsp)\n mov %rbp, -128(%rsp)\n"                                         \
 	    " xor %esi, %esi\n mov %r14, %rdx\n xor %r10d, %r10d\n mov %r12, %r8\n"                \
 	    " mov %r13, %r9\n std\n cld\n stc\n"                                                   \
-	    ".p2align 5\n" #name "_site:\n mov $426, %eax\n" between " syscall\n"                  \
+	    ".p2align 5\n" place #name "_site:\n mov $426, %eax\n" between " syscall\n"            \
 	    " mov $1, %ecx\n jnc 9f\n test %rax, %rax\n mov $-1, %ecx\n jnz 9f\n"                  \
 	    SAME(2, "%rdx", "%r14") SAME(3, "%r8", "%r12") SAME(4, "%r9", "%r13")                  \
 	    SAME(5, "%rsi", "$0") SAME(6, "%r10", "$0")                                            \
@@ -48,13 +48,17 @@
 	    " xor %ecx, %ecx\n9:\n mov %ecx, %eax\n"                                               \
 	    " pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n")
 
-PROBE(plain, "");
-PROBE(between, " mov %r12, %r8\n mov %r13, %r9\n mov $7, %r11d\n");
+PROBE(plain, "", "");
+/* Half of the instruction lies in one cache line, half in the next. */
+PROBE(across, ".skip 30, 0x90\n", "");
+PROBE(between, "", " mov %r12, %r8\n mov %r13, %r9\n mov $7, %r11d\n");
+
+static int (*probe)(int) = plain;
 
 static void *often(void *fd)
 {
 	for (int i = 0; i < 20000; i++) {
-		int lost = plain(*(int *)fd);
+		int lost = probe(*(int *)fd);
 		if (lost) {
 			fprintf(stderr, "lost: %d in round %d\n", lost, i);
 			exit(1);
@@ -67,13 +71,15 @@ int main(int argc, char **argv)
 {
 	struct ring r;
 	open_ring(&r, 8);
-	int (*probe)(int) = plain;
+	const char *what = argc > 1 ? argv[1] : "plain";
 	unsigned char *site = plain_site;
-	if (argc > 1 && !strcmp(argv[1], "between"))
+	if (!strcmp(what, "between"))
 		probe = between, site = between_site;
+	if (!strncmp(what, "across", 6))
+		probe = across, site = across_site;
 	unsigned char before = *site;
 	/* Threads are to be there when the code is changed. */
-	int threaded = argc > 1 && !strcmp(argv[1], "threads");
+	int threaded = !!strstr(what, "threads");
 	for (int i = 0; i < (threaded ? 4 : 100); i++) {
 		int lost = probe(r.fd);
 		if (lost) {
@@ -88,7 +94,7 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 8; i++)
 			CHECK(!pthread_join(threads[i], 0));
 	}
-	if (argc > 1 && !strcmp(argv[1], "fork")) {
+	if (!strcmp(what, "fork")) {
 		pid_t child = fork();
 		if (!child) {
 			often(&r.fd);
