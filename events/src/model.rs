@@ -444,6 +444,8 @@ fn a_stopped_producer_stops_nobody() {
             let mut seen = vec![world.wait()];
             other.join().unwrap();
             world.go_on();
+            // Who is late wakes who waits, though the lock is no longer its own.
+            seen.push(world.wait());
             victim.join().unwrap();
             world.push(3).unwrap();
             seen.extend(world.drain());

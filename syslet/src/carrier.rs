@@ -8,6 +8,7 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
+use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, call};
 
@@ -74,11 +75,29 @@ impl Carrier {
         Errno::from_ret(made).map(drop)
     }
 
+    /// The thread; 0 when it is gone, or none was started.
+    pub fn thread(&self) -> u32 {
+        // Acquire: what the thread did is done.
+        self.tid.load(Acquire)
+    }
+
+    /// Waits until the thread is gone, for so many nanoseconds at most; whether it is.
+    pub fn join_within(&self, ns: i64) -> bool {
+        let until = call::now(call::CLOCK_MONOTONIC) + ns;
+        loop {
+            let (tid, left) = (self.thread(), until - call::now(call::CLOCK_MONOTONIC));
+            if tid == 0 || left <= 0 {
+                return tid == 0;
+            }
+            let left = Timespec { tv_sec: 0, tv_nsec: left.min(NSEC_PER_SEC - 1) };
+            let _ = call::futex_wait(&self.tid, tid, Some(&left));
+        }
+    }
+
     /// Waits until the thread is gone.
     pub fn join(&self) {
         loop {
-            // Acquire: what the thread did is done.
-            match self.tid.load(Acquire) {
+            match self.thread() {
                 0 => return,
                 tid => {
                     let _ = call::futex_wait(&self.tid, tid, None);

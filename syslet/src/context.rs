@@ -55,6 +55,8 @@ pub struct Context {
     pub spare: AtomicPtr<Slot>,
     /// The context sleeps until a result comes: 1.
     pub waiting: AtomicU32,
+    /// It does, and signals are let through: what runs meanwhile is a handler.
+    pub hearing: AtomicBool,
     /// 1 while the detector sleeps.
     pub detector: AtomicU32,
     /// Calls are for threads of one processor ([`arch::enter_local`]).

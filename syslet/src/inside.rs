@@ -35,6 +35,11 @@ mod somewhere {
             return Err(Unavailable::NotWanted);
         }
         match life::current() {
+            // What a handler returns to is what the kernel keeps for the thread that it began on.
+            // SAFETY: the context that this thread is.
+            Some(context) if unsafe { &*context }.hearing.load(Relaxed) => {
+                Err(Unavailable::InHandler)
+            }
             Some(context) => Ok(Inside::of(context, false)),
             None => Ok(Inside::of(life::begin(builder)?, true)),
         }
@@ -146,7 +151,11 @@ mod somewhere {
             let slept = if context.store.has_finished() {
                 Ok(())
             } else {
-                context.before.hearing(|| kernel::sleep_while(&context.waiting, 1, until))
+                context.hearing.store(true, Relaxed);
+                let sleep = || kernel::sleep_while(&context.waiting, 1, until);
+                let slept = context.before.hearing(sleep);
+                context.hearing.store(false, Relaxed);
+                slept
             };
             context.waiting.store(0, Relaxed);
             slept

@@ -3,6 +3,7 @@
 use core::sync::atomic::AtomicU32;
 
 use sysring_sys::abi::Timespec;
+use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Result, User, call};
 
@@ -51,6 +52,25 @@ pub fn become_idle() -> Result<()> {
     let args = [0, SCHED_IDLE, &raw const priority as usize, 0, 0, 0];
     // SAFETY: the kernel reads the parameter.
     unsafe { call::raw(g::__NR_sched_setscheduler, args) }.map(drop)
+}
+
+/// Lets another thread of ours run as others do: for who may do that.
+pub fn make_normal(thread: u32) -> Result<()> {
+    const SCHED_OTHER: usize = 0;
+    let priority = 0u32;
+    let args = [thread as usize, SCHED_OTHER, &raw const priority as usize, 0, 0, 0];
+    // SAFETY: the kernel reads the parameter.
+    unsafe { call::raw(g::__NR_sched_setscheduler, args) }.map(drop)
+}
+
+/// Does something that no handler may interrupt.
+pub fn without_signals<T>(f: impl FnOnce() -> T) -> T {
+    let mask = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
+    let done = f();
+    if let Ok(mask) = mask {
+        let _ = call::sigprocmask(SIG_SETMASK, Some(mask));
+    }
+    done
 }
 
 /// Makes timers of this thread go off when they are due (usually: within 50 µs).

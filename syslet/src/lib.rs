@@ -52,7 +52,8 @@
 //! - Credentials, namespaces, and what else is a thread's must not be changed. A scope that ends with
 //!   other user or group ids than it began with ends the process.
 //! - Signals are held back, but for those that a fault raises, while the program runs; they are
-//!   handled while [`Scope::wait`] sleeps, and when the scope ends.
+//!   handled while [`Scope::wait`] sleeps, and when the scope ends. A handler that interrupts
+//!   [`Scope::wait`] may begin a scope, whose calls run to their end.
 //! - The thread is bound to the processor it is on. Threads and processes that are started inside
 //!   begin with that, and with signals blocked.
 //! - A child of `fork` goes on alone: its calls are not left behind any more, and those that were
@@ -80,6 +81,8 @@ mod detector;
 mod inside;
 #[cfg(target_arch = "x86_64")]
 mod kernel;
+#[cfg(target_arch = "x86_64")]
+mod late;
 #[cfg(target_arch = "x86_64")]
 mod life;
 #[cfg(all(test, loom))]

@@ -3,6 +3,7 @@
 use core::ptr;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 
+use sysring_sys::abi::signal::SIG_SETMASK;
 use sysring_sys::call;
 
 use crate::arch;
@@ -10,6 +11,7 @@ use crate::carrier;
 use crate::context::Context;
 use crate::detector::detector_thread;
 use crate::kernel;
+use crate::late;
 use crate::monitor;
 use crate::room::Room;
 use crate::scope::Builder;
@@ -19,7 +21,9 @@ use crate::support::{self, Unavailable};
 pub fn current() -> Option<*const Context> {
     support::available().ok()?;
     // SAFETY: available.
-    monitor::find(unsafe { arch::fs_base() })
+    let fs = unsafe { arch::fs_base() };
+    // A handler that begins a scope must not wait for a lock of the thread that it interrupts.
+    kernel::without_signals(|| monitor::find(fs))
 }
 
 /// Makes the calling thread a context.
@@ -40,7 +44,9 @@ pub fn begin(builder: &Builder) -> Result<*const Context, Unavailable> {
     context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
     let home = context.room.seat_home(context);
     context.carrier.store(ptr::from_ref(home).cast_mut(), Relaxed);
+    context.before.hold_signals();
     if let Err(why) = people(context, builder, fs) {
+        context.before.release_signals();
         context.room.tear_down();
         return Err(why);
     }
@@ -53,7 +59,8 @@ fn people(context: &Context, builder: &Builder, fs: usize) -> Result<(), Unavail
     monitor::enlist(context).map_err(Unavailable::Refused)?;
     let changed = context.before.change(fs);
     let started = changed.and_then(|()| {
-        let detector = context.room.add_detector(context, detector_thread);
+        let detector = late::is_room_for_more().then_some(detector_thread as _);
+        let detector = context.room.add_detector(context, detector);
         detector.map_err(Unavailable::Refused).inspect_err(|_| context.before.restore())
     });
     if let Err(why) = started {
@@ -68,6 +75,7 @@ fn people(context: &Context, builder: &Builder, fs: usize) -> Result<(), Unavail
 
 /// Makes the calling thread what it was before. All calls have been answered.
 pub fn end(context: &Context) {
+    let mut alone = true;
     if context.is_here() {
         check_credentials(context);
         carrier::go_home(context);
@@ -78,13 +86,21 @@ pub fn end(context: &Context) {
         kernel::wake(&context.detector);
         context.room.dismiss();
         context.room.join();
+        alone = late::is_gone(context);
     } else {
         context.before.succeed();
     }
     context.before.restore();
     // SAFETY: nobody is left who could use them.
     unsafe { context.store.end() };
-    context.room.tear_down();
+    let mask = context.before.mask();
+    if alone {
+        context.room.tear_down();
+    } else {
+        late::leave_to_itself(context);
+    }
+    // Last: what has been held back is handled now.
+    let _ = call::sigprocmask(SIG_SETMASK, Some(mask));
 }
 
 /// A program that changed its ids inside the scope changed those of one carrier. To go on with the

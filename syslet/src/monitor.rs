@@ -17,6 +17,7 @@ use sysring_sys::{Errno, Result, arch, call};
 
 use crate::context::{Context, watcher};
 use crate::kernel;
+use crate::late;
 
 /// Nanoseconds between two looks.
 const TICK: i64 = 200_000;
@@ -30,12 +31,17 @@ const GUARD: usize = 4 << 10;
 /// The process's contexts.
 struct Registry {
     first: AtomicPtr<Context>,
+    /// Those that are over, but for their detectors.
+    late: AtomicPtr<Context>,
     /// There is a monitor.
     running: bool,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { first: AtomicPtr::new(ptr::null_mut()), running: false });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    first: AtomicPtr::new(ptr::null_mut()),
+    late: AtomicPtr::new(ptr::null_mut()),
+    running: false,
+});
 /// 1 while the monitor sleeps until it is woken.
 static ASLEEP: AtomicU32 = AtomicU32::new(0);
 /// Whose registry it is: a child of `fork` has a copy that is not its own. Negated while it is
@@ -55,7 +61,9 @@ fn registry() -> Guard<'static, Registry> {
             REGISTRY.reset();
             let mut registry = REGISTRY.lock();
             registry.first.store(ptr::null_mut(), Relaxed);
+            registry.late.store(ptr::null_mut(), Relaxed);
             registry.running = false;
+            late::forget();
             ASLEEP.store(0, Relaxed);
             // Release pairs with the Acquire above.
             PROCESS.store(me, Release);
@@ -84,6 +92,13 @@ impl Registry {
             }
         }
         active
+    }
+
+    /// Gives back what belonged to detectors that are gone by now; whether some are not.
+    fn sweep(&self) -> bool {
+        let left = late::without_the_gone(self.late.load(Relaxed));
+        self.late.store(left, Relaxed);
+        !left.is_null()
     }
 
     /// Asks to be woken by the next call of anybody; false: somebody is in one.
@@ -117,6 +132,7 @@ pub fn find(fs: usize) -> Option<*const Context> {
 pub fn enlist(context: &Context) -> Result<()> {
     kernel::prepare_fences()?;
     let mut registry = registry();
+    registry.sweep();
     if !registry.running {
         start()?;
         registry.running = true;
@@ -142,6 +158,13 @@ pub fn strike_off(context: &Context) {
         let Some(here) = (unsafe { next.as_ref() }) else { return };
         link = &here.next;
     }
+}
+
+/// Takes over the memory of a scope that is over, until its detector is gone.
+pub fn adopt(context: &Context) {
+    let registry = registry();
+    context.next.store(registry.late.load(Relaxed), Relaxed);
+    registry.late.store(ptr::from_ref(context).cast_mut(), Relaxed);
 }
 
 /// A call begins.
@@ -198,7 +221,8 @@ extern "C" fn monitor_thread(memory: usize) -> ! {
         quiet = 0;
         let woken = sleep();
         let mut registry = REGISTRY.lock();
-        if !woken && registry.first.load(Relaxed).is_null() {
+        let all_gone = !registry.sweep();
+        if !woken && all_gone && registry.first.load(Relaxed).is_null() {
             ASLEEP.store(0, Relaxed);
             registry.running = false;
             break;

@@ -68,7 +68,7 @@ pub struct Room {
     mapping: usize,
     /// Standbys there may be, and there are.
     limit: u32,
-    standbys: AtomicU32,
+    count: AtomicU32,
 }
 
 impl Room {
@@ -86,7 +86,7 @@ impl Room {
             len: len + SEAT,
             mapping,
             limit,
-            standbys: AtomicU32::new(0),
+            count: AtomicU32::new(0),
         };
         let furnished = room.seat(CONTEXT).furnish().and_then(|()| room.seat(HOME).furnish());
         if let Err(error) = furnished {
@@ -114,42 +114,52 @@ impl Room {
         Carrier::sit(self.seat(HOME), context)
     }
 
-    /// Starts the detector.
+    /// Seats the detector, and starts it if there is to be one.
     ///
     /// # Errors
     /// `EAGAIN` or `ENOMEM`.
-    pub fn add_detector(&self, context: &Context, start: extern "C" fn(usize) -> !) -> Result<()> {
+    pub fn add_detector(
+        &self,
+        context: &Context,
+        start: Option<extern "C" fn(usize) -> !>,
+    ) -> Result<()> {
         self.seat(DETECTOR).furnish()?;
-        Carrier::sit(self.seat(DETECTOR), context).start(start)
+        let carrier = Carrier::sit(self.seat(DETECTOR), context);
+        start.map_or(Ok(()), |start| carrier.start(start))
+    }
+
+    /// The detector, once it has been seated.
+    pub fn detector(&self) -> &Carrier {
+        // SAFETY: the seat has been furnished, and zeroes are a carrier.
+        unsafe { &*self.seat(DETECTOR).top::<Carrier>() }
     }
 
     /// Starts one more standby, if there may be one.
     pub fn add_standby(&self, context: &Context) -> Result<()> {
-        let number = self.standbys.load(Relaxed);
+        let number = self.count.load(Relaxed);
         if number == self.limit {
             return Ok(());
         }
         let seat = self.seat(STANDBYS + number);
         seat.furnish()?;
         Carrier::sit(seat, context).start(standby_thread)?;
-        self.standbys.store(number + 1, Relaxed);
+        self.count.store(number + 1, Relaxed);
         Ok(())
     }
 
-    /// Waits until all threads of ours are gone, which have been told to.
+    /// Waits until all standbys are gone, which have been told to.
     pub fn join(&self) {
-        self.threads().for_each(Carrier::join);
+        self.standbys().for_each(Carrier::join);
     }
 
-    /// Wakes all threads of ours, which find that the scope is over.
+    /// Wakes all standbys, which find that the scope is over.
     pub fn dismiss(&self) {
-        self.threads().for_each(|carrier| carrier.standby.dismiss());
+        self.standbys().for_each(|carrier| carrier.standby.dismiss());
     }
 
-    fn threads(&self) -> impl Iterator<Item = &Carrier> {
-        (DETECTOR..STANDBYS + self.standbys.load(Relaxed))
-            // SAFETY: these seats have been furnished; the detector's, too, once the context is
-            // complete.
+    fn standbys(&self) -> impl Iterator<Item = &Carrier> {
+        (STANDBYS..STANDBYS + self.count.load(Relaxed))
+            // SAFETY: these seats have been furnished.
             .map(|number| unsafe { &*self.seat(number).top::<Carrier>() })
     }
 

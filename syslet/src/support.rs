@@ -25,6 +25,8 @@ pub enum Unavailable {
     Refused(Errno),
     /// This process was forked inside the scope; its threads stayed with the parent.
     Forked,
+    /// The scope was begun by a signal handler that interrupted a scope that waits.
+    InHandler,
 }
 
 impl fmt::Display for Unavailable {
@@ -40,6 +42,7 @@ impl fmt::Display for Unavailable {
                 return write!(f, "what it needs was refused: {errno}");
             }
             Unavailable::Forked => "the scope was begun by the parent of this process",
+            Unavailable::InHandler => "a signal handler interrupted another scope's wait",
         };
         f.write_str(why)
     }

@@ -47,11 +47,30 @@ impl Before {
         // wrong more often, and the exchange is a locked one.
         self.processors.set(kernel::affinity().ok());
         self.processor.set(kernel::processor().ok().filter(|&cpu| kernel::bind(cpu).is_ok()));
-        self.mask.set(block_signals());
         Ok(())
     }
 
-    /// Makes the calling thread what it was.
+    /// Holds signals back, before anything else is done: a handler must not see half a scope.
+    pub fn hold_signals(&self) {
+        self.mask.set(block_signals());
+    }
+
+    /// Which signals the caller held back itself.
+    pub fn mask(&self) -> SigSet {
+        self.mask.get()
+    }
+
+    /// Lets them through again.
+    pub fn release_signals(&self) {
+        let _ = call::sigprocmask(SIG_SETMASK, Some(self.mask.get()));
+    }
+
+    /// Where the caller's thread may run outside of the scope, if that is known.
+    pub fn processors(&self) -> Option<Processors> {
+        self.processors.get()
+    }
+
+    /// Makes the calling thread what it was, but for its signals.
     pub fn restore(&self) {
         if let (Some(_), Some(processors)) = (self.processor.get(), self.processors.get()) {
             let _ = call::sched_setaffinity(0, &processors);
@@ -59,8 +78,6 @@ impl Before {
         if let Some(area) = self.area.get() {
             rseq::announce(area);
         }
-        // Last: what has been held back is handled now.
-        let _ = call::sigprocmask(SIG_SETMASK, Some(self.mask.get()));
     }
 
     /// The calling thread is a child's copy of one that the scope made: in its place.

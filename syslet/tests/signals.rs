@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use common::{Pipe, READ, gettid, in_process, move_once, said, skipped};
-use sysring_syslet::{Outcome, Scope, scope};
+use sysring_syslet::{Outcome, Scope, Unavailable, scope};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 static HANDLER_RAN_ON: AtomicI32 = AtomicI32::new(0);
@@ -246,5 +246,88 @@ fn who_waits_can_be_terminated() {
     }
     if let Some(output) = in_process(&[], "who_waits_can_be_terminated", waits_for_ever) {
         assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{}", said(&output));
+    }
+}
+
+thread_local!(static IN_HANDLER: Cell<u32> = const { Cell::new(0) });
+
+fn sleep_in(s: &Scope, ns: i64) -> Outcome {
+    let time = [0, ns];
+    // SAFETY: the time outlives the call, which is answered before this returns or never moves.
+    unsafe { s.call(libc::SYS_nanosleep as u32, [time.as_ptr() as usize, 0, 0, 0, 0, 0]) }
+}
+
+/// Begins a scope of its own, with a call that blocks.
+extern "C" fn scope_in_handler(_: i32) {
+    let thread = gettid();
+    scope(|s| match (s.moves(), sleep_in(s, 200_000)) {
+        (Err(Unavailable::InHandler), Outcome::Done(Ok(0))) => {
+            assert_eq!(gettid(), thread);
+            IN_HANDLER.set(IN_HANDLER.get() + 1);
+        }
+        // A handler that interrupts no scope has one like any other.
+        (Ok(()), Outcome::Pending(_)) => drop(s.wait(1).count()),
+        (Ok(()), Outcome::Done(_)) => (),
+        other => panic!("{other:?}"),
+    });
+}
+
+#[test]
+fn a_handler_may_begin_a_scope_while_another_waits() {
+    if skipped() {
+        return;
+    }
+    handle(libc::SIGURG, scope_in_handler as *const () as usize, 0);
+    let mut pipe = Pipe::new();
+    let args = pipe.read();
+    let home = gettid();
+    scope(|s| {
+        // SAFETY: the byte stays until the call is answered.
+        assert!(matches!(unsafe { s.call(READ, args) }, Outcome::Pending(_)));
+        while IN_HANDLER.get() < 20 {
+            send(gettid(), libc::SIGURG);
+            let waited = s.wait_at_most(1, Duration::from_millis(5)).count();
+            assert_eq!(waited, 0);
+            assert_ne!(mask() & 1 << (libc::SIGURG - 1), 0, "signals are held back again");
+            let slept = sleep_in(s, 1_000_000);
+            assert_eq!(common::finish(s, slept), Ok(0));
+        }
+        pipe.write(b'h');
+        assert_eq!(s.wait(1).count(), 1);
+    });
+    assert_eq!(gettid(), home);
+}
+
+/// Handlers that begin scopes interrupt this thread wherever it is while it begins and ends its own.
+fn handlers_everywhere() {
+    handle(libc::SIGURG, scope_in_handler as *const () as usize, 0);
+    let home = gettid();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(SeqCst) {
+                send(home, libc::SIGURG);
+                std::thread::sleep(Duration::from_micros(300));
+            }
+        });
+        let end = Instant::now() + Duration::from_millis(1500);
+        let mut pipe = Pipe::new();
+        while Instant::now() < end {
+            scope(|s| move_once(s, &mut pipe));
+        }
+        done.store(true, SeqCst);
+    });
+    assert_eq!(gettid(), home);
+    scope(|s| move_once(s, &mut Pipe::new()));
+}
+
+#[test]
+fn handlers_may_begin_scopes_anywhere() {
+    if skipped() {
+        return;
+    }
+    if let Some(output) = in_process(&[], "handlers_may_begin_scopes_anywhere", handlers_everywhere)
+    {
+        assert!(output.status.success(), "{}", said(&output));
     }
 }
