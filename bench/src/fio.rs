@@ -98,6 +98,52 @@ pub fn write(settings: &Settings) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
+/// Over native calls, beside fio's own engines.
+pub fn native(settings: &Settings) -> Result<Vec<Row>, Error> {
+    let library = sysring::sibling("libsysring_fio.so")?;
+    if !library.is_file() {
+        let what = "fio's engine is built by `cargo build --release -p sysring-fio`";
+        return Err(format!("there is no {}; {what}", library.display()).into());
+    }
+    let ours = format!("external:{}", library.display());
+    let one: &[&str] =
+        &["--rw=randread", "--bs=4k", "--iodepth=1", "--invalidate=0", "--norandommap"];
+    let works = [
+        ("fio, 4 KiB random reads from the page cache, depth 1", "fio-cached", one.to_vec()),
+        (
+            "fio, 4 KiB random reads from the page cache, depth 32 in batches of 16",
+            "fio-cached",
+            READ.to_vec(),
+        ),
+        (
+            "fio, 4 KiB random reads, O_DIRECT, depth 32 in batches of 16",
+            "fio-direct",
+            [READ, &["--direct=1"]].concat(),
+        ),
+    ];
+    let mut rows = Vec::new();
+    for (work, file, options) in works {
+        let path = settings.file(file, SIZE)?;
+        crate::scratch::warm(&path)?;
+        let seconds = settings.seconds.unwrap_or(1);
+        let rounds = settings.rounds.unwrap_or(if settings.quick { 3 } else { 11 });
+        let run = |engine| fio(Command::new("fio"), engine, &path, &options, seconds);
+        let samples = interleave(
+            rounds,
+            &mut [
+                Contender::new("native calls", || run(&ours)),
+                Contender::new("psync", || run("psync")),
+                Contender::new("libaio", || run("libaio")),
+                Contender::new("kernel", || run("io_uring")),
+            ],
+        );
+        let goal = Goal::Ratio { at_least: None };
+        let row = |other| Row::new(work, (0, METRICS[0]), goal, other, &samples[0]);
+        rows.extend(samples[1..].iter().map(row));
+    }
+    Ok(rows)
+}
+
 fn run(settings: &Settings, job: &Job<'_>) -> Result<Vec<Row>, Error> {
     let path = settings.file(job.file, SIZE)?;
     crate::scratch::warm(&path)?;

@@ -51,6 +51,8 @@ enum Work {
     FioDirect,
     /// fio, 128 KiB sequential writes with fsync, buffered and O_DIRECT.
     FioWrite,
+    /// fio over native calls, by sysring's engine for it, beside psync, libaio and io_uring.
+    FioNative,
     /// A TCP echo server of one thread, 1 and 64 connections.
     Echo,
     /// NOPs at depth 64, the engine called directly.
@@ -183,10 +185,11 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(Work, &str, Measure); 18] = [
+    let all: [(Work, &str, Measure); 19] = [
         (Work::FioCached, "fio-cached", fio::cached),
         (Work::FioDirect, "fio-direct", fio::direct),
         (Work::FioWrite, "fio-write", fio::write),
+        (Work::FioNative, "fio-native", fio::native),
         (Work::Echo, "echo", echo::run),
         (Work::Nop, "nop", direct::nop),
         (Work::Read, "read", direct::read),
