@@ -8,7 +8,7 @@
 //! synchronous engines; what would block goes on elsewhere, up to `iodepth` at a time. Past the page
 //! cache everything waits for the device, so it is handed out in batches, when fio commits them.
 //!
-//! fio has no stable interface for engines. [`abi`] knows those of the releases that are named there,
+//! fio has no stable interface for engines. `abi.rs` knows those of the releases that are named there,
 //! asks the running fio which one it is, and refuses all others.
 
 mod abi;
