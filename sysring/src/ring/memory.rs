@@ -7,13 +7,13 @@ use sysring_sys::abi::io_uring::{OFF_CQ_RING, OFF_SQ_RING, OFF_SQES, Params, fea
 use sysring_sys::{Errno, Fd, Result, call};
 
 /// A range of shared memory, unmapped when it is dropped.
-struct Mapping {
-    at: NonNull<u8>,
+pub struct Mapping {
+    pub at: NonNull<u8>,
     len: usize,
 }
 
 impl Mapping {
-    fn new(engine: Engine, fd: Fd, len: usize, offset: u64) -> Result<Mapping> {
+    pub fn new(engine: Engine, fd: Fd, len: usize, offset: u64) -> Result<Mapping> {
         let at = door::mmap(engine, fd, len, offset)?;
         NonNull::new(at).map(|at| Mapping { at, len }).ok_or(Errno::ENOMEM)
     }

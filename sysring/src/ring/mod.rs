@@ -37,7 +37,7 @@ pub use register::{
 pub use report::{Reason, Report, SetupError, Step};
 pub use submission::{Full, Submission};
 pub use time::Timespec;
-pub use wait::Wait;
+pub use wait::{Wait, Waits};
 
 use handle::{Handle, Way};
 use memory::Memory;
@@ -227,6 +227,18 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     fn submit_with_by(&mut self, way: Way, wait: &Wait) -> Result<u32, Errno> {
         let submit = self.sq.publish();
         wait.with(|want, flags, argument, size| {
+            self.enter_otherwise(way, submit, want, flags, argument, size)
+        })
+    }
+
+    /// The same with a wait that was [written down](Waits::set) before (Linux 6.13).
+    ///
+    /// # Errors
+    /// As [`submit_with`](Ring::submit_with); `EINVAL`: the waits are of another ring, or there are not
+    /// as many.
+    pub fn submit_with_registered(&mut self, waits: &Waits, index: u32) -> Result<u32, Errno> {
+        let (submit, way) = (self.sq.publish(), self.handle.way());
+        waits.with(index, self.handle.fd, |want, flags, argument, size| {
             self.enter_otherwise(way, submit, want, flags, argument, size)
         })
     }

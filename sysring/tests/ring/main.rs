@@ -12,3 +12,4 @@ mod registered;
 mod setup;
 mod sockets;
 mod transfers;
+mod waits;

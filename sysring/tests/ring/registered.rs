@@ -158,3 +158,27 @@ fn rings_talk_to_each_other() {
         assert_eq!(run(&mut other, read), Ok(5));
     });
 }
+
+#[test]
+fn network_devices_are_polled() {
+    both(|engine| {
+        let ring = ring(engine);
+        let register = ring.register();
+        let Ok(before) = register.busy_poll(50, true) else {
+            return println!("skipped: no busy polling here");
+        };
+        assert_eq!(before, (0, false));
+        assert_eq!(register.busy_poll(20, false), Ok((50, true)));
+        // Queues are added where they are not found.
+        assert_eq!(register.add_busy_poll(1 << 20), Err(Errno::EINVAL));
+        if register.busy_poll_added(20, false) == Err(Errno::EINVAL) {
+            return println!("skipped: queues are not added before Linux 6.13");
+        }
+        assert_eq!(register.add_busy_poll(0), Err(Errno::EINVAL));
+        assert_eq!(register.remove_busy_poll(1 << 20), Err(Errno::ENOENT));
+        register.add_busy_poll(1 << 20).unwrap();
+        assert_eq!(register.add_busy_poll(1 << 20), Err(Errno::EEXIST));
+        register.remove_busy_poll(1 << 20).unwrap();
+        register.unregister_busy_poll().unwrap();
+    });
+}

@@ -11,12 +11,14 @@ mod workers;
 use core::fmt;
 use core::ptr;
 
-use sysring_sys::abi::io_uring::{ClockRegister, register};
+use sysring_door as door;
+use sysring_sys::abi::io_uring::{ClockRegister, MemRegionReg, RegionDesc, register};
 use sysring_sys::{Errno, User};
 
-use super::Handle;
+use super::handle::Handle;
 use super::operations::Operations;
-use crate::op::Descriptor;
+use super::wait::Waits;
+use crate::op::{Descriptor, MsgRing};
 
 pub use buffer_ring::{Buffer, BufferRing};
 pub use cancel::SyncCancel;
@@ -126,6 +128,50 @@ impl<'a> Register<'a> {
     pub fn unregister_personality(&self, id: u16) -> Result<(), Errno> {
         let (opcode, id) = (register::UNREGISTER_PERSONALITY, u32::from(id));
         self.handle.register(opcode, User::NULL, id).map(drop)
+    }
+
+    /// Memory for so many [waits](Waits), which the ring reads by itself
+    /// (`IORING_REGISTER_MEM_REGION`, Linux 6.13). The ring must have been made
+    /// [disabled](crate::Builder::disabled), and not be enabled yet.
+    ///
+    /// # Errors
+    /// - `EINVAL`: none, or the ring is enabled.
+    /// - `EBUSY`: it has such memory.
+    pub fn waits(&self, count: u32) -> Result<Waits, Errno> {
+        Waits::new(self.handle, count)
+    }
+
+    /// Shares memory with the ring that the program describes itself
+    /// (`IORING_REGISTER_MEM_REGION`, Linux 6.13): its own, or the ring's, to be mapped at the offset
+    /// that is told. `flags` says what for (`IORING_MEM_REGION_*`).
+    ///
+    /// # Safety
+    /// Memory of the program's must stay mapped until the ring is dropped.
+    ///
+    /// # Errors
+    /// - `EBUSY`: there is such memory.
+    /// - `EFAULT`: the memory is not the program's.
+    /// - `EINVAL`: sizes or addresses that are no multiples of a page; or arguments of waits, and the
+    ///   ring is enabled.
+    pub unsafe fn region(&self, region: &mut RegionDesc, flags: u64) -> Result<(), Errno> {
+        let region_uptr = ptr::from_mut(region) as u64;
+        let mut argument = MemRegionReg { region_uptr, flags, ..MemRegionReg::default() };
+        self.one(register::MEM_REGION, &mut argument, 1).map(drop)
+    }
+
+    /// Posts a completion with this result and user data to the ring, as
+    /// [`op::MsgRing`](crate::op::MsgRing) does from another: for threads that have no ring, to wake
+    /// the one that waits in this (`IORING_REGISTER_SEND_MSG_RING`, Linux 6.13).
+    ///
+    /// # Errors
+    /// - `EINVAL` before Linux 6.13.
+    /// - `EBADFD`: the ring is still [disabled](crate::Builder::disabled).
+    /// - `EOVERFLOW`: its completion queue is full.
+    pub fn post(&self, result: i32, user_data: u64) -> Result<(), Errno> {
+        const NO_RING: i32 = -1;
+        let mut entry = *MsgRing::new(self.handle.fd, result, user_data).build().raw();
+        let address = User::of(&raw mut entry).cast();
+        door::register(self.handle.serves, NO_RING, register::SEND_MSG_RING, address, 1).map(drop)
     }
 
     /// The clock by which the ring's waits are timed: `CLOCK_MONOTONIC`, which it is from the

@@ -46,15 +46,58 @@ impl Register<'_> {
     /// # Errors
     /// `EINVAL`: the kernel has no busy polling, or the ring [polls](crate::Builder::iopoll).
     pub fn busy_poll(&self, microseconds: u32, prefer: bool) -> Result<(u32, bool), Errno> {
+        self.set_busy_poll(microseconds, prefer, napi::TRACKING_DYNAMIC)
+    }
+
+    /// The same, of those network devices alone that are [added](Register::add_busy_poll) (Linux
+    /// 6.13).
+    ///
+    /// # Errors
+    /// As [`busy_poll`](Register::busy_poll).
+    pub fn busy_poll_added(&self, microseconds: u32, prefer: bool) -> Result<(u32, bool), Errno> {
+        self.set_busy_poll(microseconds, prefer, napi::TRACKING_STATIC)
+    }
+
+    fn set_busy_poll(
+        &self,
+        microseconds: u32,
+        prefer: bool,
+        tracking: u32,
+    ) -> Result<(u32, bool), Errno> {
         let mut argument = Napi {
             busy_poll_to: microseconds,
             prefer_busy_poll: prefer.into(),
             opcode: napi::REGISTER_OP,
-            op_param: napi::TRACKING_DYNAMIC,
+            op_param: tracking,
             ..Napi::default()
         };
         self.one(register::NAPI, &mut argument, 1)?;
         Ok((argument.busy_poll_to, argument.prefer_busy_poll != 0))
+    }
+
+    /// Who waits polls this queue of a network device, too, by its id (`SO_INCOMING_NAPI_ID` of a
+    /// socket), after [`busy_poll_added`](Register::busy_poll_added) (`IORING_REGISTER_NAPI`, Linux
+    /// 6.13).
+    ///
+    /// # Errors
+    /// - `EINVAL`: no such id can be, or queues are not added here.
+    /// - `EEXIST`: it was added before.
+    pub fn add_busy_poll(&self, id: u32) -> Result<(), Errno> {
+        self.change_busy_poll(napi::STATIC_ADD_ID, id)
+    }
+
+    /// Who waits does not poll this queue any more.
+    ///
+    /// # Errors
+    /// - `EINVAL`: no such id can be, or queues are not added here.
+    /// - `ENOENT`: it was not added.
+    pub fn remove_busy_poll(&self, id: u32) -> Result<(), Errno> {
+        self.change_busy_poll(napi::STATIC_DEL_ID, id)
+    }
+
+    fn change_busy_poll(&self, opcode: u8, id: u32) -> Result<(), Errno> {
+        let mut argument = Napi { opcode, op_param: id, ..Napi::default() };
+        self.one(register::NAPI, &mut argument, 1).map(drop)
     }
 
     /// Nobody polls network devices any more (`IORING_UNREGISTER_NAPI`, Linux 6.9).
