@@ -245,7 +245,7 @@ impl<H: Host> Lock<'_, H> {
     }
 
     #[cold]
-    fn wake_consumers(&self) {
+    pub fn wake_consumers(&self) {
         // Release pairs with the Acquire in `doze`: who reads the new signal sees the event.
         self.signal.fetch_add(1, Release);
         self.host.wake(self.signal);

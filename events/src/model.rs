@@ -260,6 +260,10 @@ impl World {
             protocol.write(held.side(), &Event::new(id, -(id as i64)));
             protocol.band(held.side()).publish(EVENT);
         }
+        if point > 2 {
+            // It is about to, in `unlock`.
+            protocol.lock.wake_consumers();
+        }
         protocol.lock.unlock(held);
     }
 
