@@ -8,6 +8,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32};
 
 use sysring_sys::abi::io_uring::{setup, sq_flags};
+use sysring_sys::call::Credentials;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, call};
 
@@ -24,7 +25,8 @@ static SET: AtomicI32 = AtomicI32::new(-1);
 static BELL: AtomicI32 = AtomicI32::new(-1);
 /// When the driver wakes by itself.
 static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
-static STARTING: Mutex<()> = Mutex::new(());
+/// Held by who starts one: with whose credentials the driver runs.
+static STARTING: Mutex<Credentials> = Mutex::new(Credentials::UNKNOWN);
 static RUNS: AtomicBool = AtomicBool::new(false);
 /// The driver may hold a ring's lock.
 static AT_WORK: AtomicBool = AtomicBool::new(false);
@@ -234,12 +236,13 @@ fn ask_for(due: i64) {
 
 /// The driver's epoll instance; the driver is started if it does not run.
 fn driver() -> Result<Fd> {
-    let _starting = STARTING.lock();
+    let mut starting = STARTING.lock();
     if RUNS.load(Relaxed) {
         return Ok(Fd::new(SET.load(Relaxed)));
     }
     let set = descriptors::keep(call::epoll_create()?)?;
     start(set).inspect_err(|_| descriptors::let_go(set))?;
+    *starting = call::credentials();
     Ok(set)
 }
 
@@ -259,21 +262,23 @@ fn start(set: Fd) -> Result<()> {
     Ok(())
 }
 
-/// The calling thread has other ids than the one before it that submitted: so shall the driver,
-/// which goes on with what is submitted from here on. libc's `setuid` knows nothing of it.
-pub fn renew() {
-    let _starting = STARTING.lock();
-    if !RUNS.load(Relaxed) {
-        return;
+/// The calling thread has these credentials: so shall the driver, which goes on with what is submitted
+/// from here on. libc's `setuid` knows nothing of it.
+pub fn renew(whose: &Credentials) {
+    let mut starting = STARTING.lock();
+    if RUNS.load(Relaxed) && *starting != *whose && replace().is_ok() {
+        *starting = *whose;
     }
+}
+
+/// Has the calling thread start another driver in the place of the one there is. (An old one is better
+/// than none.) While nobody else starts one.
+fn replace() -> Result<()> {
     let term = TERM.load(Relaxed).wrapping_add(1);
-    if thread::start(run, term as usize).is_err() {
-        // An old driver is better than none.
-        return;
-    }
+    thread::start(run, term as usize)?;
     // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
     TERM.store(term, Release);
-    let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+    call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1)
 }
 
 extern "C" fn run(term: usize) -> ! {

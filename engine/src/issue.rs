@@ -1,5 +1,6 @@
 //! The one road: inline, then readiness, then kernel AIO, then a worker.
 
+use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::{setup, sq_flags};
@@ -10,6 +11,7 @@ use crate::descriptors;
 use crate::locked::Locked;
 use crate::op;
 use crate::op::table::{self, row_flag};
+use crate::personality::Personality;
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
 use crate::sleeper;
@@ -198,38 +200,57 @@ impl Locked<'_> {
         self.leave_to_workers(req);
     }
 
-    fn leave_to_workers(&mut self, req: Req) {
+    fn leave_to_workers(&mut self, mut req: Req) {
         self.file(req, Stage::Punted);
-        if req.creds.is_some() {
+        if self.is_me(req.creds)
+            && let Some(me) = req.creds.take()
+        {
+            // Workers are found by the credentials of the thread that is here.
+            me.put();
+        }
+        if let Some(personality) = req.creds {
+            req.crew = Some(&personality.crew);
             self.entrusted.push(req);
             self.entrusted_count += 1;
         } else {
-            self.punted_signed |= table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER);
             self.punted.push(req);
             self.punted_count += 1;
         }
     }
 
-    /// Whether the calling thread may run a request.
+    /// Whether these are the credentials of the calling thread, which is submitting.
+    fn is_me(&self, wanted: Option<&Personality>) -> bool {
+        self.me.zip(wanted).is_some_and(|(me, wanted)| ptr::eq(me, wanted))
+    }
+
+    /// Whether the calling thread may run a request. One that carries none is where it was
+    /// submitted, or may do the same whoever runs it.
     #[inline(always)]
     fn has_credentials_of(&self, req: Req) -> bool {
-        match (req.creds, self.acting) {
-            (None, None) => {
-                self.submitter
-                    || !table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER)
-                    || self.submitted_as.is_none_or(|ids| ids == call::identity())
-            }
-            (Some(wanted), None) => self.submitter && wanted.is_present(),
-            (wanted, acting) => wanted.map(core::ptr::from_ref) == acting.map(core::ptr::from_ref),
+        match (req.creds, self.acting()) {
+            (None, None) => true,
+            (Some(wanted), None) => self.has_credentials(wanted),
+            (wanted, acting) => wanted.map(ptr::from_ref) == acting.map(ptr::from_ref),
         }
+    }
+
+    #[inline(never)]
+    fn has_credentials(&self, wanted: &Personality) -> bool {
+        self.is_me(Some(wanted))
+            || self.submitter && wanted.is_present()
+            || self.worker.is_some_and(|worker| wanted.is_of(worker.crew))
     }
 
     /// Leaves a request to those who have its credentials.
     #[cold]
     fn entrust(&mut self, mut req: Req) {
-        if req.creds.is_none() {
+        if req.creds.is_some_and(Personality::is_lost) {
+            // There was no thread to keep them; the kernel cancels what it has no thread for, too.
+            return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
+        if req.creds.is_none_or(|personality| personality.crew.is_gone()) {
             // For the next thread of the application's, or of the engine's that comes along and is
-            // like it.
+            // like it; or for who submits it at this moment, and lets go of the lock now and then.
             self.file(req, Stage::Held);
             return self.handed_back.push(req);
         }
@@ -264,7 +285,7 @@ impl Locked<'_> {
         }
         // Who looks at the queue comes in for this.
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
-        if self.acting.is_none() {
+        if self.acting().is_none() {
             // Not for the engine's other threads either, which need not look again.
             return true;
         }

@@ -22,6 +22,7 @@ pub mod cancel;
 mod cbpf;
 pub mod complete;
 mod cq;
+pub mod crew;
 pub mod descriptors;
 pub mod driver;
 mod enter;

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::setup;
 
+use crate::crew::Worker;
 use crate::personality::Personality;
 use crate::request::Req;
 use crate::ring::{Control, Ring};
@@ -17,8 +18,10 @@ pub struct Locked<'r> {
     pub ring: &'r Ring,
     /// The thread is the application's: its credentials are the ones to work with.
     pub submitter: bool,
-    /// The thread is a worker of this personality: it may do nothing but that's work.
-    pub acting: Option<&'static Personality>,
+    /// The thread is a worker.
+    pub worker: Option<Worker>,
+    /// What the thread's credentials are known as, while it submits: held.
+    pub me: Option<&'static Personality>,
     role: Role,
 }
 
@@ -38,22 +41,23 @@ impl Ring {
         self.lock_as(None)
     }
 
-    /// As `lock`, by a worker of a personality.
-    pub fn lock_as(&self, acting: Option<&'static Personality>) -> Locked<'_> {
+    /// As `lock`, by a worker.
+    pub fn lock_as(&self, worker: Option<Worker>) -> Locked<'_> {
         self.control().lock.lock();
-        Locked { ring: self, submitter: false, acting, role: Role::Holder }
+        Locked::new(self, worker, Role::Holder)
     }
 
     /// As `lock`, to do what a guest has left.
     pub fn lock_to_settle(&self) -> Locked<'_> {
         self.control().lock.lock();
-        Locked { ring: self, submitter: false, acting: None, role: Role::Settler }
+        Locked::new(self, None, Role::Settler)
     }
 
     /// As `lock`, by a thread of the application's.
     pub fn lock_as_submitter(&self) -> Locked<'_> {
         self.control().lock.lock();
-        let mut locked = Locked { ring: self, submitter: true, acting: None, role: Role::Holder };
+        let mut locked = Locked::new(self, None, Role::Holder);
+        locked.submitter = true;
         if locked.readiness.inherited {
             self.control().shared.store(true, Relaxed);
             locked.readiness.join();
@@ -62,30 +66,29 @@ impl Ring {
     }
 
     pub fn try_lock(&self) -> Option<Locked<'_>> {
-        self.try_lock_as(None, Role::Holder)
+        self.try_lock_with(Role::Holder)
     }
 
     /// As `try_lock`, by one who holds another ring.
     pub fn try_lock_as_guest(&self) -> Option<Locked<'_>> {
-        self.try_lock_as(None, Role::Guest)
+        self.try_lock_with(Role::Guest)
     }
 
-    fn try_lock_as(&self, acting: Option<&'static Personality>, role: Role) -> Option<Locked<'_>> {
+    fn try_lock_with(&self, role: Role) -> Option<Locked<'_>> {
         // Not `then_some`: a `Locked` that is made and dropped unlocks.
-        let locked = || Locked { ring: self, submitter: false, acting, role };
-        self.control().lock.try_lock().then(locked)
+        self.control().lock.try_lock().then(|| Locked::new(self, None, role))
     }
 
     /// Hands a finished request in from outside the lock: now if nobody holds it, else whoever
-    /// does takes it before letting go. `acting` is whose worker hands it in.
-    pub fn finish_remotely(&self, req: Req, acting: Option<&'static Personality>) {
+    /// does takes it before letting go. `worker` is who hands it in, if it is one.
+    pub fn finish_remotely(&self, req: Req, worker: Option<Worker>) {
         self.remote.put(req);
         if self.is_shared() {
             // The holder may be another process, which has a list of its own.
             self.control().lock.lock();
-            drop(Locked { ring: self, submitter: false, acting, role: Role::Holder });
+            drop(Locked::new(self, worker, Role::Holder));
         } else if self.remote.settle(&self.control().lock) {
-            drop(Locked { ring: self, submitter: false, acting, role: Role::Holder });
+            drop(Locked::new(self, worker, Role::Holder));
         }
     }
 }
@@ -108,7 +111,20 @@ impl DerefMut for Locked<'_> {
     }
 }
 
+impl<'r> Locked<'r> {
+    /// The lock is the caller's.
+    fn new(ring: &'r Ring, worker: Option<Worker>, role: Role) -> Locked<'r> {
+        Locked { ring, submitter: false, worker, me: None, role }
+    }
+}
+
 impl Locked<'_> {
+    /// The thread is a worker of this personality: it may do nothing but that's work.
+    #[must_use]
+    pub fn acting(&self) -> Option<&'static Personality> {
+        self.worker.and_then(|worker| worker.acting)
+    }
+
     pub fn control(&mut self) -> &mut Control {
         // SAFETY: the lock is held; `submitter` and `disabled`, which are read without it, are
         // atomics.
@@ -194,7 +210,7 @@ impl Drop for Locked<'_> {
             }
         }
         if !unsettled::is_empty() {
-            Locked::settle(self.role, self.acting.is_some());
+            Locked::settle(self.role, self.acting().is_some());
         }
     }
 }

@@ -6,15 +6,15 @@
 
 use core::cell::UnsafeCell;
 use core::ptr;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use sysring_sys::call::Credentials;
 use sysring_sys::{Errno, Result, call};
 
+use crate::crew::Crew;
 use crate::driver;
 use crate::sync::Mutex;
-use crate::wq::Crew;
 
 /// Different credentials that a process may have registered at one time: each costs a thread.
 const MOST: usize = 64;
@@ -25,8 +25,9 @@ pub struct Personality {
     /// Entries in tables, requests. Zero: not in use.
     refs: AtomicU32,
     pub crew: Crew,
-    /// `None`: they cannot be compared.
-    credentials: UnsafeCell<Option<Credentials>>,
+    /// No thread was to be had that would keep them.
+    lost: AtomicBool,
+    credentials: UnsafeCell<Credentials>,
 }
 
 // SAFETY: `credentials` is written under `CHOOSING` while nobody has the personality, and read by
@@ -34,22 +35,35 @@ pub struct Personality {
 unsafe impl Sync for Personality {}
 
 static ALL: [Personality; MOST] = [const {
-    Personality { refs: AtomicU32::new(0), crew: Crew::new(), credentials: UnsafeCell::new(None) }
+    Personality {
+        refs: AtomicU32::new(0),
+        crew: Crew::new(),
+        lost: AtomicBool::new(false),
+        credentials: UnsafeCell::new(Credentials::UNKNOWN),
+    }
 }; MOST];
 
 static CHOOSING: Mutex<()> = Mutex::new(());
 
 impl Personality {
-    /// The credentials the calling thread has at this moment.
+    /// The credentials the calling thread has at this moment, and a thread that keeps them.
     ///
     /// # Errors
     /// `EAGAIN` or `ENOMEM`: no thread to be had. `ENOMEM`: too many different ones.
     fn take() -> Result<&'static Personality> {
-        // What others have to do for those who have these credentials, it does.
-        driver::prepare()?;
+        let personality = Personality::of_caller()?;
+        personality.attend().inspect_err(|_| personality.put())?;
+        Ok(personality)
+    }
+
+    /// The credentials the calling thread has at this moment, held. Nobody else may have them.
+    ///
+    /// # Errors
+    /// `ENOMEM`: too many different ones.
+    pub fn of_caller() -> Result<&'static Personality> {
         let mine = call::credentials();
         let _choosing = CHOOSING.lock();
-        let same = |p: &&Personality| mine.is_some() && p.credentials() == mine;
+        let same = |p: &&Personality| mine.are_whole() && *p.credentials() == mine;
         if let Some(known) = ALL.iter().filter(same).find(|p| p.hold() || p.revive()) {
             return Ok(known);
         }
@@ -57,25 +71,64 @@ impl Personality {
         let new = ALL.iter().find(free).ok_or(Errno::ENOMEM)?;
         // SAFETY: nobody has it, and nobody else chooses.
         unsafe { *new.credentials.get() = mine };
-        new.crew.muster(new)?;
+        new.lost.store(false, Relaxed);
         new.refs.store(1, Release);
         Ok(new)
     }
 
-    fn credentials(&self) -> Option<Credentials> {
+    /// Sees that there is a thread with the credentials, which are the caller's.
+    ///
+    /// # Errors
+    /// `EAGAIN` or `ENOMEM`: none to be had.
+    fn attend(&'static self) -> Result<()> {
+        if !self.crew.is_gone() {
+            return Ok(());
+        }
+        // What others have to do for those who have these credentials, it does.
+        driver::prepare()?;
+        let _choosing = CHOOSING.lock();
+        if self.crew.is_gone() {
+            self.crew.muster(self)?;
+        }
+        self.lost.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// The same if somebody else than the caller has it. Where there is no thread to be had, what
+    /// needs it will fail when its turn comes.
+    pub fn attend_if_wanted(&'static self) {
+        if self.refs.load(Acquire) > 1 && self.attend().is_err() {
+            self.lost.store(true, Relaxed);
+        }
+    }
+
+    /// Whether nobody is left who has the credentials, for certain.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Relaxed) && self.crew.is_gone()
+    }
+
+    fn credentials(&self) -> &Credentials {
         // SAFETY: see `Sync`.
-        unsafe { *self.credentials.get() }
+        unsafe { &*self.credentials.get() }
     }
 
     /// Whether the calling thread has the same.
     #[must_use]
     pub fn is_present(&self) -> bool {
         let own = self.credentials();
-        own.is_some() && own == call::credentials()
+        own.are_whole() && *own == call::credentials()
+    }
+
+    /// Whether the workers of a crew have the same.
+    #[must_use]
+    pub fn is_of(&self, crew: &Crew) -> bool {
+        let own = self.credentials();
+        own.are_whole() && crew.has(own)
     }
 
     /// One more has it, unless nobody has.
-    fn hold(&self) -> bool {
+    pub fn hold(&self) -> bool {
         let one_more = |refs| if refs == 0 { None } else { Some(refs + 1) };
         self.refs.fetch_update(Acquire, Relaxed, one_more).is_ok()
     }
@@ -89,11 +142,11 @@ impl Personality {
         recalled
     }
 
-    /// One less has it; with the last, its threads end.
+    /// One less has it; without any, its threads end after a while.
     pub fn put(&self) {
         if self.refs.fetch_sub(1, Release) == 1 {
             let _choosing = CHOOSING.lock();
-            if self.refs.load(Acquire) == 0 {
+            if self.refs.load(Acquire) == 0 && !self.crew.is_gone() {
                 self.crew.dismiss();
             }
         }

@@ -7,6 +7,7 @@ use sysring_protocol::Handle;
 use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Fd, Result};
 
+use crate::crew::Crew;
 use crate::kbuf::Taken;
 use crate::memory;
 use crate::native::Call;
@@ -217,13 +218,15 @@ pub struct Request {
     pub heap_index: u32,
     /// The thread that runs it, in [`Stage::Running`].
     pub worker: i32,
+    /// The crew that it was left to, latest.
+    pub crew: Option<&'static Crew>,
     /// The buffer it has taken, and how long that is in full.
     pub buffer: Taken,
     pub full: u32,
     /// Two words for the operation's own use.
     pub scratch: [u64; 2],
     pub copied: Copied,
-    /// The credentials it is to be run with, where they are not the submitter's.
+    /// The credentials it is to be run with, where these are not those of the thread that has it now.
     pub creds: Option<&'static Personality>,
     /// Of what it works with: a file, another, a buffer.
     pub tags: [Tag; 3],
@@ -338,6 +341,15 @@ impl Queue {
             self.tail = None;
         }
         Some(first)
+    }
+
+    /// Calls `act` for every member.
+    pub fn each(&self, mut act: impl FnMut(Req)) {
+        let mut at = self.head;
+        while let Some(req) = at {
+            act(req);
+            at = req.queued;
+        }
     }
 
     /// Moves everything of another queue to the end of this one.
@@ -519,6 +531,7 @@ impl Request {
             sequence: 0,
             heap_index: crate::timeout::NOWHERE,
             worker: 0,
+            crew: None,
             buffer: Taken::NONE,
             full: 0,
             scratch: [0; 2],
@@ -542,6 +555,7 @@ impl Request {
         self.partner = None;
         self.notice = None;
         self.scratch = [0; 2];
+        self.crew = None;
     }
 }
 

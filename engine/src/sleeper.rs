@@ -11,11 +11,12 @@ use core::sync::atomic::{AtomicI32, AtomicU32};
 
 use sysring_sys::abi::Timespec;
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
+use sysring_sys::call::Credentials;
 use sysring_sys::{Errno, Result, call};
 
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::op::table;
+use crate::op::table::{self, row_flag};
 use crate::request::{Req, Stage, flag};
 use crate::sync::Mutex;
 use crate::{descriptors, memory, stats, thread};
@@ -67,6 +68,8 @@ pub struct Sleeper {
     req: UnsafeCell<Option<Req>>,
     /// For the operation: words of its own to sleep on.
     pub words: [Word; WORDS],
+    /// The thread's credentials; `UNKNOWN`: they do not matter to what it is for.
+    whose: Credentials,
     /// Next in the list of idle ones; guarded by its lock.
     next: UnsafeCell<*const Sleeper>,
 }
@@ -94,28 +97,21 @@ impl Idle {
         self.0 = sleeper;
     }
 
-    fn pop(&mut self) -> Option<&'static Sleeper> {
-        // SAFETY: a listed sleeper stays until it has taken itself off the list, under the lock.
-        let sleeper = unsafe { self.0.as_ref() }?;
-        // SAFETY: the lock is held.
-        self.0 = unsafe { *sleeper.next.get() };
-        Some(sleeper)
-    }
-
-    /// Takes one off, wherever it is; whether it was there.
-    fn remove(&mut self, gone: &Sleeper) -> bool {
+    /// Takes the first off that fits.
+    fn take(&mut self, fits: impl Fn(&Sleeper) -> bool) -> Option<&'static Sleeper> {
         let mut at: *mut *const Sleeper = &raw mut self.0;
-        // SAFETY: listed sleepers stay while the lock is held, and so do the links between them.
+        // SAFETY: a listed sleeper stays until it has taken itself off the list, under the lock,
+        // which is held; and so do the links between them.
         unsafe {
             while let Some(here) = (*at).as_ref() {
-                if ptr::eq(here, gone) {
+                if fits(here) {
                     *at = *here.next.get();
-                    return true;
+                    return Some(here);
                 }
                 at = here.next.get();
             }
         }
-        false
+        None
     }
 }
 
@@ -131,10 +127,13 @@ pub fn of(req: Req) -> &'static Sleeper {
 /// # Errors
 /// `ENOMEM`: no thread to be had. `EOPNOTSUPP`: none that could be called back.
 pub fn give(mut req: Req) -> Result<&'static Sleeper> {
-    let idle = IDLE_ONES.lock().pop();
+    // To wait for a futex, and no more, nobody has to be anybody.
+    let anybody = table::must(req.sqe.opcode).has(row_flag::FUTEX_LIST);
+    let whose = if anybody { Credentials::UNKNOWN } else { call::credentials() };
+    let idle = IDLE_ONES.lock().take(|idle| idle.whose == whose);
     let sleeper = match idle {
         Some(sleeper) => sleeper,
-        None => make()?,
+        None => make(whose)?,
     };
     for word in &sleeper.words {
         word.value.store(0, Relaxed);
@@ -154,7 +153,7 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     Ok(sleeper)
 }
 
-fn make() -> Result<&'static Sleeper> {
+fn make(whose: Credentials) -> Result<&'static Sleeper> {
     if !thread::can_kick() {
         return Err(Errno::EOPNOTSUPP);
     }
@@ -167,6 +166,7 @@ fn make() -> Result<&'static Sleeper> {
             answer: AtomicI32::new(0),
             req: UnsafeCell::new(None),
             words: [const { Word::new() }; WORDS],
+            whose,
             next: UnsafeCell::new(ptr::null()),
         });
         Ok(place.as_ref())
@@ -244,7 +244,9 @@ impl Sleeper {
                 now => {
                     let slept = call::futex_wait(&self.state, now, Some(&IDLE_FOR));
                     // One that is over is looked at soon, however busy the ring is.
-                    if slept == Err(Errno::ETIMEDOUT) && IDLE_ONES.lock().remove(self) {
+                    if slept == Err(Errno::ETIMEDOUT)
+                        && IDLE_ONES.lock().take(|idle| ptr::eq(idle, self)).is_some()
+                    {
                         return false;
                     }
                 }

@@ -58,8 +58,6 @@ pub struct State {
     /// Requests given to the workers since the last commit.
     pub punted: Queue,
     pub punted_count: u32,
-    /// One of them is to be done with the identity of the thread that has given it to them.
-    pub punted_signed: bool,
     /// Requests given to the workers of personalities since the last commit.
     pub entrusted: Queue,
     pub entrusted_count: u32,
@@ -71,8 +69,6 @@ pub struct State {
     /// Of those that are outstanding, invitations to help with a batch of native calls.
     pub invitations: u32,
     pub retelling: bool,
-    /// Who submitted links in which it matters who goes on with them, latest.
-    pub submitted_as: Option<[u32; 6]>,
     /// The sleepers in `enter`.
     pub waiters: Waiters,
     /// What the latest sleeper knew of the timers.
@@ -134,7 +130,6 @@ impl State {
         posted_remotely: false,
         punted: Queue::new(),
         punted_count: 0,
-        punted_signed: false,
         entrusted: Queue::new(),
         entrusted_count: 0,
         handed_back: Queue::new(),
@@ -142,7 +137,6 @@ impl State {
         untold_count: 0,
         invitations: 0,
         retelling: false,
-        submitted_as: None,
         waiters: Waiters::new(),
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,

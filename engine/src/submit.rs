@@ -1,10 +1,11 @@
 //! Submission: from SQEs in shared memory to accepted requests, links and drains.
 
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
-use sysring_sys::{Errno, Result, call};
+use sysring_sys::{Errno, Result};
 
 use crate::locked::Locked;
 use crate::op::table::{self, Row, row_flag};
+use crate::personality::Personality;
 use crate::request::{Req, flag};
 use crate::stats;
 
@@ -13,8 +14,6 @@ use crate::stats;
 struct Link {
     head: Option<Req>,
     last: Option<Req>,
-    /// Who submits it has been noted.
-    signed: bool,
 }
 
 /// What is left of a batch.
@@ -64,6 +63,7 @@ impl Locked<'_> {
             self.start_link(head);
         }
         self.run_tasks();
+        self.keep_credentials();
         self.hints.end_submission();
         self.sq_publish();
         self.aio_flush();
@@ -85,26 +85,58 @@ impl Locked<'_> {
     ) -> Result<()> {
         self.outstanding += 1;
         req.begin(sqe);
-        if let Err(e) = self.prepare(req, link, batch).and_then(|()| self.filters.check(req)) {
+        let prepared = self
+            .prepare(req, link, batch)
+            .and_then(|()| self.filters.check(req))
+            .and_then(|()| if self.waits_its_turn(link) { self.sign(req) } else { Ok(()) });
+        if let Err(e) = prepared {
             return self.refuse(req, e, link);
         }
         let links_on = req.has(flag::LINK | flag::HARDLINK);
         if let Some(mut last) = link.last {
-            if !link.signed && table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER) {
-                link.signed = true;
-                self.submitted_as = self.submitter.then(call::identity);
-            }
             last.link = Some(req);
             link.last = Some(req);
             if !links_on && let Some(head) = core::mem::take(link).head {
                 self.start_link(head);
             }
         } else if links_on {
-            *link = Link { head: Some(req), last: Some(req), signed: false };
+            *link = Link { head: Some(req), last: Some(req) };
         } else {
             self.start(req);
         }
         Ok(())
+    }
+
+    /// Whether the request in hand is behind others, so that somebody else may come to begin it.
+    #[inline(always)]
+    fn waits_its_turn(&self, link: &Link) -> bool {
+        link.last.is_some() || self.drain_active
+    }
+
+    /// Notes whose a request is, if that matters.
+    ///
+    /// # Errors
+    /// `ENOMEM`: too many different ones have requests that wait.
+    fn sign(&mut self, mut req: Req) -> Result<()> {
+        if req.creds.is_some() || !table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER) {
+            return Ok(());
+        }
+        let me = match self.me {
+            Some(me) => me,
+            None => *self.me.insert(Personality::of_caller()?),
+        };
+        me.hold();
+        req.creds = Some(me);
+        Ok(())
+    }
+
+    /// The end of a submission: what was signed and still waits needs a thread that stays what this
+    /// one is now.
+    fn keep_credentials(&mut self) {
+        if let Some(me) = self.me.take() {
+            me.attend_if_wanted();
+            me.put();
+        }
     }
 
     /// A request that failed to prepare. In a link it stays in its place and fails the link when
@@ -301,7 +333,7 @@ impl Locked<'_> {
         if self.is_guest() {
             return;
         }
-        if self.acting.is_none() && !self.handed_back.is_empty() {
+        if self.acting().is_none() && !self.handed_back.is_empty() {
             let mut handed_back = core::mem::take(&mut self.handed_back);
             self.tasks.append(&mut handed_back);
         }

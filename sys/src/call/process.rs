@@ -23,7 +23,7 @@ pub fn identity() -> [u32; 6] {
     ids
 }
 
-/// What the kernel checks permissions by, of this thread: all that system calls tell of it.
+/// What the kernel checks permissions by, of a thread: all that system calls tell of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Real, effective and saved, users then groups.
@@ -36,29 +36,57 @@ pub struct Credentials {
     /// Effective, permitted, inheritable; low halves, then high ones.
     capabilities: [u32; 6],
     securebits: usize,
+    /// Nothing is missing.
+    whole: bool,
 }
 
 /// Supplementary groups that are compared.
 const MOST_GROUPS: usize = 64;
 
-/// This thread's credentials; `None` where they cannot be had, or are too many.
+impl Credentials {
+    /// Nobody's.
+    pub const UNKNOWN: Credentials = Credentials {
+        ids: [u32::MAX; 6],
+        fs: [0; 2],
+        group_count: 0,
+        groups: [0; MOST_GROUPS],
+        capabilities: [0; 6],
+        securebits: 0,
+        whole: false,
+    };
+
+    /// Whether all could be had: no call was refused, and there were not too many groups.
+    #[must_use]
+    pub fn are_whole(&self) -> bool {
+        self.whole
+    }
+}
+
+/// This thread's credentials, as far as they can be had: what cannot is the same for all.
 #[must_use]
-pub fn credentials() -> Option<Credentials> {
+pub fn credentials() -> Credentials {
     const VERSION_3: u32 = 0x2008_0522;
     const PR_GET_SECUREBITS: u32 = 27;
     const NO_ID: usize = u32::MAX as usize;
-    let mut groups = [0u32; MOST_GROUPS];
-    let header = [VERSION_3, 0];
-    let mut capabilities = [0u32; 6];
+    let mut mine = Credentials { ids: identity(), ..Credentials::UNKNOWN };
+    let (header, capabilities) = ([VERSION_3, 0], mine.capabilities.as_mut_ptr() as usize);
+    let groups = mine.groups.as_mut_ptr() as usize;
     // SAFETY: the calls write to the arrays, as much as each is told there is room for; no user or
     // group has the id -1, so that nothing is set; the option only asks.
-    let (group_count, fs, securebits) = unsafe {
-        let count = sys!(__NR_getgroups, MOST_GROUPS, groups.as_mut_ptr() as usize).ok()?;
-        sys!(__NR_capget, header.as_ptr() as usize, capabilities.as_mut_ptr() as usize).ok()?;
-        let fs = [sys!(__NR_setfsuid, NO_ID).ok()? as u32, sys!(__NR_setfsgid, NO_ID).ok()? as u32];
-        (count, fs, prctl(PR_GET_SECUREBITS, [0; 4]).ok()?)
+    let answers = unsafe {
+        [
+            sys!(__NR_capget, header.as_ptr() as usize, capabilities),
+            sys!(__NR_getgroups, MOST_GROUPS, groups),
+            sys!(__NR_setfsuid, NO_ID),
+            sys!(__NR_setfsgid, NO_ID),
+            prctl(PR_GET_SECUREBITS, [0; 4]),
+        ]
     };
-    Some(Credentials { ids: identity(), fs, group_count, groups, capabilities, securebits })
+    mine.whole = answers.iter().all(Result::is_ok);
+    let [_, group_count, user, group, securebits] = answers.map(|answer| answer.unwrap_or(0));
+    mine.fs = [user as u32, group as u32];
+    (mine.group_count, mine.securebits) = (group_count, securebits);
+    mine
 }
 
 /// Whether this thread can gain no privilege by executing something.
@@ -73,7 +101,7 @@ pub fn has_no_new_privs() -> bool {
 #[must_use]
 pub fn is_admin() -> bool {
     const CAP_SYS_ADMIN: u32 = 21;
-    credentials().is_some_and(|mine| mine.capabilities[0] >> CAP_SYS_ADMIN & 1 != 0)
+    credentials().capabilities[0] >> CAP_SYS_ADMIN & 1 != 0
 }
 
 /// `waitid(2)`; `info` is a `siginfo_t`.
