@@ -9,6 +9,7 @@ mod flag {
     pub const FILE: u32 = 1 << 1;
     pub const FIXED_FILE: u32 = 1 << 2;
     pub const FIXED_BUFFER: u32 = 1 << 3;
+    pub const CQE32: u32 = 1 << 5;
 }
 
 operation! {
@@ -52,6 +53,15 @@ impl Nop {
     pub fn buffer(mut self, index: u16) -> Nop {
         self.0.op_flags |= flag::FIXED_BUFFER;
         self.0.buf_index = index;
+        self
+    }
+
+    /// Completes with 32 bytes, of which these are the [last](crate::MixedCqe::extra) (Linux 6.18; on
+    /// rings with such completions).
+    #[inline]
+    pub fn extra(mut self, extra: [u64; 2]) -> Nop {
+        self.0.op_flags |= flag::CQE32;
+        [self.0.off, self.0.addr] = extra;
         self
     }
 }

@@ -10,6 +10,7 @@ use sysring_sys::{Errno, Fd, User};
 
 use super::entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
 use super::memory::Memory;
+use super::mixed::{MixedCqe, MixedSqe};
 use super::operations::Operations;
 use super::queue::{Cq, Sq};
 use super::report::{HINTS, Reason, Report, SetupError, Step};
@@ -188,6 +189,18 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
         self.resized()
     }
 
+    /// Submission entries of 64 bytes, and some of 128, which take two places
+    /// ([`Ring::push_large`], `IORING_SETUP_SQE_MIXED`, Linux 6.19).
+    pub fn mixed_submissions(self) -> Builder<MixedSqe, C> {
+        self.resized()
+    }
+
+    /// Completions of 16 bytes, and of 32 where an operation has more to tell
+    /// (`IORING_SETUP_CQE_MIXED`, Linux 6.18). These take two places.
+    pub fn mixed_completions(self) -> Builder<S, MixedCqe> {
+        self.resized()
+    }
+
     fn resized<T: SqEntry, D: CqEntry>(self) -> Builder<T, D> {
         Builder {
             hints: self.hints,
@@ -262,7 +275,7 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
         }
         let (fd, params, left_out) = self.set_up(serves, entries).map_err(fail(Step::Setup))?;
         let handle = Handle::new(serves, fd, &params);
-        let (sqe, cqe) = (size_of::<S>(), size_of::<C>());
+        let (sqe, cqe) = (size_of::<S>(), size_of::<C::Slot>());
         let memory = Memory::map(serves, fd, &params, sqe, cqe).map_err(fail(Step::Map))?;
         if !self.required.is_empty() {
             let known = Operations::of(&handle).map_err(fail(Step::Probe))?;

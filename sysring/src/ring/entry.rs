@@ -6,19 +6,21 @@ use core::ops::Deref;
 use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::{self as abi, cqe_flags, sqe_flags};
 
-mod sealed {
+use super::completion::Slots;
+
+pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// A submission entry: [`Sqe`] of 64 bytes, or [`Sqe128`].
+/// A submission entry: [`Sqe`] of 64 bytes, [`Sqe128`], or [`MixedSqe`](crate::MixedSqe).
 pub trait SqEntry: sealed::Sealed + Copy + 'static {
     /// The `IORING_SETUP_*` flag of a ring with these entries.
     #[doc(hidden)]
     const SETUP: u32;
 }
 
-/// A completion entry: [`Cqe`] of 16 bytes, or [`Cqe32`].
-pub trait CqEntry: sealed::Sealed + Copy + AsRef<Cqe> + 'static {
+/// A completion entry: [`Cqe`] of 16 bytes, [`Cqe32`], or [`MixedCqe`](crate::MixedCqe).
+pub trait CqEntry: sealed::Sealed + Slots + Copy + AsRef<Cqe> + 'static {
     /// The `IORING_SETUP_*` flag of a ring with these entries.
     #[doc(hidden)]
     const SETUP: u32;
@@ -162,6 +164,12 @@ impl Sqe128 {
     #[inline(always)]
     pub const fn first(&self) -> &Sqe {
         &self.0
+    }
+
+    /// Both halves, as places of 64 bytes.
+    pub(super) fn halves(self) -> [abi::Sqe; 2] {
+        // SAFETY: integers without padding, of the same size (below).
+        unsafe { core::mem::transmute(self) }
     }
 }
 

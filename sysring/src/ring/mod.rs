@@ -8,6 +8,7 @@ mod entry;
 mod handle;
 mod local;
 mod memory;
+mod mixed;
 mod operations;
 mod queue;
 mod register;
@@ -30,6 +31,7 @@ pub use entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
 #[cfg(feature = "std")]
 pub(crate) use handle::Entrance;
 pub use local::LocalRing;
+pub use mixed::{MixedCqe, MixedSqe};
 pub use operations::Operations;
 pub use register::{
     Buffer, BufferPool, BufferRing, PoolBuffer, Register, Restrictions, SyncCancel,
@@ -147,14 +149,18 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// Takes the first completion, if there is one: for loops that push meanwhile.
     #[inline(always)]
     pub fn completion(&mut self) -> Option<C> {
-        let head = self.cq.head();
-        if head == self.cq.tail() {
-            return None;
+        loop {
+            let head = self.cq.head();
+            if head == self.cq.tail() {
+                return None;
+            }
+            // SAFETY: below the tail.
+            let completion = unsafe { self.cq.at(head) };
+            self.cq.take_until(head.wrapping_add(completion.slots()));
+            if !completion.is_filler() {
+                return Some(completion);
+            }
         }
-        // SAFETY: below the tail.
-        let completion = unsafe { self.cq.at(head) };
-        self.cq.take_until(head.wrapping_add(1));
-        Some(completion)
     }
 
     /// Both queues at once.
@@ -321,7 +327,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         self.handle.register(regs::RESIZE_RINGS, address, 1)?;
         params.flags = self.handle.setup;
         params.features = self.report.features;
-        let (serves, sizes) = (self.handle.serves, (size_of::<S>(), size_of::<C>()));
+        let (serves, sizes) = (self.handle.serves, (size_of::<S>(), size_of::<C::Slot>()));
         let memory = Memory::map(serves, self.handle.fd, &params, sizes.0, sizes.1)?;
         // SAFETY: the memory was mapped for this ring, and goes with it.
         unsafe { (self.sq, self.cq) = (Sq::new(&memory, &params), Cq::new(&memory, &params)) };

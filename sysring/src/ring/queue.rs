@@ -179,6 +179,11 @@ impl<S: SqEntry> Sq<S> {
         self.entries - self.len().min(self.entries)
     }
 
+    /// Whether the next entry goes to the last place, behind which there is none side by side.
+    pub fn is_at_last_place(&self) -> bool {
+        self.tail() & (self.entries - 1) == self.entries - 1
+    }
+
     /// How many entries it holds.
     pub fn capacity(&self) -> u32 {
         self.entries
@@ -207,10 +212,10 @@ impl<S: SqEntry> Sq<S> {
 }
 
 /// The completion queue: the other side adds, we take.
-pub struct Cq<C> {
+pub struct Cq<C: CqEntry> {
     shared_head: Word,
     shared_tail: Word,
-    first: NonNull<C>,
+    first: NonNull<C::Slot>,
     mask: u32,
     overflow: Word,
     /// None before Linux 5.8.
@@ -256,9 +261,9 @@ impl<C: CqEntry> Cq<C> {
     /// The index must lie between head and tail.
     #[inline(always)]
     pub unsafe fn at(&self, index: u32) -> C {
-        // SAFETY: masked, so in the mapping; written before the tail was, and left alone by the
-        // other side until the head passes it.
-        unsafe { self.first.add((index & self.mask) as usize).read() }
+        // SAFETY: masked, so in the mapping, as is what belongs to it; written before the tail was, and
+        // left alone by the other side until the head passes it.
+        unsafe { C::read(self.first.add((index & self.mask) as usize).as_ptr()) }
     }
 
     /// Gives the places before `head` back.

@@ -57,9 +57,14 @@ impl<'a, S: SqEntry> Submission<'a, S> {
 
     #[cold]
     fn go_on(&mut self) -> bool {
-        let found = self.sq.go_on();
+        self.with_queue(Sq::go_on)
+    }
+
+    /// What is at hand may be different afterwards.
+    pub(super) fn with_queue<R>(&mut self, act: impl FnOnce(&mut Sq<S>) -> R) -> R {
+        let answer = act(self.sq);
         (self.next, self.stop) = self.sq.room_at_hand();
-        found
+        answer
     }
 
     /// Adds all of the entries, or none: for chains, which must not be cut in two.

@@ -4,6 +4,7 @@ mod buffers;
 mod common;
 mod events;
 mod files;
+mod mixed;
 mod names;
 mod operations;
 mod processes;
