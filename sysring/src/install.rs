@@ -1,14 +1,14 @@
 //! `install()`: io_uring for the whole process, whoever calls it.
 
 use core::fmt;
-use core::ops::Range;
 use core::sync::atomic::{AtomicU8, Ordering::Acquire, Ordering::Release};
 
 use sysring_sys::raw::general::__NR_io_uring_setup;
-use sysring_sys::{Errno, Fd, Result, call};
+use sysring_sys::{Fd, Result, call};
 use sysring_trap::filter::{self, Scope};
 use sysring_trap::handler;
 use sysring_trap::maps::{self, Text};
+use sysring_trap::sites::Sites;
 use sysring_trap::threads;
 
 use crate::{Engine, InstallError};
@@ -110,31 +110,26 @@ fn probe_kernel() -> Result<()> {
     call::close(Fd::new(ring as i32))
 }
 
-/// As many pieces of code as the filter has room for.
-const MOST: usize = 100;
-
 fn install_user() -> core::result::Result<(), InstallError> {
-    let mut ranges = [const { 0..0 }; MOST];
-    let ranges = own_code(&mut ranges)?;
+    let sites = own_calls()?;
     handler::install().map_err(InstallError::Handler)?;
     if !threads::let_sigsys_through() {
         return Err(InstallError::Blocked);
     }
-    // SAFETY: the handler is installed. Forked children inherit it, and no other program has code
-    // at these addresses.
-    unsafe { filter::install(&filter::only_in(ranges), Scope::Process) }
+    // SAFETY: the handler is installed. Forked children inherit it; another program makes no call
+    // from these places, unless chance has it.
+    unsafe { filter::install(&filter::only_at(sites.places()), Scope::Process) }
         .map_err(InstallError::Filter)
 }
 
-/// Where this executable and its libraries have their code.
-fn own_code(
-    ranges: &mut [Range<usize>; MOST],
-) -> core::result::Result<&[Range<usize>], InstallError> {
+/// Where this executable and its libraries make their calls.
+fn own_calls() -> core::result::Result<Sites, InstallError> {
     /// What is linked at a fixed address lies below.
     const LOWEST_RANDOM: usize = 1 << 32;
 
     let text = Text::read(c"/proc/self/maps").map_err(InstallError::Maps)?;
-    let mut count = 0;
+    let mut sites = Sites::new().map_err(InstallError::Filter)?;
+    let mut code = 0..0;
     for mapping in maps::mappings(text.bytes()) {
         // Files only: neither the kernel's own pages (`[vdso]`) nor code made at run time.
         if !mapping.executable || !mapping.name.starts_with(b"/") {
@@ -143,13 +138,14 @@ fn own_code(
         if mapping.range.start < LOWEST_RANDOM {
             return Err(InstallError::FixedAddress);
         }
-        if count > 0 && ranges[count - 1].end == mapping.range.start {
-            ranges[count - 1].end = mapping.range.end;
-            continue;
+        // One with its neighbour: an instruction may begin here and end there.
+        if code.end == mapping.range.start {
+            code.end = mapping.range.end;
+        } else {
+            sites.add(code);
+            code = mapping.range;
         }
-        let free = ranges.get_mut(count).ok_or(InstallError::Filter(Errno::E2BIG))?;
-        *free = mapping.range;
-        count += 1;
     }
-    Ok(&ranges[..count])
+    sites.add(code);
+    Ok(sites)
 }

@@ -185,6 +185,51 @@ fn children_see_the_machine_as_it_is() {
     });
 }
 
+/// How this thread's children are executed; answers how they were so far.
+fn personality(persona: libc::c_ulong) -> std::io::Result<libc::c_ulong> {
+    // SAFETY: changes nothing that is mapped already.
+    match unsafe { libc::personality(persona) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        before => Ok(before as libc::c_ulong),
+    }
+}
+
+/// Without randomisation a child's libraries lie among those of its parent's.
+#[test]
+fn children_whose_code_lies_where_their_parents_lay_live() {
+    const NAME: &str = "children_whose_code_lies_where_their_parents_lay_live";
+    let test = || {
+        install();
+        let code = |maps: String| -> Vec<std::ops::Range<u64>> {
+            let lines = maps.lines().filter(|line| line.contains(" r-xp ") && line.contains('/'));
+            let ranges = lines.filter_map(|line| line.split_once(' ')?.0.split_once('-'));
+            let number = |digits| u64::from_str_radix(digits, 16).unwrap();
+            ranges.map(|(start, end)| number(start)..number(end)).collect()
+        };
+        let child = Command::new("cat").arg("/proc/self/maps").output().unwrap();
+        assert!(child.status.success(), "{}", child.status);
+        let child = code(String::from_utf8(child.stdout).unwrap());
+        let own = code(std::fs::read_to_string("/proc/self/maps").unwrap());
+        let overlap = |a: &std::ops::Range<u64>, b: &std::ops::Range<u64>| {
+            a.end.min(b.end).saturating_sub(a.start.max(b.start))
+        };
+        let shared: u64 = child.iter().flat_map(|a| own.iter().map(|b| overlap(a, b))).sum();
+        assert!(shared > 1 << 16, "{child:x?} {own:x?}");
+        let output = Command::new("sh").args(["-c", "trap : USR1; (exit 3)"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(3));
+    };
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    // Only asked, it changes nothing.
+    let before = personality(0xffff_ffff).unwrap();
+    match personality(before | libc::ADDR_NO_RANDOMIZE as libc::c_ulong) {
+        Ok(_) => refused(NAME, libc::EPERM, test),
+        Err(error) => println!("skipped: personality: {error}"),
+    }
+    personality(before).unwrap();
+}
+
 #[test]
 fn the_kernel_asked_for_is_the_kernel_or_an_error() {
     refused("the_kernel_asked_for_is_the_kernel_or_an_error", libc::ENOSYS, || {

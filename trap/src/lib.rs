@@ -8,7 +8,7 @@
 //!
 //! Once trapped, always trapped: a filter cannot be taken off and outlives `exec`. So whoever
 //! installs it sees to it that every later program carries the handler too ([`exec`]), or limits
-//! the filter to code that ends with this program ([`filter::Rules::ranges`]).
+//! the filter to the places where this program makes its calls ([`sites`]).
 //!
 //! # Room on the stack
 //! The kernel's signal frame (about 1 to 3.5 KiB, by processor) and, before the engine takes
@@ -17,6 +17,7 @@
 
 #![cfg_attr(not(test), no_std)]
 
+mod array;
 mod context;
 pub mod exec;
 mod fds;
@@ -31,6 +32,7 @@ mod scratch;
 #[cfg(target_arch = "x86_64")]
 pub mod shortcut;
 mod signals;
+pub mod sites;
 mod spawn;
 mod stack;
 pub mod threads;

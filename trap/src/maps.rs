@@ -7,14 +7,15 @@ use sysring_sys::call::{self, Buffer};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
+use crate::array::Array;
+
 /// Files that are larger are not read.
 const LARGEST: usize = 16 << 20;
 
 /// A whole file of unknown size, in memory of its own.
 #[derive(Debug)]
 pub struct Text {
-    memory: *mut u8,
-    room: usize,
+    memory: Array<u8>,
     len: usize,
 }
 
@@ -34,13 +35,13 @@ impl Text {
     fn read_open(file: Fd) -> Result<Text> {
         let mut text = Text::with_room(64 * 1024)?;
         loop {
-            if text.len == text.room {
-                let mut larger = Text::with_room(text.room * 4)?;
-                larger.spare()[..text.len].copy_from_slice(text.bytes());
+            if text.len == text.memory.len() {
+                let mut larger = Text::with_room(text.len * 4)?;
+                larger.memory[..text.len].copy_from_slice(text.bytes());
                 larger.len = text.len;
                 text = larger;
             }
-            let spare = text.spare();
+            let spare = &mut text.memory[text.len..];
             let buffer = Buffer { address: User::of(spare.as_mut_ptr()), len: spare.len() };
             match call::read(file, buffer) {
                 Ok(0) => return Ok(text),
@@ -55,34 +56,21 @@ impl Text {
         if room > LARGEST {
             return Err(Errno::E2BIG);
         }
-        Ok(Text { memory: call::map_anonymous(room, false)?, room, len: 0 })
-    }
-
-    fn spare(&mut self) -> &mut [u8] {
-        // SAFETY: mapped, zeroed at first, and this value's alone.
-        unsafe { core::slice::from_raw_parts_mut(self.memory.add(self.len), self.room - self.len) }
+        Ok(Text { memory: Array::new(room)?, len: 0 })
     }
 
     /// What was read.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: mapped, and written up to `len`.
-        unsafe { core::slice::from_raw_parts(self.memory, self.len) }
+        &self.memory[..self.len]
     }
 
     /// What was read, for good: the memory is never given back.
     #[must_use]
     pub fn leak(self) -> &'static [u8] {
         let text = core::mem::ManuallyDrop::new(self);
-        // SAFETY: as in `bytes`; nothing unmaps it any more.
-        unsafe { core::slice::from_raw_parts(text.memory, text.len) }
-    }
-}
-
-impl Drop for Text {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `with_room`, and no borrow is left.
-        let _ = unsafe { call::munmap(self.memory as usize, self.room) };
+        // SAFETY: mapped and initialised, and nothing unmaps it any more.
+        unsafe { core::slice::from_raw_parts(text.memory.as_ptr(), text.len) }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The filter, run by an interpreter of the few instructions it uses.
 
+use super::program::{ENOSYS, TRAP};
 use super::*;
+use crate::sites;
 
 #[derive(Clone, Copy)]
 struct Call {
@@ -221,18 +223,48 @@ fn with_ranges_only_their_code_is_trapped() {
     });
 }
 
+fn places(count: usize, len: usize) -> Vec<Range<usize>> {
+    // In the executable, and in libraries on both sides of a border of 4 GiB.
+    let bases = [0x5555_0000_0000, 0x7eff_fff0_0000, 0x7f00_fff0_0000];
+    let per_base = count.div_ceil(bases.len());
+    let all = bases.iter().flat_map(|base| (0..per_base).map(move |i| base + i * 0x4321));
+    all.take(count).map(|start| start..start + len).collect()
+}
+
 #[test]
-fn a_hundred_ranges_fit() {
-    let ranges: Vec<_> = (0..100).map(|i| i << 20..(i << 20) + 4096).collect();
-    let mut code = [Instruction::default(); CAPACITY];
-    let rules = Rules { gate: GATE, ranges: Some(&ranges), exec: false };
-    assert!(build(&mut code, &rules).is_ok());
+fn each_of_many_places_is_found_and_nothing_beside_it() {
+    for count in [1, 2, 7, 8, 9, 100, sites::MOST] {
+        for len in [1, 100] {
+            let places = places(count, len);
+            let rules = Rules { gate: GATE, ranges: Some(&places), exec: false };
+            with(rules, |verdict| {
+                let at = |ip| verdict(Call { ip, ..call(425, [0; 6]) });
+                for place in &places {
+                    assert_eq!(at(place.start - 1), ALLOW, "{place:x?}");
+                    assert_eq!(at(place.start), TRAP, "{place:x?}");
+                    assert_eq!(at(place.end - 1), TRAP, "{place:x?}");
+                    assert_eq!(at(place.end), ALLOW, "{place:x?}");
+                    assert_eq!(at(place.start + (1 << 40)), ALLOW, "{place:x?}");
+                }
+                let clone3 = |ip| verdict(Call { ip, ..call(g::__NR_clone3, [0; 6]) });
+                assert_eq!(clone3(places[count / 2].start), ENOSYS);
+                assert_eq!(clone3(places[count / 2].end), ALLOW);
+            });
+        }
+    }
+}
+
+#[test]
+fn no_place_is_no_trap() {
+    with(Rules { gate: GATE, ranges: Some(&[]), exec: false }, |verdict| {
+        assert_eq!(verdict(call(425, [0; 6])), ALLOW);
+    });
 }
 
 #[test]
 fn too_many_ranges_are_an_error() {
-    let ranges: Vec<_> = (0..1000).map(|i| i << 20..(i << 20) + 4096).collect();
+    let places = places(3 * sites::MOST, 1);
     let mut code = [Instruction::default(); CAPACITY];
-    let rules = Rules { gate: GATE, ranges: Some(&ranges), exec: false };
+    let rules = Rules { gate: GATE, ranges: Some(&places), exec: false };
     assert_eq!(build(&mut code, &rules), Err(Errno::E2BIG));
 }
