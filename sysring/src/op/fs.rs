@@ -5,7 +5,7 @@
 use core::ffi::c_char;
 
 use super::open::path_errors;
-use super::{Descriptor, address, at, operation};
+use super::{Descriptor, abi, address, at, operation};
 
 /// What [`Statx`] fills (`struct statx`).
 pub use sysring_sys::raw::general::statx as StatxBuffer;
@@ -16,6 +16,42 @@ macro_rules! change_errors {
          - `ENOSPC`, `EDQUOT`: the disk is full.\n\
          - `EINVAL`: flags that are not known."
     };
+}
+
+/// Flags, where an operation has some.
+macro_rules! flags {
+    ($($(#[$doc:meta])* $name:ident::$flags:ident;)*) => {$(
+        impl $name {
+            $(#[$doc])*
+            #[inline]
+            pub fn $flags(mut self, flags: u32) -> $name {
+                self.0.op_flags = flags;
+                self
+            }
+        }
+    )*};
+}
+
+flags! {
+    /// `AT_EMPTY_PATH`, `AT_SYMLINK_NOFOLLOW`, `AT_STATX_*`.
+    Statx::at_flags;
+    /// `RENAME_*`.
+    RenameAt::rename_flags;
+    /// `AT_REMOVEDIR`.
+    UnlinkAt::at_flags;
+    /// `AT_EMPTY_PATH`, `AT_SYMLINK_FOLLOW`.
+    LinkAt::at_flags;
+}
+
+/// An entry for a name in one directory, and one in another.
+#[inline]
+fn from_to(
+    code: u8,
+    (from, old): (impl Descriptor, *const c_char),
+    (to, new): (impl Descriptor, *const c_char),
+) -> abi::Sqe {
+    let len = to.number() as u32;
+    abi::Sqe { addr: address(old), off: address(new), len, ..at(code, from) }
 }
 
 operation! {
@@ -38,13 +74,6 @@ impl Statx {
         let mut entry = at(Statx::CODE, directory);
         (entry.addr, entry.off, entry.len) = (address(path), address(buffer), BASIC);
         Statx(entry)
-    }
-
-    /// `AT_EMPTY_PATH`, `AT_SYMLINK_NOFOLLOW`, `AT_STATX_*`.
-    #[inline]
-    pub fn at_flags(mut self, flags: u32) -> Statx {
-        self.0.op_flags = flags;
-        self
     }
 
     /// The fields that are wanted: `STATX_*`.
@@ -80,17 +109,7 @@ impl RenameAt {
         new_directory: impl Descriptor,
         new: *const c_char,
     ) -> RenameAt {
-        let mut entry = at(RenameAt::CODE, old_directory);
-        (entry.addr, entry.off) = (address(old), address(new));
-        entry.len = new_directory.number() as u32;
-        RenameAt(entry)
-    }
-
-    /// `RENAME_*`.
-    #[inline]
-    pub fn rename_flags(mut self, flags: u32) -> RenameAt {
-        self.0.op_flags = flags;
-        self
+        RenameAt(from_to(RenameAt::CODE, (old_directory, old), (new_directory, new)))
     }
 }
 
@@ -114,13 +133,6 @@ impl UnlinkAt {
         let mut entry = at(UnlinkAt::CODE, directory);
         entry.addr = address(path);
         UnlinkAt(entry)
-    }
-
-    /// `AT_REMOVEDIR`.
-    #[inline]
-    pub fn at_flags(mut self, flags: u32) -> UnlinkAt {
-        self.0.op_flags = flags;
-        self
     }
 }
 
@@ -193,16 +205,6 @@ impl LinkAt {
         new_directory: impl Descriptor,
         new: *const c_char,
     ) -> LinkAt {
-        let mut entry = at(LinkAt::CODE, old_directory);
-        (entry.addr, entry.off) = (address(old), address(new));
-        entry.len = new_directory.number() as u32;
-        LinkAt(entry)
-    }
-
-    /// `AT_EMPTY_PATH`, `AT_SYMLINK_FOLLOW`.
-    #[inline]
-    pub fn at_flags(mut self, flags: u32) -> LinkAt {
-        self.0.op_flags = flags;
-        self
+        LinkAt(from_to(LinkAt::CODE, (old_directory, old), (new_directory, new)))
     }
 }

@@ -167,6 +167,13 @@ fn alone(code: u8) -> abi::Sqe {
     abi::Sqe { opcode: code, fd: -1, ..BLANK }
 }
 
+/// Has an entry take its buffer from a group.
+#[inline(always)]
+fn select(entry: &mut abi::Sqe, group: u16) {
+    entry.buf_index = group;
+    entry.flags |= sqe_flags::BUFFER_SELECT;
+}
+
 const BLANK: abi::Sqe = abi::Sqe {
     opcode: 0,
     flags: 0,

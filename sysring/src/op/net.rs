@@ -1,9 +1,9 @@
 //! Sockets: sending and receiving.
 
 use sysring_sys::abi::Msghdr;
-use sysring_sys::abi::io_uring::{recvsend, sqe_flags};
+use sysring_sys::abi::io_uring::recvsend;
 
-use super::{Target, abi, address, on, operation};
+use super::{Target, abi, address, on, operation, select};
 
 macro_rules! socket_errors {
     () => {
@@ -70,8 +70,7 @@ macro_rules! selects {
             /// the data (Linux 6.10).
             #[inline]
             pub fn buffer_group(mut self, group: u16) -> $name {
-                self.0.buf_index = group;
-                self.0.flags |= sqe_flags::BUFFER_SELECT;
+                select(&mut self.0, group);
                 self
             }
 
@@ -87,6 +86,23 @@ macro_rules! selects {
 }
 
 selects! { Send Recv }
+
+/// Those that may be told where to.
+macro_rules! addressed {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// To the address that lies there, in so many bytes (`struct sockaddr`; Linux 6.0).
+            #[inline]
+            pub fn to(mut self, at: *const u8, len: u16) -> $name {
+                self.0.off = address(at);
+                self.0.file_index = u32::from(len);
+                self
+            }
+        }
+    )*};
+}
+
+addressed! { Send SendZc }
 
 #[inline(always)]
 fn transfer<T>(code: u8, target: impl Target, memory: *const T, len: u32) -> abi::Sqe {
@@ -109,14 +125,6 @@ impl Send {
     #[inline(always)]
     pub fn new(target: impl Target, buffer: *const u8, len: u32) -> Send {
         Send(transfer(Send::CODE, target, buffer, len))
-    }
-
-    /// To the address that lies there, in so many bytes (`struct sockaddr`; Linux 6.0).
-    #[inline]
-    pub fn to(mut self, at: *const u8, len: u16) -> Send {
-        self.0.off = address(at);
-        self.0.file_index = u32::from(len);
-        self
     }
 }
 
@@ -190,8 +198,7 @@ impl RecvMsg {
     /// 5.7).
     #[inline]
     pub fn buffer_group(mut self, group: u16) -> RecvMsg {
-        self.0.buf_index = group;
-        self.0.flags |= sqe_flags::BUFFER_SELECT;
+        select(&mut self.0, group);
         self
     }
 
@@ -251,14 +258,6 @@ impl SendZc {
     #[inline]
     pub fn new(target: impl Target, buffer: *const u8, len: u32) -> SendZc {
         SendZc(transfer(SendZc::CODE, target, buffer, len))
-    }
-
-    /// To the address that lies there, in so many bytes (`struct sockaddr`).
-    #[inline]
-    pub fn to(mut self, at: *const u8, len: u16) -> SendZc {
-        self.0.off = address(at);
-        self.0.file_index = u32::from(len);
-        self
     }
 }
 

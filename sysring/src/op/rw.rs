@@ -1,9 +1,8 @@
 //! Reading and writing.
 
 use sysring_sys::abi::Iovec;
-use sysring_sys::abi::io_uring::sqe_flags;
 
-use super::{Target, abi, address, on, operation};
+use super::{Target, abi, address, on, operation, select};
 
 macro_rules! transfer_errors {
     () => {
@@ -72,9 +71,50 @@ transfer! { Read Write ReadV WriteV ReadFixed WriteFixed ReadVFixed WriteVFixed 
 /// The file's own position.
 const CURRENT: u64 = !0;
 
-#[inline(always)]
-fn transfer<T>(code: u8, target: impl Target, memory: *const T, len: u32) -> abi::Sqe {
-    abi::Sqe { addr: address(memory), len, off: CURRENT, ..on(code, target) }
+/// What all transfers begin with: what on, and what memory.
+macro_rules! begin {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($memory:ident: $type:ty, $len:ident $(, $index:ident)?);
+    )*) => {$(
+        impl $name {
+            $(#[$doc])*
+            #[inline(always)]
+            pub fn new(
+                target: impl Target,
+                $memory: $type,
+                $len: u32,
+                $($index: u16,)?
+            ) -> $name {
+                $name(abi::Sqe {
+                    addr: address($memory),
+                    len: $len,
+                    off: CURRENT,
+                    $(buf_index: $index,)?
+                    ..on($name::CODE, target)
+                })
+            }
+        }
+    )*};
+}
+
+begin! {
+    /// Up to `len` bytes into `buffer`.
+    Read(buffer: *mut u8, len);
+    /// `len` bytes from `buffer`.
+    Write(buffer: *const u8, len);
+    /// Into the `count` pieces that lie at `pieces`.
+    ReadV(pieces: *const Iovec, count);
+    /// The `count` pieces that lie at `pieces`.
+    WriteV(pieces: *const Iovec, count);
+    /// Up to `len` bytes to `at`, which is an address in the registered buffer of this index.
+    ReadFixed(at: *mut u8, len, index);
+    /// `len` bytes from `at`, which is an address in the registered buffer of this index.
+    WriteFixed(at: *const u8, len, index);
+    /// Into the `count` pieces that lie at `pieces`, all within the registered buffer of this index.
+    ReadVFixed(pieces: *const Iovec, count, index);
+    /// The `count` pieces that lie at `pieces`, all within the registered buffer of this index.
+    WriteVFixed(pieces: *const Iovec, count, index);
 }
 
 operation! {
@@ -89,18 +129,11 @@ operation! {
 }
 
 impl Read {
-    /// Up to `len` bytes into `buffer`.
-    #[inline(always)]
-    pub fn new(target: impl Target, buffer: *mut u8, len: u32) -> Read {
-        Read(transfer(Read::CODE, target, buffer, len))
-    }
-
     /// Into a buffer of this group, which is taken when there is something to read; the address is
     /// of no account. The completion says [which one](crate::Cqe::buffer_id) (Linux 5.7).
     #[inline(always)]
     pub fn buffer_group(mut self, group: u16) -> Read {
-        self.0.buf_index = group;
-        self.0.flags |= sqe_flags::BUFFER_SELECT;
+        select(&mut self.0, group);
         self
     }
 }
@@ -116,14 +149,6 @@ operation! {
     Write = WRITE
 }
 
-impl Write {
-    /// `len` bytes from `buffer`.
-    #[inline(always)]
-    pub fn new(target: impl Target, buffer: *const u8, len: u32) -> Write {
-        Write(transfer(Write::CODE, target, buffer, len))
-    }
-}
-
 operation! {
     /// Reads into several pieces of memory, as `preadv2(2)` (Linux 5.1).
     ///
@@ -137,17 +162,10 @@ operation! {
 }
 
 impl ReadV {
-    /// Into the `count` pieces that lie at `pieces`.
-    #[inline(always)]
-    pub fn new(target: impl Target, pieces: *const Iovec, count: u32) -> ReadV {
-        ReadV(transfer(ReadV::CODE, target, pieces, count))
-    }
-
     /// Into a buffer of this group; there must be one piece, whose length counts (Linux 5.7).
     #[inline]
     pub fn buffer_group(mut self, group: u16) -> ReadV {
-        self.0.buf_index = group;
-        self.0.flags |= sqe_flags::BUFFER_SELECT;
+        select(&mut self.0, group);
         self
     }
 }
@@ -164,14 +182,6 @@ operation! {
     WriteV = WRITEV
 }
 
-impl WriteV {
-    /// The `count` pieces that lie at `pieces`.
-    #[inline(always)]
-    pub fn new(target: impl Target, pieces: *const Iovec, count: u32) -> WriteV {
-        WriteV(transfer(WriteV::CODE, target, pieces, count))
-    }
-}
-
 operation! {
     /// Reads into a [registered buffer](crate::Register::buffers), which need not be mapped for it
     /// each time (Linux 5.1).
@@ -182,16 +192,6 @@ operation! {
     #[doc = transfer_errors!()]
     #[doc = fixed_errors!()]
     ReadFixed = READ_FIXED
-}
-
-impl ReadFixed {
-    /// Up to `len` bytes to `at`, which is an address in the registered buffer of this index.
-    #[inline(always)]
-    pub fn new(target: impl Target, at: *mut u8, len: u32, index: u16) -> ReadFixed {
-        let mut entry = transfer(ReadFixed::CODE, target, at, len);
-        entry.buf_index = index;
-        ReadFixed(entry)
-    }
 }
 
 operation! {
@@ -206,16 +206,6 @@ operation! {
     WriteFixed = WRITE_FIXED
 }
 
-impl WriteFixed {
-    /// `len` bytes from `at`, which is an address in the registered buffer of this index.
-    #[inline(always)]
-    pub fn new(target: impl Target, at: *const u8, len: u32, index: u16) -> WriteFixed {
-        let mut entry = transfer(WriteFixed::CODE, target, at, len);
-        entry.buf_index = index;
-        WriteFixed(entry)
-    }
-}
-
 operation! {
     /// Reads into several pieces of a [registered buffer](crate::Register::buffers) (Linux 6.15).
     ///
@@ -225,16 +215,6 @@ operation! {
     #[doc = transfer_errors!()]
     #[doc = fixed_errors!()]
     ReadVFixed = READV_FIXED
-}
-
-impl ReadVFixed {
-    /// Into the `count` pieces that lie at `pieces`, all within the registered buffer of this index.
-    #[inline]
-    pub fn new(target: impl Target, pieces: *const Iovec, count: u32, index: u16) -> ReadVFixed {
-        let mut entry = transfer(ReadVFixed::CODE, target, pieces, count);
-        entry.buf_index = index;
-        ReadVFixed(entry)
-    }
 }
 
 operation! {
@@ -247,16 +227,6 @@ operation! {
     #[doc = write_errors!()]
     #[doc = fixed_errors!()]
     WriteVFixed = WRITEV_FIXED
-}
-
-impl WriteVFixed {
-    /// The `count` pieces that lie at `pieces`, all within the registered buffer of this index.
-    #[inline]
-    pub fn new(target: impl Target, pieces: *const Iovec, count: u32, index: u16) -> WriteVFixed {
-        let mut entry = transfer(WriteVFixed::CODE, target, pieces, count);
-        entry.buf_index = index;
-        WriteVFixed(entry)
-    }
 }
 
 operation! {
@@ -282,8 +252,7 @@ impl ReadMultishot {
     pub fn new(target: impl Target, group: u16) -> ReadMultishot {
         let mut entry = on(ReadMultishot::CODE, target);
         entry.off = CURRENT;
-        entry.buf_index = group;
-        entry.flags |= sqe_flags::BUFFER_SELECT;
+        select(&mut entry, group);
         ReadMultishot(entry)
     }
 
