@@ -108,6 +108,7 @@ mod own {
 
     pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
         let _quiet = Quiet::new();
+        sysring_engine::process::is_not_heard();
         sysring_engine::setup(entries, params)
     }
 
@@ -133,6 +134,8 @@ mod own {
         let _quiet = Quiet::new();
         // A child of `fork` may come here first: what it closes is not its parent's.
         sysring_engine::process::enter_again();
+        // A copy of the descriptor may be what is left of it.
+        drop(descriptors::find(fd));
         descriptors::close(fd)
     }
 

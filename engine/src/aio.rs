@@ -20,7 +20,7 @@ use crate::locked::Locked;
 use crate::op::table;
 use crate::poll;
 use crate::request::{Req, Stage, flag};
-use crate::{descriptors, stats, user};
+use crate::{descriptors, listeners, process, stats, user};
 
 /// Requests given to the kernel in one call.
 pub const BATCH: usize = 32;
@@ -107,6 +107,10 @@ impl Aio {
 
 /// A context with its eventfd in the epoll instance `set`.
 fn open(set: Fd, entries: u32) -> Result<Context> {
+    if process::is_unheard() && listeners::are_there() {
+        process::notify();
+        return Ok(Context::Unavailable);
+    }
     let context = call::io_setup(entries.min(MAX_EVENTS))?;
     let eventfd = call::eventfd(0).and_then(descriptors::keep).and_then(|eventfd| {
         let events = g::EPOLLIN | g::EPOLLET;

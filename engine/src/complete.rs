@@ -10,7 +10,7 @@ use crate::locked::Locked;
 use crate::op::table;
 use crate::request::{Req, Stage, flag};
 use crate::ring::Ring;
-use crate::stats;
+use crate::{process, stats};
 
 /// An eventfd the application registered, as a duplicate of ours.
 #[derive(Clone, Copy, Debug)]
@@ -332,7 +332,9 @@ impl Locked<'_> {
         if ready == self.control().signalled {
             // An edge-triggered poller takes the completions without an `enter`, and hears of the
             // next ones only if each batch is told anew. So do sleepers of other processes.
-            if ready && (self.ring.watched.load(Relaxed) || self.ring.is_shared()) {
+            // So does who polls without our knowledge, and does not wait in `enter`.
+            let perhaps = process::is_unheard() && !self.waits;
+            if ready && (self.ring.watched.load(Relaxed) || self.ring.is_shared() || perhaps) {
                 let _ = call::eventfd_add(self.readiness.shown(), 1);
             }
             return;

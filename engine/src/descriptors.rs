@@ -21,7 +21,7 @@ use crate::memory;
 use crate::region::Region;
 use crate::register::ring_fds;
 use crate::request::{Req, Stage};
-use crate::ring::Ring;
+use crate::ring::{Ring, fd_of};
 use crate::shape::Shape;
 use crate::sync::Mutex;
 use crate::{driver, register, sqpoll, stats, wait, wq, wq_limits};
@@ -92,6 +92,54 @@ pub fn get(fd: Fd) -> Option<Held> {
             return Some(held);
         }
     }
+}
+
+/// As `get`, where the application may have duplicated the descriptor without a word: the copy is
+/// known by what is in it, and from here on by its number, too.
+#[must_use]
+pub fn find(fd: Fd) -> Option<Held> {
+    get(fd).or_else(|| adopt(fd))
+}
+
+#[cold]
+fn adopt(fd: Fd) -> Option<Held> {
+    if !fd.is_valid() || is_internal(fd) {
+        return None;
+    }
+    each(|ring| {
+        if is_descriptor_of(ring, fd)
+            && (ring.adrift.swap(false, Relaxed) || add_handle_if_open(ring))
+        {
+            let ours = ptr::from_ref(ring).cast_mut();
+            let known = entry(fd).is_some_and(|entry| {
+                entry.compare_exchange(ptr::null_mut(), ours, Release, Relaxed).is_ok()
+            });
+            if known {
+                forget_if_closed(ring);
+            } else {
+                drop_handle(ring);
+            }
+        }
+    });
+    get(fd)
+}
+
+/// Copies are made to close what was copied: of that nobody hears either.
+fn forget_if_closed(ring: &Ring) {
+    let (made, ours) = (fd_of(ring), ptr::from_ref(ring).cast_mut());
+    if leads_to(made, ring)
+        && !is_descriptor_of(ring, made)
+        && let Some(entry) = entry(made)
+        && entry.compare_exchange(ours, ptr::null_mut(), AcqRel, Relaxed).is_ok()
+    {
+        drop_handle(ring);
+    }
+}
+
+/// Whether `fd` is an epoll instance with the ring's eventfd in it, which nothing else has.
+fn is_descriptor_of(ring: &Ring, fd: Fd) -> bool {
+    let shown = ring.lock().readiness.shown();
+    shown.is_valid() && call::epoll_ctl(fd, call::EpollOp::Mod, shown, g::EPOLLIN, 0).is_ok()
 }
 
 /// Takes a hold, unless the ring is on its way out.
@@ -201,7 +249,21 @@ pub fn keep(fd: Fd) -> Result<Fd> {
 /// Says that a descriptor is the engine's.
 pub fn mark_internal(fd: Fd) {
     if let Some(entry) = entry(fd) {
-        entry.store(INTERNAL, Release);
+        lose(entry.swap(INTERNAL, AcqRel));
+    }
+}
+
+/// A ring's descriptor was closed without a word, and its number is another's now. There may be a
+/// copy of it, so the ring stays open for who comes with that.
+fn lose(before: *mut Ring) {
+    if before.is_null() || before == INTERNAL {
+        return;
+    }
+    // SAFETY: rings are never unmapped.
+    let ring = unsafe { &*before };
+    let known = |n| if n > 1 { Some(n - 1) } else { None };
+    if ring.handles.fetch_update(Relaxed, Relaxed, known).is_err() {
+        ring.adrift.store(true, Relaxed);
     }
 }
 
@@ -325,7 +387,7 @@ fn open(ring: &'static Ring, params: &Params) -> Result<Name> {
     let begun = entry(fd).ok_or(Errno::EMFILE).and_then(|entry| {
         begin(ring, params)?;
         // Release pairs with the Acquire in `get`: the ring is whole.
-        entry.store(ptr::from_ref(ring).cast_mut(), Release);
+        lose(entry.swap(ptr::from_ref(ring).cast_mut(), AcqRel));
         Ok(Name::Descriptor(fd))
     });
     begun.inspect_err(|_| let_go(fd))
@@ -486,6 +548,11 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
 /// Another way to name the ring is there.
 pub fn add_handle(ring: &Ring) {
     ring.handles.fetch_add(1, Relaxed);
+}
+
+/// The same, if it has not closed meanwhile.
+fn add_handle_if_open(ring: &Ring) -> bool {
+    ring.handles.fetch_update(Relaxed, Relaxed, |n| if n == 0 { None } else { Some(n + 1) }).is_ok()
 }
 
 /// A way to name the ring is gone; with the last the ring closes.

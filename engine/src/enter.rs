@@ -171,7 +171,7 @@ pub fn ring_of(fd: u32, registered: bool) -> Result<Held> {
         return register::ring_fds::get(fd);
     }
     let fd = Fd::new(fd as i32);
-    match descriptors::get(fd) {
+    match descriptors::find(fd) {
         Some(held) => Ok(held),
         None if descriptors::is_internal(fd) => Err(Errno::EBADF),
         None => call::fcntl(fd, g::F_GETFD, 0).and(Err(Errno::EOPNOTSUPP)),

@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU16;
 use core::sync::atomic::Ordering::Acquire;
 
 use sysring_sys::abi::Iovec;
-use sysring_sys::abi::io_uring::{BufEntry, cqe_flags};
+use sysring_sys::abi::io_uring::{BufEntry, OFF_PBUF_RING, OFF_PBUF_SHIFT, cqe_flags};
 use sysring_sys::{Errno, Result, User};
 
 use crate::locked::Locked;
@@ -217,7 +217,11 @@ impl Groups {
         }
         let place = match shape.at {
             Some(at) => Place::Theirs(at),
-            None => Place::Ours(Region::own(shape.entries as usize * size_of::<BufEntry>())?),
+            None => {
+                let offset = OFF_PBUF_RING | u64::from(id) << OFF_PBUF_SHIFT;
+                let len = shape.entries as usize * size_of::<BufEntry>();
+                Place::Ours(Region::to_map(len, offset)?)
+            }
         };
         let ring = BufRing {
             place,

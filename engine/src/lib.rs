@@ -32,6 +32,7 @@ pub mod hints;
 pub mod iopoll;
 mod issue;
 pub mod kbuf;
+mod listeners;
 pub mod locked;
 pub mod memory;
 pub mod native;
@@ -65,6 +66,7 @@ mod unsettled;
 pub mod user;
 pub mod wait;
 mod watch;
+mod window;
 pub mod wq;
 mod wq_limits;
 

@@ -58,9 +58,8 @@ impl Ring {
         self.control().lock.lock();
         let mut locked = Locked::new(self, None, Role::Holder);
         locked.submitter = true;
-        if locked.readiness.inherited {
-            self.control().shared.store(true, Relaxed);
-            locked.readiness.join();
+        if locked.readiness.out_of_place {
+            locked.take_place();
         }
         locked
     }
@@ -123,6 +122,18 @@ impl Locked<'_> {
     #[must_use]
     pub fn acting(&self) -> Option<&'static Personality> {
         self.worker.and_then(|worker| worker.acting)
+    }
+
+    /// The application uses the ring for the first time in this process, or comes back after it
+    /// was to map something.
+    #[cold]
+    fn take_place(&mut self) {
+        self.close_window();
+        if self.readiness.inherited {
+            self.control().shared.store(true, Relaxed);
+            self.readiness.join();
+        }
+        self.readiness.out_of_place = false;
     }
 
     pub fn control(&mut self) -> &mut Control {

@@ -39,8 +39,13 @@ pub struct Readiness {
     pub parked: u32,
     /// One was added since somebody last saw to it that they are waited for.
     pub fresh: bool,
+    /// Something is to be done when the application next comes with the ring: it is `inherited`, or
+    /// its descriptor is `aside`.
+    pub out_of_place: bool,
     /// The ring is a parent's, and not used here yet.
     pub inherited: bool,
+    /// The ring's own open file, while its number shows memory to be mapped.
+    pub aside: Fd,
     /// What wakes sleepers in the parent.
     parents_bell: Fd,
     /// The eventfd is in the engine's own instance as well: other processes complete, too.
@@ -72,7 +77,9 @@ impl Readiness {
             shown: Fd::NONE,
             parked: 0,
             fresh: false,
+            out_of_place: false,
             inherited: false,
+            aside: Fd::NONE,
             parents_bell: Fd::NONE,
             hears_shown: false,
             watches: Watches::new(),
@@ -88,7 +95,8 @@ impl Readiness {
     /// makes its own; the eventfd that pollers see belongs to the ring.
     pub fn inherit(&mut self, parents: &Readiness) {
         self.shown = parents.shown;
-        self.inherited = true;
+        (self.inherited, self.out_of_place) = (true, true);
+        self.aside = parents.aside;
         self.parents_bell = parents.bell;
         for fd in [parents.set, parents.timer] {
             if fd.is_valid() {
@@ -191,7 +199,7 @@ impl Readiness {
 
     /// Closes all of it.
     pub fn close(&mut self) {
-        for fd in [self.set, self.bell, self.shown, self.parents_bell, self.timer] {
+        for fd in [self.set, self.bell, self.shown, self.parents_bell, self.timer, self.aside] {
             if fd.is_valid() {
                 descriptors::let_go(fd);
             }

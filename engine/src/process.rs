@@ -52,6 +52,20 @@ const UNRELIABLE: u32 = 2;
 /// This process listens for file events (`inotify`, `fanotify`), which kernel AIO raises none of.
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
 
+/// The engine is a library's: nobody tells it what the program does by system calls of its own.
+static UNHEARD: AtomicBool = AtomicBool::new(false);
+
+/// Says so.
+pub fn is_not_heard() {
+    UNHEARD.store(true, Relaxed);
+}
+
+/// Whether it was said.
+#[must_use]
+pub fn is_unheard() -> bool {
+    UNHEARD.load(Relaxed)
+}
+
 /// The process has asked to be notified of file events.
 pub fn notify() {
     NOTIFIED.store(true, Relaxed);

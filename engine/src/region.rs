@@ -14,7 +14,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::memory::{self, Mapping, PAGE};
-use crate::{descriptors, user};
+use crate::{descriptors, process, user};
 
 /// The size of a huge page: such memory is mapped in no smaller pieces.
 const HUGE: usize = 2 << 20;
@@ -28,8 +28,10 @@ pub struct Region {
     /// Where the application has it, if it is the application's.
     theirs: u64,
     /// The memory file behind it, if there is one, or -1: it took the place of private memory, or
-    /// nothing else can be mapped twice here.
+    /// nothing else can be mapped twice here, or the application is to map it.
     file: AtomicI32,
+    /// Where the mapping begins in that file.
+    file_offset: u64,
 }
 
 impl Region {
@@ -42,14 +44,42 @@ impl Region {
         if memory::can_be_mapped_twice() {
             return Mapping::shared(len).map(|mapping| Region::of(mapping, 0, len, 0));
         }
+        Region::in_a_file(len, 0)
+    }
+
+    /// The same, for an application that maps it at `offset` of the ring's descriptor: a file has
+    /// it in that place, if nobody will say when it is mapped.
+    ///
+    /// # Errors
+    /// As `own`.
+    pub fn to_map(len: usize, offset: u64) -> Result<Region> {
+        // What is longer than a file may be is answered with a signal.
+        let may_be_long = || call::soft_limit(g::RLIMIT_FSIZE) >= offset + len as u64;
+        if process::is_unheard() && may_be_long() {
+            return Region::in_a_file(memory::pages(len), offset);
+        }
+        Region::own(len)
+    }
+
+    /// Whole pages at an offset of a memory file.
+    fn in_a_file(len: usize, offset: u64) -> Result<Region> {
         let file = memory_file()?;
-        let made = call::ftruncate(file, len as i64).and_then(|()| {
-            let start = map(file, 0, len, g::MAP_SHARED)?;
+        let made = call::ftruncate(file, (offset + len as u64) as i64).and_then(|()| {
+            let start = map(file, offset, 0, len, g::MAP_SHARED)?;
             // SAFETY: just made, for us.
             let mapping = unsafe { Mapping::from_raw(start as *mut u8, len) };
-            Ok(Region::of(mapping, 0, len, 0))
+            let mut region = Region::of(mapping, 0, len, 0);
+            region.file_offset = offset;
+            Ok(region)
         });
         keep_behind(file, made)
+    }
+
+    /// The file that has it where the application looks for it.
+    #[must_use]
+    pub fn file_to_map(&self) -> Option<Fd> {
+        let file = Fd::new(self.file.load(Relaxed));
+        (file.is_valid() && self.file_offset != 0).then_some(file)
     }
 
     /// A second mapping, for the application: where it says, in place of what is there, or
@@ -61,7 +91,7 @@ impl Region {
         let file = Fd::new(self.file.load(Relaxed));
         if file.is_valid() {
             let fixed = if at.is_some() { g::MAP_FIXED } else { 0 };
-            return map(file, at.unwrap_or(0), len, g::MAP_SHARED | fixed);
+            return map(file, self.file_offset, at.unwrap_or(0), len, g::MAP_SHARED | fixed);
         }
         let fixed = if at.is_some() { g::MREMAP_FIXED } else { 0 };
         let start = self.start() as usize;
@@ -96,7 +126,7 @@ impl Region {
     }
 
     fn of(mapping: Mapping, offset: usize, len: usize, theirs: u64) -> Region {
-        Region { mapping, offset, len, theirs, file: AtomicI32::new(-1) }
+        Region { mapping, offset, len, theirs, file: AtomicI32::new(-1), file_offset: 0 }
     }
 
     /// A second mapping of shared memory.
@@ -117,10 +147,10 @@ impl Region {
         let (start, whole) = (theirs as usize - offset, (offset + len).next_multiple_of(grain));
         let file = memory_file()?;
         let made = fill(file, User::new(start as u64), whole).and_then(|()| {
-            let mapping = map(file, 0, whole, g::MAP_SHARED)?;
+            let mapping = map(file, 0, 0, whole, g::MAP_SHARED)?;
             // SAFETY: just made, for us.
             let mapping = unsafe { Mapping::from_raw(mapping as *mut u8, whole) };
-            map(file, start, whole, g::MAP_SHARED | g::MAP_FIXED)?;
+            map(file, 0, start, whole, g::MAP_SHARED | g::MAP_FIXED)?;
             Ok(Region::of(mapping, offset, len, theirs))
         });
         keep_behind(file, made)
@@ -148,7 +178,7 @@ impl Region {
         // It may have been unmapped meanwhile, and something else be there.
         if self.theirs != 0 && self.is_theirs() {
             let start = self.theirs as usize - self.offset;
-            let _ = map(file, start, self.mapping.size(), g::MAP_PRIVATE | g::MAP_FIXED);
+            let _ = map(file, 0, start, self.mapping.size(), g::MAP_PRIVATE | g::MAP_FIXED);
         }
         descriptors::let_go(file);
     }
@@ -209,8 +239,8 @@ fn fill(file: Fd, address: User<u8>, len: usize) -> Result<()> {
 }
 
 /// Maps a memory file: in place of memory of the application's, or anywhere.
-fn map(file: Fd, address: usize, len: usize, flags: u32) -> Result<usize> {
+fn map(file: Fd, offset: u64, address: usize, len: usize, flags: u32) -> Result<usize> {
     // SAFETY: what is replaced has the same contents and was lent for this, or the application asked
     // for it to be replaced.
-    unsafe { call::mmap(address, len, g::PROT_READ | g::PROT_WRITE, flags, file, 0) }
+    unsafe { call::mmap(address, len, g::PROT_READ | g::PROT_WRITE, flags, file, offset) }
 }

@@ -59,6 +59,8 @@ pub struct Ring {
     pub refs: AtomicU32,
     /// Descriptors that name the ring.
     pub handles: AtomicU32,
+    /// Its only known descriptor has been closed without a word, and counts still.
+    pub adrift: AtomicBool,
     pub shape: Shape,
     regions: Option<Regions>,
     /// Where the queues lie, and how many entries they have: what the lock's holder has put there.
@@ -105,6 +107,7 @@ impl Ring {
         Ring {
             refs: AtomicU32::new(0),
             handles: AtomicU32::new(0),
+            adrift: AtomicBool::new(false),
             shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
             regions: None,
             rings_at: AtomicPtr::new(ptr::null_mut()),
@@ -153,6 +156,7 @@ impl Ring {
         let state = self.state.get_mut();
         *state = State::NEW;
         state.queues = Some(queues);
+        self.adrift = AtomicBool::new(false);
         self.remote = Inbox::new();
         self.sleepers = AtomicU32::new(0);
         self.bell = AtomicI32::new(-1);

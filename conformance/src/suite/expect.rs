@@ -31,12 +31,15 @@ pub struct Expected {
     pub verdict: Verdict,
     /// Both endings are seen, from run to run: reported, never an error.
     pub varies: bool,
+    /// It depends on the machine, and ends as it does on the kernel's io_uring here.
+    pub as_kernel: bool,
     /// Why it is not a pass.
     pub reason: String,
 }
 
 /// Reads the list: `name verdict [reason]`, `#` starts a comment. A verdict is `pass`, `skip`,
-/// `fail`, or `varies` for a test that sometimes passes.
+/// `fail`, `kernel` for a test that ends as on the kernel's io_uring, or `varies` for one that
+/// sometimes passes.
 ///
 /// # Errors
 /// The first line that cannot be read, or does not give its reason.
@@ -50,18 +53,19 @@ pub fn parse(text: &str) -> Result<BTreeMap<String, Expected>, String> {
         let wrong = |what: &str| format!("line {}: {what}: {line}", number + 1);
         let mut words = line.split_whitespace();
         let name = words.next().unwrap_or_default();
-        let (verdict, varies) = match words.next() {
-            Some("pass") => (Verdict::Pass, false),
-            Some("skip") => (Verdict::Skip, false),
-            Some("fail") => (Verdict::Fail, false),
-            Some("varies") => (Verdict::Fail, true),
-            _ => return Err(wrong("the second word must be pass, skip, fail or varies")),
+        let word = words.next().unwrap_or_default();
+        let verdict = match word {
+            "pass" => Verdict::Pass,
+            "skip" => Verdict::Skip,
+            "fail" | "kernel" | "varies" => Verdict::Fail,
+            _ => return Err(wrong("the second word must be pass, skip, fail, kernel or varies")),
         };
+        let (varies, as_kernel) = (word == "varies", word == "kernel");
         let reason = words.collect::<Vec<_>>().join(" ");
         if verdict != Verdict::Pass && reason.is_empty() {
             return Err(wrong("what does not pass needs its reason"));
         }
-        if list.insert(name.to_owned(), Expected { verdict, varies, reason }).is_some() {
+        if list.insert(name.to_owned(), Expected { verdict, varies, as_kernel, reason }).is_some() {
             return Err(wrong("listed twice"));
         }
     }
@@ -90,6 +94,7 @@ mod tests {
         let list = parse("# c\n\nnop pass\nzcrx  skip needs a NIC\n").unwrap();
         assert_eq!(list["nop"].verdict, Verdict::Pass);
         assert_eq!(list["zcrx"].reason, "needs a NIC");
+        assert!(parse("connect kernel needs a network").unwrap()["connect"].as_kernel);
     }
 
     #[test]
@@ -107,7 +112,7 @@ mod tests {
 
     #[test]
     fn an_expected_failure_that_passes_disagrees() {
-        let failing = Expected { verdict: Verdict::Fail, varies: false, reason: "later".into() };
+        let failing = parse("later fail for now").unwrap().remove("later").unwrap();
         assert!(agrees(Some(&failing), Verdict::Hang));
         assert!(!agrees(Some(&failing), Verdict::Pass));
     }

@@ -65,13 +65,15 @@ pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<us
     let lent = check(&desc)?;
     let region = match lent {
         true => Region::lent(User::new(desc.user_addr), desc.size as usize)?,
-        false => Region::own(desc.size as usize)?,
+        false => Region::to_map(desc.size as usize, OFF_PARAM_REGION)?,
     };
     if !lent {
         desc.mmap_offset = OFF_PARAM_REGION;
     }
     user::write(at, &desc)?;
+    let memory = region.file_to_map();
     ring.params = Some(Params { region, lent, waits });
+    ring.open_window(memory);
     Ok(0)
 }
 

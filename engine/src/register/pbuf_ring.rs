@@ -6,6 +6,7 @@ use sysring_sys::{Errno, Result, User};
 use crate::kbuf::Shape;
 use crate::locked::Locked;
 use crate::memory::{PAGE, pages};
+use crate::region::Region;
 use crate::{rsrc, user};
 
 /// Head and tail are 16 bits: a full ring must not look like an empty one.
@@ -39,7 +40,10 @@ pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<us
         rsrc::populate(at, pages(given.ring_entries as usize * 16))?;
         shape.at = Some(User::new(given.ring_addr));
     }
-    ring.groups.register_ring(given.bgid, &shape).map(|()| 0)
+    ring.groups.register_ring(given.bgid, &shape)?;
+    let memory = ring.groups.mapping(given.bgid).and_then(Region::file_to_map);
+    ring.open_window(memory);
+    Ok(0)
 }
 
 pub fn unregister(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {

@@ -45,6 +45,13 @@ pub fn getdents64(dir: Fd, records: &mut [u8]) -> Result<usize> {
     unsafe { sys!(__NR_getdents64, dir.arg(), address, records.len()) }
 }
 
+/// `readlinkat(2)`: how long what was written is; what does not fit is cut off.
+pub fn readlinkat(dir: Fd, path: User<u8>, target: &mut [u8]) -> Result<usize> {
+    let address = target.as_mut_ptr() as usize;
+    // SAFETY: the kernel checks the path's address, and writes no further than the slice is long.
+    unsafe { sys!(__NR_readlinkat, dir.arg(), path.arg(), address, target.len()) }
+}
+
 /// `unlinkat(2)`.
 pub fn unlinkat(dir: Fd, path: User<u8>, flags: u32) -> Result<()> {
     // SAFETY: the kernel checks the address.
