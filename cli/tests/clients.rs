@@ -236,6 +236,50 @@ fn node() {
 }
 
 #[test]
+fn stress_ng() {
+    if !has("stress-ng") {
+        return;
+    }
+    let scratch = Scratch::new();
+    // Reads, writes, fsync, fallocate, statx and others, by system calls of its own.
+    let script = "stress-ng --io-uring 1 --io-uring-ops 600 --verify --temp-path . 2>&1 \
+        | grep -c 'successful run completed'";
+    Client {
+        program: &["sh", "-c", script],
+        environment: &[],
+        says: "1\n",
+        answers: 0,
+        submits: 600,
+    }
+    .works(scratch.path());
+}
+
+#[test]
+fn plocate() {
+    if !has("plocate") {
+        return;
+    }
+    let scratch = Scratch::new();
+    let tree = scratch.path().join("tree");
+    fs::create_dir(&tree).expect("a directory");
+    for number in 0..300 {
+        fs::write(tree.join(format!("file{number}")), "").expect("a file");
+    }
+    // The database is made without a ring, and searched with one, in C++ with liburing.
+    let script = "updatedb --require-visibility no --prune-bind-mounts no --prunepaths '' \
+            --database-root \"$PWD/tree\" --output db &&
+        plocate --database db --count file29";
+    Client {
+        program: &["sh", "-c", script],
+        environment: &[],
+        says: "11\n",
+        answers: 0,
+        submits: 3,
+    }
+    .works(scratch.path());
+}
+
+#[test]
 fn mariadb() {
     if !has("mariadbd") {
         return;

@@ -19,8 +19,12 @@ impl Kit {
         let kit = Kit { scratch: Scratch::new() };
         let readable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(kit.scratch.path(), readable.clone()).expect("our own directory");
-        for (from, name) in [(PathBuf::from(SYSRING), "sysring"), (build("behaviour"), "behaviour")]
-        {
+        let python = format!("{}/tests/programs/ring.py", env!("CARGO_MANIFEST_DIR"));
+        for (from, name) in [
+            (PathBuf::from(SYSRING), "sysring"),
+            (build("behaviour"), "behaviour"),
+            (PathBuf::from(python), "ring.py"),
+        ] {
             let to = kit.scratch.path().join(name);
             fs::copy(from, &to).expect("room for a copy");
             fs::set_permissions(to, readable.clone()).expect("our own copy");
@@ -33,9 +37,13 @@ impl Kit {
     }
 
     /// A case of the program, under `sysring run` with the userspace engine.
-    fn case(&self, case: &str) -> [String; 7] {
-        [&self.path("sysring"), "run", "--engine", "user", "--", &self.path("behaviour"), case]
-            .map(str::to_owned)
+    fn case(&self, case: &str) -> Vec<String> {
+        self.served(&[&self.path("behaviour"), case])
+    }
+
+    fn served(&self, program: &[&str]) -> Vec<String> {
+        let run = [&self.path("sysring"), "run", "--engine", "user", "--"];
+        run.iter().chain(program).map(|&word| word.to_owned()).collect()
     }
 }
 
@@ -86,6 +94,38 @@ fn all_cases(place: &str, before: &[&str]) {
         let ended = run(before, &[&refuse[..], &kit.case(case)].concat());
         assert!(ended.status.success(), "{place}: {case}: {}{}", ended.status, stderr(&ended));
     }
+    for (program, says) in programs(&kit) {
+        let program: Vec<&str> = program.iter().map(String::as_str).collect();
+        if !is_here(
+            &format!("{place}, with {},", program[0]),
+            &[before, &[program[0], "--version"]].concat(),
+        ) {
+            continue;
+        }
+        let ended = run(before, &[&refuse[..], &kit.served(&program)].concat());
+        let said = stdout(&ended);
+        assert!(
+            ended.status.success() && said.contains(says),
+            "{place}: {program:?}: {}\n{said}{}",
+            ended.status,
+            stderr(&ended)
+        );
+    }
+}
+
+/// Programs as people have them, and what they say when all went well: they write nothing, for there
+/// are places where nothing can be written.
+fn programs(kit: &Kit) -> [(Vec<String>, &'static str); 2] {
+    let file = kit.path("sysring");
+    let fio = format!(
+        "fio --ioengine=io_uring --rw=randread --readonly --filename={file} --size=1m --bs=4k \
+         --iodepth=16 --name=read"
+    );
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    [
+        (words(&fio), "issued rwts: total=256,0,0,0"),
+        (words(&format!("python3 {}", kit.path("ring.py"))), "read: True"),
+    ]
 }
 
 #[test]
@@ -137,11 +177,9 @@ fn fio_in_gvisor() {
         return;
     }
     let kit = Kit::new();
-    let job = "--ioengine=io_uring --rw=randrw --size=4m --bs=4k --iodepth=16 --verify=crc32c \
+    let job = "fio --ioengine=io_uring --rw=randrw --size=4m --bs=4k --iodepth=16 --verify=crc32c \
                --verify_fatal=1 --verify_state_save=0 --name=verify --directory=/tmp";
-    let sysring = [&kit.path("sysring"), "run", "--engine", "user", "--", "fio"];
-    let program: Vec<_> =
-        sysring.into_iter().chain(job.split_whitespace()).map(str::to_owned).collect();
+    let program = kit.served(&job.split_whitespace().collect::<Vec<_>>());
     let ended = run(&GVISOR, &program);
     let said = stdout(&ended);
     assert!(ended.status.success() && said.contains("err= 0"), "{said}{}", stderr(&ended));

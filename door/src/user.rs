@@ -142,7 +142,7 @@ mod own {
     /// The process ends: rings that it shares with others hear of it.
     extern "C" fn leave() {
         let _quiet = Quiet::new();
-        sysring_engine::process::leave();
+        sysring_engine::process::leave(true);
     }
 
     #[used]

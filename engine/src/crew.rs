@@ -382,7 +382,9 @@ impl Crew {
             if req.has(flag::ENTRUSTED) {
                 ring.lock_as(worker).issue_entrusted(req);
             } else {
+                ring.orders().begin_work(tid);
                 req.res = run(req);
+                ring.orders().end_work(tid);
                 ring.finish_remotely(req, worker);
             }
             descriptors::put(ring);

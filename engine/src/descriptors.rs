@@ -600,8 +600,9 @@ fn cancel_all(locked: &mut Locked<'_>) {
 const LAST_LOOKS: u32 = 50;
 
 /// This process ends, or becomes another program: what it has under way in rings that others
-/// share is cancelled and told, as the kernel does it for a task that goes.
-pub fn leave() {
+/// share is cancelled and told, as the kernel does it for a task that goes. Where it `ends`, timeouts
+/// stay.
+pub fn leave(ends: bool) {
     let mut shared = false;
     each(|ring| shared |= ring.is_shared());
     if shared {
@@ -614,6 +615,9 @@ pub fn leave() {
             }
             // Another thread may have it, or this one, where a signal's handler ends the process.
             if let Some(mut locked) = ring.try_lock() {
+                if ends {
+                    locked.leave_timers();
+                }
                 cancel_all(&mut locked);
                 if locked.outstanding == 0 {
                     return;

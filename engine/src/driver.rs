@@ -23,6 +23,8 @@ use crate::{descriptors, sqpoll, thread, unsettled, wait, wq};
 static SET: AtomicI32 = AtomicI32::new(-1);
 /// An eventfd in it, for timers that are due earlier than it knows.
 static BELL: AtomicI32 = AtomicI32::new(-1);
+/// The same of the process that this one was forked from.
+static PARENTS_BELL: AtomicI32 = AtomicI32::new(-1);
 /// When the driver wakes by itself.
 static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
 /// Held by who starts one: with whose credentials the driver runs.
@@ -48,7 +50,8 @@ const LOOK_IN_ON_WAITER: i64 = 10_000_000;
 /// In a child of `fork` there is no driver.
 pub fn after_fork() {
     STARTING.reset();
-    for fd in [SET.swap(-1, Relaxed), BELL.swap(-1, Relaxed)] {
+    let parents = PARENTS_BELL.swap(BELL.swap(-1, Relaxed), Relaxed);
+    for fd in [SET.swap(-1, Relaxed), parents] {
         if fd >= 0 {
             let _ = call::close(Fd::new(fd));
         }
@@ -57,6 +60,14 @@ pub fn after_fork() {
     RUNS.store(false, Relaxed);
     AT_WORK.store(false, Relaxed);
     RESTS.store(false, Relaxed);
+}
+
+/// Has the parent's driver look after its rings.
+pub fn call_parents() {
+    let bell = Fd::new(PARENTS_BELL.load(Relaxed));
+    if bell.is_valid() {
+        let _ = call::eventfd_add(bell, 1);
+    }
 }
 
 /// How long the driver rests, for `exec` may fail, and what it waits for at most to get there.

@@ -39,6 +39,7 @@ pub mod native;
 pub mod notice;
 mod nowait;
 pub mod op;
+mod orders;
 mod overflow;
 pub mod path;
 pub mod personality;

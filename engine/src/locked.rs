@@ -4,6 +4,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::setup;
+use sysring_sys::call;
 
 use crate::crew::Worker;
 use crate::personality::Personality;
@@ -173,7 +174,15 @@ impl Locked<'_> {
     /// Lets go of the lock for a moment, with work in hand, so that nobody waits for us while we
     /// wait for them.
     pub fn breathe(&mut self) {
+        self.breathe_for(0);
+    }
+
+    /// The same, for some nanoseconds.
+    pub fn breathe_for(&mut self, time: i64) {
         self.ring.control().lock.unlock();
+        if time != 0 {
+            call::nanosleep(time);
+        }
         self.ring.control().lock.lock();
     }
 }

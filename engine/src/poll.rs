@@ -10,11 +10,11 @@ use sysring_sys::abi::EpollEvent;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
-use crate::descriptors;
 use crate::locked::Locked;
 use crate::request::{Req, Stage, flag};
 use crate::ring::{Ring, fd_of};
 use crate::watch::Watches;
+use crate::{descriptors, process};
 
 /// What epoll carries for the things that are not requests.
 pub const BELL: u64 = u64::MAX;
@@ -46,7 +46,8 @@ pub struct Readiness {
     pub inherited: bool,
     /// The ring's own open file, while its number shows memory to be mapped.
     pub aside: Fd,
-    /// What wakes sleepers in the parent.
+    /// The process that it was inherited from, 0 for none, and what wakes sleepers there.
+    pub parent: i32,
     parents_bell: Fd,
     /// The eventfd is in the engine's own instance as well: other processes complete, too.
     hears_shown: bool,
@@ -80,6 +81,7 @@ impl Readiness {
             out_of_place: false,
             inherited: false,
             aside: Fd::NONE,
+            parent: 0,
             parents_bell: Fd::NONE,
             hears_shown: false,
             watches: Watches::new(),
@@ -97,8 +99,9 @@ impl Readiness {
         self.shown = parents.shown;
         (self.inherited, self.out_of_place) = (true, true);
         self.aside = parents.aside;
+        self.parent = process::parent();
         self.parents_bell = parents.bell;
-        for fd in [parents.set, parents.timer] {
+        for fd in [parents.set, parents.timer, parents.parents_bell] {
             if fd.is_valid() {
                 let _ = call::close(fd);
             }
@@ -109,10 +112,13 @@ impl Readiness {
     /// hear of what others complete.
     pub fn join(&mut self) {
         self.inherited = false;
+        self.call_parent();
+    }
+
+    /// Wakes who sleeps in the parent.
+    pub fn call_parent(&self) {
         if self.parents_bell.is_valid() {
             let _ = call::eventfd_add(self.parents_bell, 1);
-            descriptors::let_go(self.parents_bell);
-            self.parents_bell = Fd::NONE;
         }
     }
 

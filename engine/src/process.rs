@@ -13,6 +13,14 @@ use crate::{descriptors, driver, memory, personality, register, sleeper, unsettl
 /// tells a child from its parent.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 static PID: AtomicI32 = AtomicI32::new(0);
+/// Whose rings a child of `fork` has: the process that used them last.
+static PARENT: AtomicI32 = AtomicI32::new(0);
+
+/// That process's id.
+#[must_use]
+pub fn parent() -> i32 {
+    PARENT.load(Relaxed)
+}
 
 /// This process's id, without a system call.
 #[must_use]
@@ -77,15 +85,15 @@ pub fn is_notified() -> bool {
     NOTIFIED.load(Relaxed)
 }
 
-/// To be called before the process ends or executes another program.
-pub fn leave() {
+/// To be called before the process `ends` or executes another program.
+pub fn leave(ends: bool) {
     let mark = MARK.load(Acquire);
     // SAFETY: once set, the page stays mapped.
     let entered = !mark.is_null() && unsafe { (*mark).load(Relaxed) } != 0;
     // A child of `fork` that never came here has nothing under way, and one of `vfork` is in its
     // parent's memory.
     if entered && call::getpid() == PID.load(Relaxed) {
-        descriptors::leave();
+        descriptors::leave(ends);
     }
 }
 
@@ -100,7 +108,7 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
     if word.load(Relaxed) == UNRELIABLE && pid == PID.load(Relaxed) {
         return Ok(());
     }
-    PID.store(pid, Relaxed);
+    PARENT.store(PID.swap(pid, Relaxed), Relaxed);
     memory::after_fork();
     wq::after_fork();
     sleeper::after_fork();

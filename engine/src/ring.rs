@@ -11,6 +11,7 @@ use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Fd, Result, call};
 
 use crate::memory::Mapping;
+use crate::orders::Orders;
 use crate::overflow::OVERFLOW_ENTRIES;
 use crate::queues::Queues;
 use crate::request::Req;
@@ -21,7 +22,7 @@ use crate::sync::{Futex, RawLock};
 
 /// The ring's own half of the queues: shared with the processes that inherit the ring, hidden
 /// from the application. All zero is the state of a new ring.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[repr(C)]
 pub struct Control {
     pub lock: RawLock,
@@ -40,6 +41,8 @@ pub struct Control {
     pub disabled: AtomicBool,
     /// A forked child uses the ring, too: who sleeps may be in another process than who completes.
     pub shared: AtomicBool,
+    /// What a child asks its parent to do.
+    pub orders: Orders,
 }
 
 /// The ring's memory, but for the queues.

@@ -232,6 +232,9 @@ impl Locked<'_> {
     /// Everything that can be done without waiting: what kernel AIO has finished, timers that
     /// are due, links whose turn has come, overflow that fits.
     pub fn progress(&mut self) {
+        if self.ring.is_shared() {
+            self.heed();
+        }
         self.aio_reap();
         self.fire_timers();
         self.run_tasks();

@@ -213,6 +213,11 @@ pub fn run(req: Req) -> i32 {
         if res != Errno::EINTR.to_res() || req.has(flag::CANCELED) {
             return res;
         }
+        // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
+        unsafe { &*req.ring }.heed();
+        if req.has(flag::CANCELED) {
+            return res;
+        }
     }
 }
 

@@ -120,8 +120,9 @@ unsafe extern "C" fn leave(context: *mut u8) {
     // SAFETY: by the caller's word.
     let context = unsafe { &*context.cast::<Context>() };
     let (nr, args) = (context.nr(), context.args());
-    if nr == g::__NR_exit_group || exec::finds_program(nr, args) {
-        sysring_engine::process::leave();
+    let ends = nr == g::__NR_exit_group;
+    if ends || exec::finds_program(nr, args) {
+        sysring_engine::process::leave(ends);
     }
 }
 

@@ -32,14 +32,20 @@ const PACKAGES: &[Package] = &[
 const CLIENTS: &[Package] = &[
     Package { name: "cpio", proof: Proof::Program("cpio") },
     Package { name: "gcc-aarch64-linux-gnu", proof: Proof::Program("aarch64-linux-gnu-gcc") },
+    Package { name: "golang-go", proof: Proof::Program("go") },
     Package {
         name: "libc6-dev-arm64-cross",
         proof: Proof::File("/usr/aarch64-linux-gnu/include/stdio.h"),
     },
+    Package { name: "mariadb-server", proof: Proof::Program("mariadbd") },
+    Package { name: "nodejs", proof: Proof::Program("node") },
+    Package { name: "plocate", proof: Proof::Program("plocate") },
+    Package { name: "python3", proof: Proof::Program("python3") },
     Package { name: "qemu-system-arm", proof: Proof::Program("qemu-system-aarch64") },
     Package { name: "qemu-user", proof: Proof::Program("qemu-aarch64") },
-    Package { name: "python3", proof: Proof::Program("python3") },
+    Package { name: "qemu-utils", proof: Proof::Program("qemu-io") },
     Package { name: "runsc", proof: Proof::Program("runsc") },
+    Package { name: "stress-ng", proof: Proof::Program("stress-ng") },
 ];
 
 /// The parts of a Rust toolchain that rustup's minimal profile leaves out.

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -134,6 +135,43 @@ static void unshared(void)
 	CHECK(!unshare(CLONE_FS | CLONE_SYSVSEM));
 	works(&r);
 	close_ring(&r);
+}
+
+static volatile int handled;
+
+static void handles(int signal)
+{
+	handled = signal;
+}
+
+/* SIGSYS blocked, ignored, handled by the program, and blocked while its handlers run; and all of it
+ * inherited by another program. */
+static void sigsys_taken(void)
+{
+	struct ring r;
+	sigset_t all, now;
+	struct sigaction action = { .sa_handler = handles }, old;
+	open_ring(&r, 8);
+	sigfillset(&all);
+	CHECK(!sigprocmask(SIG_SETMASK, &all, 0));
+	works(&r);
+	CHECK(!sigprocmask(SIG_SETMASK, 0, &now) && sigismember(&now, SIGSYS) == 1);
+	CHECK(signal(SIGSYS, SIG_IGN) == SIG_DFL);
+	works(&r);
+	CHECK(!raise(SIGSYS));
+	sigemptyset(&now);
+	CHECK(!sigprocmask(SIG_SETMASK, &now, 0));
+	works(&r);
+	sigfillset(&action.sa_mask);
+	CHECK(!sigaction(SIGSYS, &action, &old) && old.sa_handler == SIG_IGN);
+	works(&r);
+	CHECK(handled == 0 && !raise(SIGSYS) && handled == SIGSYS);
+	works(&r);
+	CHECK(!sigaction(SIGSYS, 0, &old) && old.sa_handler == handles);
+	close_ring(&r);
+	CHECK(signal(SIGSYS, SIG_IGN) == handles && !sigprocmask(SIG_SETMASK, &all, 0));
+	execl("/proc/self/exe", "processes", "after_exec", "900", (char *)0);
+	CHECK(!"exec");
 }
 
 /* A filter of the program's own, made while it has a ring: calls it refuses the ring refuses. */
@@ -323,6 +361,77 @@ static void started(void)
 	close_ring(&r);
 }
 
+/* What the parent has under way a child cancels: a read that a worker is in, one that waits for its
+ * file, a timer; and what is not there it does not find. */
+static void cancelled_by_a_child(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct __kernel_timespec late = { 100, 0 };
+	char got[8];
+	int pair[2];
+	open_ring(&r, 8);
+	CHECK(!pipe(pair));
+	for (int i = 0; i < 3; i++) {
+		struct io_uring_sqe *sqe = push(&r, i == 2 ? IORING_OP_TIMEOUT : IORING_OP_READ,
+						i == 2 ? -1 : pair[0], i);
+		sqe->addr = (unsigned long)(i == 2 ? (void *)&late : got);
+		sqe->len = 1;
+		sqe->flags = i ? 0 : IOSQE_ASYNC;
+	}
+	CHECK(enter(&r, 3, 0) == 3);
+	pid_t child = fork();
+	if (!child) {
+		unsigned ended = 0, answered = 0;
+		for (int i = 0; i < 4; i++)
+			push(&r, IORING_OP_ASYNC_CANCEL, -1, 10 + i)->addr = i;
+		CHECK(enter(&r, 4, 0) == 4);
+		while (ended != 7 || answered != 15) {
+			while (!next(&r, &cqe))
+				CHECK(enter(&r, 0, 1) == 0);
+			if (cqe.user_data < 3) {
+				CHECK(cqe.res == -ECANCELED || cqe.res == -EINTR);
+				ended |= 1 << cqe.user_data;
+			} else if (cqe.user_data == 13) {
+				CHECK(cqe.res == -ENOENT);
+				answered |= 8;
+			} else {
+				CHECK(cqe.res == 0 || cqe.res == -EALREADY);
+				answered |= 1 << (cqe.user_data - 10);
+			}
+		}
+		_exit(0);
+	}
+	ends_well(child);
+	works(&r);
+	close_ring(&r);
+}
+
+/* A child that ends takes its requests with it, but for a timeout, which goes off when it is due. */
+static void left_by_a_child(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct __kernel_timespec soon = { 0, 300000000 };
+	open_ring(&r, 8);
+	pid_t child = fork();
+	if (!child) {
+		push(&r, IORING_OP_POLL_ADD, r.fd, 1)->poll32_events = POLLIN;
+		struct io_uring_sqe *sqe = push(&r, IORING_OP_TIMEOUT, -1, 2);
+		sqe->addr = (unsigned long)&soon;
+		sqe->len = 1;
+		CHECK(enter(&r, 2, 0) == 2);
+		exit(0);
+	}
+	ends_well(child);
+	for (unsigned i = 1; i <= 2; i++) {
+		CHECK(enter(&r, 0, 1) == 0 && next(&r, &cqe) && cqe.user_data == i);
+		CHECK(cqe.res == (i == 1 ? -ECANCELED : -ETIME));
+	}
+	works(&r);
+	close_ring(&r);
+}
+
 /* As PostgreSQL 18 does: the rings are made before there are children; a child submits to its own,
  * and others wait for its completions and take them. */
 #define CHILDREN 4
@@ -385,12 +494,15 @@ int main(int argc, char **argv)
 		{ "setuid_later", setuid_later },
 		{ "all_closed", all_closed },
 		{ "unshared", unshared },
+		{ "sigsys_taken", sigsys_taken },
 		{ "own_filter", own_filter },
 		{ "many_threads", many_threads },
 		{ "passed_on", passed_on },
 		{ "polled_by_a_ring", polled_by_a_ring },
 		{ "executed", executed },
 		{ "started", started },
+		{ "cancelled_by_a_child", cancelled_by_a_child },
+		{ "left_by_a_child", left_by_a_child },
 		{ "shared_by_processes", shared_by_processes },
 	};
 	if (argc == 3 && !strcmp(argv[1], "after_exec")) {

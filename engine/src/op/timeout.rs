@@ -15,7 +15,7 @@ const CLOCKS: u32 = timeout::BOOTTIME | timeout::REALTIME;
 
 /// `scratch` of a timeout: the time it was given in nanoseconds, and the CQEs it waits for.
 const TIME: usize = 0;
-const COUNT: usize = 1;
+pub const COUNT: usize = 1;
 
 pub fn prepare(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     must_be_zero!(req, buf_index, file_index, addr3, pad2);

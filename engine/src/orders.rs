@@ -1,0 +1,226 @@
+//! What a child of `fork` asks of the process that it has a ring from.
+//!
+//! A request is its submitter's, and only there can it be cancelled. So a child that finds nothing to
+//! cancel asks its parent, through memory that both have, sees to it that somebody there looks, and
+//! waits for the answer.
+//!
+//! And what it leaves: a process that ends takes its requests with it, but for timeouts, which in the
+//! kernel belong to no task. Whoever uses the ring next goes on with those.
+
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicI32, AtomicU32};
+
+use sysring_sys::abi::io_uring::{Sqe, op, timeout};
+use sysring_sys::abi::signal::SIGSYS;
+use sysring_sys::{Errno, call};
+
+use crate::locked::Locked;
+use crate::op::{cancel, timeout as timeout_op};
+use crate::request::{Req, Stage, flag};
+use crate::ring::Ring;
+use crate::{driver, process, thread};
+
+/// How often, a millisecond apart, a child looks for the answer.
+const LOOKS: u32 = 100;
+const MILLISECOND: i64 = 1_000_000;
+
+/// Places for threads that work for a ring: each has the one that its id falls on.
+const WORKERS: usize = 64;
+
+/// An order, and whom to wake for it. Shared; all zero is none.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Orders {
+    state: AtomicU32,
+    /// The process that is asked.
+    to: AtomicI32,
+    answer: AtomicI32,
+    /// A cancellation. Under the ring's lock.
+    sqe: Sqe,
+    workers: [AtomicI32; WORKERS],
+    /// How many of these there are.
+    left: AtomicU32,
+    timers: [LeftTimer; TIMERS],
+}
+
+/// A timeout without its process. Under the ring's lock.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct LeftTimer {
+    /// In nanoseconds of CLOCK_MONOTONIC.
+    deadline: i64,
+    user_data: u64,
+    op_flags: u32,
+    /// The process that has left it.
+    by: i32,
+}
+
+/// As many can be left at a time; others are cancelled.
+const TIMERS: usize = 16;
+
+const NONE: u32 = 0;
+const ASKED: u32 = 1;
+const ANSWERED: u32 = 2;
+
+impl Orders {
+    /// The calling thread, a worker, may be in a call that only a signal ends.
+    pub fn begin_work(&self, tid: i32) {
+        self.place(tid).store(tid, Relaxed);
+    }
+
+    /// No longer.
+    pub fn end_work(&self, tid: i32) {
+        // Another may have taken the place.
+        let _ = self.place(tid).compare_exchange(tid, 0, Relaxed, Relaxed);
+    }
+
+    fn place(&self, tid: i32) -> &AtomicI32 {
+        &self.workers[tid as usize % WORKERS]
+    }
+
+    fn is_for_us(&self) -> bool {
+        self.state.load(Relaxed) == ASKED && self.to.load(Relaxed) == process::id()
+    }
+
+    /// Interrupts what workers of a process are in.
+    fn call_workers(&self, pid: i32) {
+        if !thread::is_kickable() {
+            return;
+        }
+        for worker in &self.workers {
+            let tid = worker.load(Relaxed);
+            if tid != 0 {
+                // Of another process: it is not found.
+                let _ = call::tgkill(pid, tid, SIGSYS);
+            }
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Has the parent carry out a cancellation in which nothing was found here; its answer, if there
+    /// is a parent, and it gives one.
+    #[cold]
+    pub fn ask_parent(&mut self, sqe: &Sqe) -> Option<i32> {
+        const EXISTS: i32 = 0;
+        let parent = self.readiness.parent;
+        if parent == 0 || call::tgkill(parent, parent, EXISTS).is_err() {
+            return None;
+        }
+        let orders = &mut self.control().orders;
+        if orders.state.load(Relaxed) != NONE {
+            return None;
+        }
+        orders.sqe = *sqe;
+        orders.to.store(parent, Relaxed);
+        orders.state.store(ASKED, Relaxed);
+        let mut answer = None;
+        for _ in 0..LOOKS {
+            self.ring.orders().call_workers(parent);
+            self.readiness.call_parent();
+            driver::call_parents();
+            self.breathe_for(MILLISECOND);
+            let orders = self.ring.orders();
+            if orders.state.load(Relaxed) == ANSWERED {
+                answer = Some(orders.answer.load(Relaxed));
+                break;
+            }
+        }
+        self.ring.orders().state.store(NONE, Relaxed);
+        answer
+    }
+
+    /// Carries out what a child asks for.
+    pub fn heed(&mut self) {
+        if self.ring.orders().left.load(Relaxed) != 0 {
+            self.take_over_timers();
+        }
+        if !self.ring.orders().is_for_us() {
+            return;
+        }
+        let sqe = self.control().orders.sqe;
+        let answer = cancel::carry_out(self, &sqe);
+        let orders = self.ring.orders();
+        orders.answer.store(answer, Relaxed);
+        orders.state.store(ANSWERED, Relaxed);
+    }
+}
+
+impl Locked<'_> {
+    /// The process ends, and leaves the timeouts that wait for nothing but their time.
+    pub fn leave_timers(&mut self) {
+        let alone = |req: Req| {
+            req.sqe.opcode == op::TIMEOUT
+                && req.stage == Stage::Timer
+                && req.sqe.op_flags & !timeout::ETIME_SUCCESS == 0
+                && req.scratch[timeout_op::COUNT] == 0
+                && req.link.is_none()
+                && !req.has(flag::CQE_SKIP)
+        };
+        while self.ring.orders().left.load(Relaxed) < TIMERS as u32
+            && let Some(mut req) = self.find(alone)
+        {
+            let left = LeftTimer {
+                deadline: req.deadline,
+                user_data: req.sqe.user_data,
+                op_flags: req.sqe.op_flags,
+                by: process::id(),
+            };
+            let orders = &mut self.control().orders;
+            let place = orders.left.fetch_add(1, Relaxed) as usize;
+            orders.timers[place] = left;
+            // Here nobody hears of it any more.
+            req.set(flag::CQE_SKIP);
+            req.res = 0;
+            self.complete_as_set(req);
+        }
+        self.readiness.call_parent();
+        driver::call_parents();
+    }
+
+    /// Goes on with what others have left.
+    #[cold]
+    fn take_over_timers(&mut self) {
+        loop {
+            let orders = &mut self.control().orders;
+            let count = orders.left.load(Relaxed) as usize;
+            // Not what this process has left a moment ago.
+            let others = |timer: &LeftTimer| timer.by != process::id();
+            let Some(at) = orders.timers[..count].iter().position(others) else { return };
+            let left = orders.timers[at];
+            let ring = self.ring;
+            let Ok(mut req) = self.slab.take(ring) else { return };
+            let orders = &mut self.control().orders;
+            orders.timers[at] = orders.timers[count - 1];
+            orders.left.store(count as u32 - 1, Relaxed);
+            self.outstanding += 1;
+            req.begin(&Sqe {
+                opcode: op::TIMEOUT,
+                user_data: left.user_data,
+                op_flags: left.op_flags,
+                ..Sqe::default()
+            });
+            req.scratch = [0; 2];
+            req.deadline = left.deadline;
+            if self.timers.insert(req).is_err() {
+                self.complete(req, Errno::ECANCELED.to_res(), 0);
+                continue;
+            }
+            self.file(req, Stage::Timer);
+        }
+    }
+}
+
+impl Ring {
+    /// What is asked of this process, or of another.
+    pub fn orders(&self) -> &Orders {
+        &self.control().orders
+    }
+
+    /// By a worker that was interrupted, and does not know why.
+    pub fn heed(&self) {
+        if self.is_shared() && self.orders().is_for_us() {
+            self.lock_to_settle().heed();
+        }
+    }
+}
