@@ -6,6 +6,7 @@ mod machine;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use crate::emulated::finish;
 use crate::prerequisites;
 use crate::report::Report;
 use crate::step::{Outcome, Step};
@@ -163,20 +164,11 @@ fn compile(source: &Path, program: &Path) -> Result<(), String> {
     finish(&mut compiler)
 }
 
-/// Runs a command that must succeed.
-fn finish(command: &mut Command) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?}: {status}")),
-        Err(e) => Err(format!("{command:?}: {e}")),
-    }
-}
-
-fn workspace() -> PathBuf {
+pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace is there")
 }
 
-fn target_directory() -> PathBuf {
+pub fn target_directory() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => std::path::absolute(directory).expect("a path"),
         None => workspace().join("target"),

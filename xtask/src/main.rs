@@ -2,6 +2,7 @@
 
 mod aarch64;
 mod coverage;
+mod emulated;
 mod fuzz;
 mod header;
 mod install;
@@ -10,6 +11,7 @@ mod model;
 mod prerequisites;
 mod report;
 mod step;
+mod switched_off;
 mod tally;
 mod test;
 
@@ -27,6 +29,7 @@ chores:
                            build liburing.so.2, liburing-ffi.so.2, libsysring.so.0 and their static
                            twins, and place them in DIR/lib
   aarch64                  run the tests on aarch64, which QEMU emulates
+  switched-off             run programs on a kernel with kernel.io_uring_disabled, which QEMU emulates
   fuzz TARGET SECONDS      look for inputs that do harm (targets: fuzz/fuzz_targets; needs g++)
   model [-- OPTIONS]       check the protocols of events and syslets in every interleaving; how
                            deep, says LOOM_MAX_PREEMPTIONS (2); the options are those of tests
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         }
         ["fuzz", target, seconds] => fuzz::search(target, seconds),
         ["aarch64"] => aarch64::run(),
+        ["switched-off"] => switched_off::run(),
         ["coverage"] => match coverage::write() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

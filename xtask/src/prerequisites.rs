@@ -1,7 +1,7 @@
 //! What the tests need beyond a Rust toolchain: one list, in one place.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A Debian package, and a file or a program that shows that it is installed.
@@ -42,6 +42,7 @@ const CLIENTS: &[Package] = &[
     Package { name: "plocate", proof: Proof::Program("plocate") },
     Package { name: "python3", proof: Proof::Program("python3") },
     Package { name: "qemu-system-arm", proof: Proof::Program("qemu-system-aarch64") },
+    Package { name: "qemu-system-x86", proof: Proof::Program("qemu-system-x86_64") },
     Package { name: "qemu-user", proof: Proof::Program("qemu-aarch64") },
     Package { name: "qemu-utils", proof: Proof::Program("qemu-io") },
     Package { name: "runsc", proof: Proof::Program("runsc") },
@@ -121,9 +122,13 @@ impl Proof {
 
 /// Whether there is such a program.
 pub fn is_installed(program: &str) -> bool {
-    env::var_os("PATH").is_some_and(|path| {
-        env::split_paths(&path).any(|directory| directory.join(program).is_file())
-    })
+    find(program).is_some()
+}
+
+/// Where a program is.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file())
 }
 
 fn is_root() -> bool {

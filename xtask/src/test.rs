@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::aarch64;
 use crate::report::Report;
 use crate::step::Outcome::{self, Libtest, Status, Summary};
 use crate::step::Step;
+use crate::{aarch64, switched_off};
 
 /// Runs every step, whatever the outcome of those before it.
 pub fn all() -> ExitCode {
@@ -51,6 +51,7 @@ pub fn all() -> ExitCode {
     conformance("soak", "soak --seconds 10");
     conformance("liburing's suite", "suite");
 
+    total += switched_off::report();
     total += aarch64::report();
 
     println!("== all steps took {} s", start.elapsed().as_secs());

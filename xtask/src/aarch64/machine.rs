@@ -3,13 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use super::{finish, target_directory};
-use crate::libtest::Libtest;
+use super::target_directory;
+use crate::emulated::{self, finish, told};
 use crate::report::Report;
-use crate::step;
-use crate::tally::Tally;
 
 /// What the tests and [`INIT`] call, and what that needs.
 const PACKAGES: [&str; 12] = [
@@ -29,9 +27,6 @@ const PACKAGES: [&str; 12] = [
 
 /// Runs every test and turns the machine off.
 const INIT: &str = include_str!("init.sh");
-
-/// The line with which [`INIT`] ends.
-const END: &str = "== all tests have ended";
 
 pub struct Machine {
     folder: PathBuf,
@@ -122,46 +117,12 @@ impl Machine {
 
     /// The root becomes an archive that the kernel unpacks.
     pub fn pack(self) -> Result<Machine, String> {
-        let init = self.root().join("init");
-        write(&init, INIT)?;
-        finish(Command::new("chmod").arg("755").arg(&init))?;
-        let archive = self.folder.join("root.cpio");
-        let archive = fs::File::create(&archive).map_err(|e| told(&archive, e))?;
-        let mut find = Command::new("find")
-            .args([".", "-print0"])
-            .current_dir(self.root())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|e| format!("find: {e}"))?;
-        let names = find.stdout.take().expect("stdout was piped");
-        finish(
-            Command::new("cpio")
-                .args(["--create", "--format=newc", "--quiet", "--null", "--owner=0:0"])
-                .current_dir(self.root())
-                .stdin(names)
-                .stdout(archive),
-        )?;
-        find.wait().map_err(|e| format!("find: {e}"))?;
+        emulated::pack(&self.root(), INIT, &self.folder.join("root.cpio"))?;
         Ok(self)
     }
 
-    /// Runs the tests that were added; all of them once more if one fails.
+    /// Runs the tests that were added.
     pub fn run(&self, name: &str) -> Report {
-        let mut run = self.boot(name);
-        let tally = run.tally;
-        if tally.failed == 0 {
-            return Report { tally, ..Report::default() };
-        }
-        if run.failed.is_empty() {
-            run.failed.push("broke off".to_owned());
-        }
-        let failed = run.failed.iter().map(|test| format!("{name}: {test}")).collect();
-        let first = Report { tally, failed, unsteady: Vec::new() };
-        let again = self.boot(&format!("{name}, once more"));
-        if again.tally.failed == 0 { first.pardoned() } else { first }
-    }
-
-    fn boot(&self, name: &str) -> Libtest {
         let kernel = list(&self.folder.join("kernel/boot")).unwrap_or_default();
         let is_kernel = |path: &&PathBuf| path.to_string_lossy().contains("/vmlinuz-");
         let kernel = kernel.iter().find(is_kernel).map(|path| path.display().to_string());
@@ -174,18 +135,7 @@ impl Machine {
         command.push("console=ttyAMA0 quiet panic=-1 rdinit=/init");
         let kernel = kernel.unwrap_or_default();
         command.extend(["-kernel", &kernel, "-initrd", &archive]);
-        let mut tests = Libtest::default();
-        let mut ended = false;
-        let well = step::watch(name, &command, &[], |line| {
-            let line = line.trim_end_matches('\r');
-            ended |= line == END;
-            tests.read(line)
-        });
-        if !well || !ended {
-            println!("{name} broke off");
-            tests.tally += Tally::FAILED;
-        }
-        tests
+        emulated::run(name, &command)
     }
 }
 
@@ -200,8 +150,4 @@ fn make(folder: &Path) -> Result<(), String> {
 
 fn write(file: &Path, text: &str) -> Result<(), String> {
     fs::write(file, text).map_err(|e| told(file, e))
-}
-
-fn told(path: &Path, error: std::io::Error) -> String {
-    format!("{}: {error}", path.display())
 }

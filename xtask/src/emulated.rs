@@ -1,0 +1,80 @@
+//! Machines that QEMU emulates: a kernel, and a root in memory whose first process runs the tests.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::libtest::Libtest;
+use crate::report::Report;
+use crate::step;
+use crate::tally::Tally;
+
+/// The line that the first process ends with.
+const END: &str = "== all tests have ended";
+
+/// Makes the archive that a kernel unpacks of a root, whose first process is `init`.
+pub fn pack(root: &Path, init: &str, archive: &Path) -> Result<(), String> {
+    let first = root.join("init");
+    std::fs::write(&first, init).map_err(|e| told(&first, e))?;
+    finish(Command::new("chmod").arg("755").arg(&first))?;
+    let archive = File::create(archive).map_err(|e| told(archive, e))?;
+    let mut find = Command::new("find")
+        .args([".", "-print0"])
+        .current_dir(root)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| format!("find: {e}"))?;
+    let names = find.stdout.take().expect("stdout was piped");
+    finish(
+        Command::new("cpio")
+            .args(["--create", "--format=newc", "--quiet", "--null", "--owner=0:0"])
+            .current_dir(root)
+            .stdin(names)
+            .stdout(archive),
+    )?;
+    find.wait().map(drop).map_err(|e| format!("find: {e}"))
+}
+
+/// Runs the tests of the machine that `qemu` starts; all of them once more if one fails.
+pub fn run(name: &str, qemu: &[&str]) -> Report {
+    let mut run = boot(name, qemu);
+    let tally = run.tally;
+    if tally.failed == 0 {
+        return Report { tally, ..Report::default() };
+    }
+    if run.failed.is_empty() {
+        run.failed.push("broke off".to_owned());
+    }
+    let failed = run.failed.iter().map(|test| format!("{name}: {test}")).collect();
+    let first = Report { tally, failed, unsteady: Vec::new() };
+    let again = boot(&format!("{name}, once more"), qemu);
+    if again.tally.failed == 0 { first.pardoned() } else { first }
+}
+
+fn boot(name: &str, qemu: &[&str]) -> Libtest {
+    let mut tests = Libtest::default();
+    let mut ended = false;
+    let well = step::watch(name, qemu, &[], |line| {
+        let line = line.trim_end_matches('\r');
+        ended |= line == END;
+        tests.read(line)
+    });
+    if !well || !ended {
+        println!("{name} broke off");
+        tests.tally += Tally::FAILED;
+    }
+    tests
+}
+
+/// Runs a command that must succeed.
+pub fn finish(command: &mut Command) -> Result<(), String> {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?}: {status}")),
+        Err(e) => Err(format!("{command:?}: {e}")),
+    }
+}
+
+pub fn told(path: &Path, error: std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
