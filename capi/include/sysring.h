@@ -49,7 +49,7 @@ const char *sysring_ring_engine(const struct io_uring *ring);
 /* With RWF_* flags; no value. */
 #define SYSRING_RW_FLAGS 6
 
-/* With other credentials; no value. */
+/* With the credentials of sysring_credentials_register(); no value. */
 #define SYSRING_CREDENTIALS 7
 
 /* Who made it, where: struct sysring_place. */
@@ -63,6 +63,9 @@ const char *sysring_ring_engine(const struct io_uring *ring);
 
 /* CRC-32C of the data that moved: struct sysring_checksum. */
 #define SYSRING_CHECKSUM 11
+
+/* Attributes of the program's own: see struct sysring_extension and sysring_extension_answer(). */
+#define SYSRING_EXTENSIONS 63
 
 /* Without blocking, where it was issued. */
 #define SYSRING_PATH_INLINE 1
@@ -103,6 +106,21 @@ struct sysring_event {
   uint64_t values[60];
 };
 
+/* An attribute of the program's own, by number. */
+struct sysring_extension {
+  /* Any but 0, and no two the same. */
+  uint32_t number;
+  /* 0 */
+  uint32_t reserved;
+  /* Called when a call is issued that is asked for it, by the thread that issues it, before the call
+     is made: with `data`, the call's number and its six arguments, and the argument of struct
+     sysring_asked_extension. What it returns comes with the call's answer: see
+     sysring_extension_answer(). It must not use the context. */
+  uint64_t (*handler)(void *data, uint32_t number, const uint64_t *arguments, uint64_t argument);
+  /* For the handler. */
+  void *data;
+};
+
 /* What a context is to be like. A field that is 0 has its default. */
 struct sysring_options {
   /* sizeof(struct sysring_options) */
@@ -115,8 +133,20 @@ struct sysring_options {
   uint32_t ring_size;
   /* Bytes of the overflow area behind it, likewise. 0: 16 MiB. */
   uint32_t overflow_size;
-  /* 0 */
-  uint32_t reserved;
+  /* How many attributes of the program's own calls may be asked for: 4 at most. */
+  uint32_t extension_count;
+  /* They: read by sysring_calls_create() and sysring_calls_attach(), and not later. Or NULL. */
+  const struct sysring_extension *extensions;
+};
+
+/* A call is asked for an attribute of the program's own. */
+struct sysring_asked_extension {
+  /* Its number. */
+  uint32_t number;
+  /* 1: the call fails with -EOPNOTSUPP, and is not made, if the context has no such attribute. */
+  uint32_t required;
+  /* For the handler. */
+  uint64_t argument;
 };
 
 /* Attributes that a call is asked for. Those in `required` that cannot be honoured fail the call
@@ -140,12 +170,12 @@ struct sysring_wanted {
   uint16_t ioprio;
   /* 0 */
   uint16_t reserved;
-  /* 0: other credentials cannot be had yet */
+  /* SYSRING_CREDENTIALS: a number of sysring_credentials_register() */
   uint32_t credentials;
-  /* 0: extensions cannot be had yet */
+  /* SYSRING_EXTENSIONS: how many, 4 at most */
   uint32_t extension_count;
-  /* 0 */
-  uint64_t extensions;
+  /* SYSRING_EXTENSIONS: they */
+  const struct sysring_asked_extension *extensions;
 };
 
 /* A system call. */
@@ -213,8 +243,13 @@ int sysring_attribute(const struct sysring_event *event,
                       void *value,
                       size_t size);
 
-/* Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be; -ENOMEM,
-   -EMFILE, -ENFILE. */
+/* What the handler of an attribute of the program's own has returned, out of an event into
+   `*answer`. 0; -ENODATA: it was not asked. */
+int sysring_extension_answer(const struct sysring_event *event, uint32_t number, uint64_t *answer);
+
+/* Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be, an extension
+   without number or handler; -EEXIST: two of one number; -ENOSPC: more than four; -ENOMEM, -EMFILE,
+   -ENFILE. */
 int sysring_calls_create(struct sysring_calls **out, const struct sysring_options *options);
 
 /* Makes a context whose answers come to the ring of events of another one, here or in another
@@ -228,15 +263,27 @@ void sysring_calls_destroy(struct sysring_calls *calls);
 /* Issues a call. 0: it did not block, `*result` is what it answered: a value, or a negated error
    number. 1: it is pending, `*result` is its id. Or -EOPNOTSUPP: it makes no sense on another thread
    or later, or an attribute is required that cannot be honoured; -EAGAIN: as many as the limit
-   allows are pending; -EINVAL: unknown flags, or attributes together with a slot; -E2BIG:
-   attributes of a later version; -EPERM: an I/O priority that may not be had; -ENOMEM. */
+   allows are pending; -EINVAL: unknown flags, attributes together with a slot, or credentials are
+   required that are not registered; -E2BIG: attributes of a later version, or more than four
+   extensions; -EPERM: an I/O priority that may not be had; -EFAULT: extensions that are not there;
+   -ENOMEM. */
 int sysring_issue(const struct sysring_calls *calls,
                   const struct sysring_call *call,
                   int64_t *result);
 
 /* Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
-   of sysring_issue(). A deadline and the cache are not supported here. */
+   of sysring_issue(). A deadline, the cache, credentials and extensions are not supported here. */
 int64_t sysring_issue_sync(const struct sysring_call *call);
+
+/* Has a number for the credentials that the calling thread has now, to be asked for as
+   SYSRING_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
+   -ENOMEM: no thread to be had, which would keep them; -ENOMEM: this process has registered 64
+   different ones; -EBUSY: all 65535 numbers are in use. */
+int sysring_credentials_register(const struct sysring_calls *calls);
+
+/* Takes such a number back. Calls that are pending keep what they have. 0, or -EINVAL: it is
+   nobody's. */
+int sysring_credentials_unregister(const struct sysring_calls *calls, uint32_t number);
 
 /* Waits until `count` answers are there, no longer than `timeout` nanoseconds (-1: for ever). 0, or,
    where there is none, -ETIME; -EINTR: a signal was handled. */

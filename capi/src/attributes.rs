@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 use sysring_events::attr::{self, Wanted};
 use sysring_sys::{Errno, Result};
 
-use crate::types::{sysring_event, sysring_wanted};
+use crate::types::{sysring_asked_extension, sysring_event, sysring_wanted};
 
 /// When the call was queued, issued and completed: struct sysring_timing.
 pub const SYSRING_TIMING: u32 = 0;
@@ -21,7 +21,7 @@ pub const SYSRING_FULL: u32 = 4;
 pub const SYSRING_IOPRIO: u32 = 5;
 /// With RWF_* flags; no value.
 pub const SYSRING_RW_FLAGS: u32 = 6;
-/// With other credentials; no value.
+/// With the credentials of sysring_credentials_register(); no value.
 pub const SYSRING_CREDENTIALS: u32 = 7;
 /// Who made it, where: struct sysring_place.
 pub const SYSRING_PLACE: u32 = 8;
@@ -31,6 +31,8 @@ pub const SYSRING_RETRY: u32 = 9;
 pub const SYSRING_TRACE: u32 = 10;
 /// CRC-32C of the data that moved: struct sysring_checksum.
 pub const SYSRING_CHECKSUM: u32 = 11;
+/// Attributes of the program's own: see struct sysring_extension and sysring_extension_answer().
+pub const SYSRING_EXTENSIONS: u32 = 63;
 
 /// Without blocking, where it was issued.
 pub const SYSRING_PATH_INLINE: u64 = 1;
@@ -89,6 +91,8 @@ pub struct sysring_checksum {
 
 const _: () = {
     assert!(size_of::<sysring_wanted>() == size_of::<Wanted>());
+    assert!(size_of::<sysring_asked_extension>() == size_of::<attr::Extension>());
+    assert!(1 << SYSRING_EXTENSIONS == attr::EXTENSIONS);
     assert!(size_of::<sysring_event>() == 512);
     assert!(1 << SYSRING_CHECKSUM == <attr::Checksum as attr::Attribute>::MASK);
     assert!(SYSRING_PATH_IO_URING == attr::Path::IoUring as u64);
@@ -108,9 +112,7 @@ pub unsafe extern "C" fn sysring_attribute(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let event = unsafe { &*event };
-    let used = (event.length as usize).saturating_sub(32) / 8;
-    let values = &event.values[..used.min(event.values.len())];
-    let Some(words) = attr::value(attribute, event.handled, values) else {
+    let Some(words) = attr::value(attribute, event.handled, values_of(event)) else {
         return Errno::ENODATA.to_res();
     };
     let len = size_of_val(words);
@@ -119,6 +121,32 @@ pub unsafe extern "C" fn sysring_attribute(
         core::ptr::copy_nonoverlapping(words.as_ptr().cast(), value.cast::<u8>(), len.min(size))
     };
     len as c_int
+}
+
+/// What the handler of an attribute of the program's own has returned, out of an event into
+/// `*answer`. 0; -ENODATA: it was not asked.
+///
+/// # Safety
+/// `event` is one; `answer` may be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_extension_answer(
+    event: *const sysring_event,
+    number: u32,
+    answer: *mut u64,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let event = unsafe { &*event };
+    let found = attr::extension(number, event.handled, values_of(event));
+    let Some(&[word]) = found else { return Errno::ENODATA.to_res() };
+    // SAFETY: the caller's promise.
+    unsafe { answer.write(word) };
+    0
+}
+
+/// The values that an event has.
+fn values_of(event: &sysring_event) -> &[u64] {
+    let used = (event.length as usize).saturating_sub(32) / 8;
+    &event.values[..used.min(event.values.len())]
 }
 
 /// What a program asks for.
@@ -159,7 +187,7 @@ mod tests {
             reserved: 0,
             credentials: 9,
             extension_count: 10,
-            extensions: 11,
+            extensions: core::ptr::without_provenance(11),
         };
         // SAFETY: it is as long as it says.
         let wanted = unsafe { wanted(&raw const given) }.unwrap();

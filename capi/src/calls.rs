@@ -1,9 +1,11 @@
 //! Contexts and calls.
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
 use core::slice;
 
-use sysring_engine::native::{Call, Context, Issued, Options, Order, Placement};
+use sysring_engine::native::{
+    Call, Context, ForeignHandler, Handlers, Issued, Options, Order, Placement,
+};
 use sysring_events::attr::Answers;
 use sysring_events::{Config, Event, Ring};
 use sysring_sys::call;
@@ -13,6 +15,9 @@ use crate::attributes::wanted;
 use crate::types::{
     SYSRING_BY_WORKER, SYSRING_SHARED, sysring_call, sysring_calls, sysring_event, sysring_options,
 };
+
+/// As `sysring.h` has it.
+type CHandler = unsafe extern "C" fn(*mut c_void, u32, *const u64, u64) -> u64;
 
 fn status(result: Result<()>) -> c_int {
     result.map_or_else(Errno::to_res, |()| 0)
@@ -26,10 +31,7 @@ unsafe fn options(given: *const sysring_options) -> Result<Options> {
     let mut options = Options::default();
     // SAFETY: the caller's promise.
     let Some(given) = (unsafe { given.as_ref() }) else { return Ok(options) };
-    if given.size as usize != size_of::<sysring_options>()
-        || given.flags & !SYSRING_SHARED != 0
-        || given.reserved != 0
-    {
+    if given.size as usize != size_of::<sysring_options>() || given.flags & !SYSRING_SHARED != 0 {
         return Err(Errno::EINVAL);
     }
     let or = |given: u32, default| if given == 0 { default } else { given as usize };
@@ -39,7 +41,31 @@ unsafe fn options(given: *const sysring_options) -> Result<Options> {
         overflow: or(given.overflow_size, options.events.overflow),
         shared: given.flags & SYSRING_SHARED != 0,
     };
+    // SAFETY: the caller's promise.
+    options.handlers = unsafe { handlers(given) }?;
     Ok(options)
+}
+
+/// The handlers of a program's own attributes.
+///
+/// # Safety
+/// There are as many as the options say.
+unsafe fn handlers(given: &sysring_options) -> Result<Handlers> {
+    let mut handlers = Handlers::default();
+    if given.extension_count != 0 && given.extensions.is_null() {
+        return Err(Errno::EINVAL);
+    }
+    for at in 0..given.extension_count as usize {
+        // SAFETY: the caller's promise.
+        let extension = unsafe { *given.extensions.add(at) };
+        let handler = extension.handler.filter(|_| extension.reserved == 0);
+        let handler = handler.ok_or(Errno::EINVAL)?;
+        // SAFETY: the same function: a pointer is a word.
+        let handler = unsafe { core::mem::transmute::<CHandler, ForeignHandler>(handler) };
+        // SAFETY: that it may be called by who issues calls is said to who gives it.
+        unsafe { handlers.add_foreign(extension.number, handler, extension.data as usize) }?;
+    }
+    Ok(handlers)
 }
 
 /// Puts a context where C can hold on to it: there is no allocator, so it has a page.
@@ -54,8 +80,9 @@ fn place(context: Result<Context>, out: *mut *mut sysring_calls) -> Result<()> {
     Ok(())
 }
 
-/// Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be; -ENOMEM,
-/// -EMFILE, -ENFILE.
+/// Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be, an extension
+/// without number or handler; -EEXIST: two of one number; -ENOSPC: more than four; -ENOMEM, -EMFILE,
+/// -ENFILE.
 ///
 /// # Safety
 /// `out` may be written; `options` is NULL or there.
@@ -83,8 +110,10 @@ pub unsafe extern "C" fn sysring_calls_attach(
 ) -> c_int {
     // SAFETY: the caller's promise.
     let options = unsafe { self::options(options) };
-    let context =
-        options.and_then(|options| Context::on(Ring::attach(Fd::new(fd))?, options.limit));
+    let context = options.and_then(|options| {
+        let context = Context::on(Ring::attach(Fd::new(fd))?, options.limit)?;
+        Ok(context.with_handlers(options.handlers))
+    });
     status(place(context, out))
 }
 
@@ -137,8 +166,10 @@ unsafe fn fill(to: *mut sysring_event, result: i64, answers: &Answers<'_>) {
 /// Issues a call. 0: it did not block, `*result` is what it answered: a value, or a negated error
 /// number. 1: it is pending, `*result` is its id. Or -EOPNOTSUPP: it makes no sense on another thread
 /// or later, or an attribute is required that cannot be honoured; -EAGAIN: as many as the limit
-/// allows are pending; -EINVAL: unknown flags, or attributes together with a slot; -E2BIG:
-/// attributes of a later version; -EPERM: an I/O priority that may not be had; -ENOMEM.
+/// allows are pending; -EINVAL: unknown flags, attributes together with a slot, or credentials are
+/// required that are not registered; -E2BIG: attributes of a later version, or more than four
+/// extensions; -EPERM: an I/O priority that may not be had; -EFAULT: extensions that are not there;
+/// -ENOMEM.
 ///
 /// # Safety
 /// `calls` is a context, `call` there, `result` may be written, and so may what the call names.
@@ -172,7 +203,7 @@ pub unsafe extern "C" fn sysring_issue(
 }
 
 /// Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
-/// of sysring_issue(). A deadline and the cache are not supported here.
+/// of sysring_issue(). A deadline, the cache, credentials and extensions are not supported here.
 ///
 /// # Safety
 /// As of `sysring_issue`.
@@ -195,6 +226,34 @@ pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call) -> i64 {
         }
         Err(e) => e.to_res().into(),
     }
+}
+
+/// Has a number for the credentials that the calling thread has now, to be asked for as
+/// SYSRING_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
+/// -ENOMEM: no thread to be had, which would keep them; -ENOMEM: this process has registered 64
+/// different ones; -EBUSY: all 65535 numbers are in use.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_credentials_register(calls: *const sysring_calls) -> c_int {
+    // SAFETY: the caller's promise.
+    let number = unsafe { (*calls).0.register_credentials() };
+    number.map_or_else(Errno::to_res, |number| number as c_int)
+}
+
+/// Takes such a number back. Calls that are pending keep what they have. 0, or -EINVAL: it is
+/// nobody's.
+///
+/// # Safety
+/// `calls` is a context.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_credentials_unregister(
+    calls: *const sysring_calls,
+    number: u32,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    status(unsafe { (*calls).0.unregister_credentials(number) })
 }
 
 /// Waits until `count` answers are there, no longer than `timeout` nanoseconds (-1: for ever). 0, or,

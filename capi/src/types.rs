@@ -1,10 +1,12 @@
 //! The structures of `sysring.h`.
 
+use core::ffi::c_void;
+
 /// The ring of events is shared with other processes: see sysring_calls_attach().
 pub const SYSRING_SHARED: u32 = 1;
 
 /// What a context is to be like. A field that is 0 has its default.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_options {
     /// sizeof(struct sysring_options)
@@ -17,8 +19,46 @@ pub struct sysring_options {
     pub ring_size: u32,
     /// Bytes of the overflow area behind it, likewise. 0: 16 MiB.
     pub overflow_size: u32,
+    /// How many attributes of the program's own calls may be asked for: 4 at most.
+    pub extension_count: u32,
+    /// They: read by sysring_calls_create() and sysring_calls_attach(), and not later. Or NULL.
+    pub extensions: *const sysring_extension,
+}
+
+/// An attribute of the program's own, by number.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct sysring_extension {
+    /// Any but 0, and no two the same.
+    pub number: u32,
     /// 0
     pub reserved: u32,
+    /// Called when a call is issued that is asked for it, by the thread that issues it, before the call
+    /// is made: with `data`, the call's number and its six arguments, and the argument of struct
+    /// sysring_asked_extension. What it returns comes with the call's answer: see
+    /// sysring_extension_answer(). It must not use the context.
+    pub handler: Option<
+        unsafe extern "C" fn(
+            data: *mut c_void,
+            number: u32,
+            arguments: *const u64,
+            argument: u64,
+        ) -> u64,
+    >,
+    /// For the handler.
+    pub data: *mut c_void,
+}
+
+/// A call is asked for an attribute of the program's own.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct sysring_asked_extension {
+    /// Its number.
+    pub number: u32,
+    /// 1: the call fails with -EOPNOTSUPP, and is not made, if the context has no such attribute.
+    pub required: u32,
+    /// For the handler.
+    pub argument: u64,
 }
 
 /// The call is made by another thread, whatever it is.
@@ -69,12 +109,12 @@ pub struct sysring_wanted {
     pub ioprio: u16,
     /// 0
     pub reserved: u16,
-    /// 0: other credentials cannot be had yet
+    /// SYSRING_CREDENTIALS: a number of sysring_credentials_register()
     pub credentials: u32,
-    /// 0: extensions cannot be had yet
+    /// SYSRING_EXTENSIONS: how many, 4 at most
     pub extension_count: u32,
-    /// 0
-    pub extensions: u64,
+    /// SYSRING_EXTENSIONS: they
+    pub extensions: *const sysring_asked_extension,
 }
 
 /// An answer: what docs/events.md says of a record.

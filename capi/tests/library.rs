@@ -30,7 +30,11 @@ fn stdout(command: &mut Command) -> String {
 
 /// Compiles `tests/programs/NAME.c`.
 fn compile(name: &str, options: &[&str], library: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name);
+    compile_in("tests/programs", name, options, library)
+}
+
+fn compile_in(folder: &str, name: &str, options: &[&str], library: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{library}"));
     let mut command = Command::new("gcc");
     command.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
@@ -39,11 +43,11 @@ fn compile(name: &str, options: &[&str], library: &str) -> PathBuf {
     program
 }
 
-/// Runs it; one that hangs ends.
-fn run(program: &Path) {
+/// Runs it; one that hangs ends. What it printed.
+fn run(program: &Path) -> String {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=1", "60"]).arg(program);
-    stdout(command.env("LD_LIBRARY_PATH", prefix().join("lib")));
+    stdout(command.env("LD_LIBRARY_PATH", prefix().join("lib")))
 }
 
 #[test]
@@ -54,6 +58,19 @@ fn a_program_with_the_shared_library() {
 #[test]
 fn a_program_with_the_static_library() {
     run(&compile("calls", &["-static"], "libsysring.a"));
+}
+
+#[test]
+fn attributes_of_ones_own_and_other_credentials() {
+    run(&compile("attributes", &[], "libsysring.so"));
+}
+
+#[test]
+fn the_example() {
+    let said = run(&compile_in("../examples", "extension", &[], "libsysring.so"));
+    let calls = ["ann's call 1", "bob's call 1", "ann's call 2"];
+    assert!(said.lines().zip(calls).all(|(line, call)| line.starts_with(call)), "{said}");
+    assert_eq!(said.lines().count(), 3, "{said}");
 }
 
 #[test]

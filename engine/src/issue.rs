@@ -243,7 +243,7 @@ impl Locked<'_> {
 
     /// Leaves a request to those who have its credentials.
     #[cold]
-    fn entrust(&mut self, mut req: Req) {
+    pub fn entrust(&mut self, mut req: Req) {
         if req.creds.is_some_and(Personality::is_lost) {
             // There was no thread to keep them; the kernel cancels what it has no thread for, too.
             return self.complete(req, Errno::ECANCELED.to_res(), 0);

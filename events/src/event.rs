@@ -165,9 +165,7 @@ impl<'a> Seen<'a> {
     /// The answer of the handler that is registered as extension `number`.
     #[must_use]
     pub fn extension(self, number: u32) -> Option<&'a [u64]> {
-        attr::extensions(self.handled(), self.values())?
-            .find(|found| found.number == number)
-            .map(|found| found.answer)
+        attr::extension(number, self.handled(), self.values())
     }
 
     fn values(self) -> &'a [u64] {

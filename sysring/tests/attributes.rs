@@ -89,8 +89,7 @@ fn a_call_that_does_not_block_tells() {
 #[test]
 fn what_cannot_be_honoured_fails_up_front_or_is_left_out() {
     let unknown = 1 << 40;
-    for mask in [Credentials::MASK, Full::MASK, RwFlags::MASK, Cache::MASK, Checksum::MASK, unknown]
-    {
+    for mask in [Full::MASK, RwFlags::MASK, Cache::MASK, Checksum::MASK, unknown] {
         let mut answers = Answers::none();
         let calls = context();
         let issued = calls.issue_with(parent(), &Wanted::NONE.required(mask), &mut answers);
@@ -456,4 +455,127 @@ fn a_context_that_ends_unheard_keeps_nothing() {
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Issues a call with these credentials, and waits for its answer if it is pending.
+fn with_credentials(calls: &Calls<'static>, call: Call<'_, 'static>, id: u32) -> (Path, usize) {
+    let mask = Credentials::MASK | Path::MASK;
+    let wanted = Wanted::NONE.required(mask).with_credentials(id);
+    let mut answers = Answers::none();
+    match calls.issue_with(call, &wanted, &mut answers).unwrap() {
+        Issued::Done(result) => {
+            assert_eq!(answers.handled(), mask);
+            (answers.get().unwrap(), result.unwrap())
+        }
+        Issued::Pending(id) => {
+            let event = calls.wait(1).unwrap().next().unwrap();
+            assert_eq!(event.id(), id);
+            assert_eq!(event.handled(), mask);
+            (event.attr().unwrap(), event.result().unwrap())
+        }
+    }
+}
+
+fn user_id() -> Call<'static, 'static> {
+    // SAFETY: takes nothing.
+    unsafe { Call::raw(libc::SYS_getuid as u32, [0; 6]) }
+}
+
+#[test]
+fn credentials_must_be_registered() {
+    let calls = context();
+    let own = calls.register_credentials().unwrap();
+    // SAFETY: takes nothing.
+    let me = unsafe { libc::getuid() } as usize;
+    // Who has them needs nobody else.
+    assert_eq!(with_credentials(&calls, user_id(), own), (Path::Inline, me));
+    for wrong in [0, own + 1, 70_000] {
+        let wanted = Wanted::NONE.with_credentials(wrong);
+        let mut answers = Answers::none();
+        let required = wanted.required(Credentials::MASK);
+        let issued = calls.issue_with(user_id(), &required, &mut answers);
+        assert_eq!(issued, Err(Errno::EINVAL));
+        let best = wanted.best_effort(Credentials::MASK | Path::MASK);
+        assert!(matches!(calls.issue_with(user_id(), &best, &mut answers), Ok(Issued::Done(_))));
+        assert_eq!(answers.handled(), Path::MASK);
+    }
+    calls.unregister_credentials(own).unwrap();
+    assert_eq!(calls.unregister_credentials(own), Err(Errno::EINVAL));
+    let wanted = Wanted::NONE.required(Credentials::MASK).with_credentials(own);
+    let issued = calls.issue_with(user_id(), &wanted, &mut Answers::none());
+    assert_eq!(issued, Err(Errno::EINVAL));
+    let here = Calls::issue_sync_with(user_id(), &wanted, &mut Answers::none());
+    assert_eq!(here, Err(Errno::EOPNOTSUPP), "not in this thread");
+}
+
+#[test]
+fn a_call_has_the_credentials_that_were_registered() {
+    // SAFETY: takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which has no other credentials");
+        return;
+    }
+    let path = std::env::temp_dir().join(format!("sysring-credentials-{}", std::process::id()));
+    std::fs::write(&path, "secret").unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, closed).unwrap();
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    // A thread's own: libc would change those of all.
+    let work = move || {
+        let calls = context();
+        let root = calls.register_credentials().unwrap();
+        // SAFETY: takes numbers; the thread ends with the test.
+        unsafe { libc::syscall(libc::SYS_setresuid, 1000, 1000, 1000) };
+        let user = calls.register_credentials().unwrap();
+        assert_eq!(with_credentials(&calls, user_id(), user), (Path::Inline, 1000));
+        assert_eq!(with_credentials(&calls, user_id(), root), (Path::Worker, 0));
+        // SAFETY: the path is read before this returns, or copied.
+        let open = || unsafe {
+            let cwd = libc::AT_FDCWD as usize;
+            Call::raw(libc::SYS_openat as u32, [cwd, name.as_ptr() as usize, 0, 0, 0, 0])
+        };
+        assert_eq!(done(open(), &Wanted::NONE).0, Err(Errno::EACCES));
+        let (_, file) = with_credentials(&calls, open(), root);
+        // SAFETY: a new descriptor, and nobody else's.
+        unsafe { libc::close(file as i32) };
+        // What waits, by readiness or in a thread, has them too, and can be cancelled.
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        let byte: &'static mut [u8; 1] = Box::leak(Box::new([0]));
+        let args = [reader.as_raw_fd() as usize, byte.as_mut_ptr() as usize, 1, 0, 0, 0];
+        // SAFETY: the byte is never freed, and nobody else's.
+        let read = || unsafe { Call::raw(libc::SYS_read as u32, args) };
+        let wanted = Wanted::NONE.required(Credentials::MASK).with_credentials(root);
+        let deadline = wanted.required(Deadline::MASK).with_deadline(now() + 20_000_000);
+        // SAFETY: takes numbers; nobody but a signal ends it.
+        let pause = || unsafe { Call::raw(libc::SYS_ppoll as u32, [0; 6]) };
+        let mut answers = Answers::none();
+        for wanted in [wanted, deadline] {
+            let Issued::Pending(id) = calls.issue_with(pause(), &wanted, &mut answers).unwrap()
+            else {
+                panic!("it waits for ever")
+            };
+            if !wanted.requires(Deadline::MASK) {
+                thread::sleep(Duration::from_millis(5));
+                let _ = calls.cancel(id);
+            }
+            let event = calls.wait(1).unwrap().next().unwrap();
+            assert_eq!((event.id(), event.result()), (id, Err(Errno::ECANCELED)));
+            assert_eq!(event.handled(), wanted.mask());
+        }
+        let Issued::Pending(_) = calls.issue_with(read(), &wanted, &mut answers).unwrap() else {
+            panic!("there is nothing to be read")
+        };
+        thread::sleep(Duration::from_millis(5));
+        assert!(calls.next().is_none());
+        writer.write_all(b"x").unwrap();
+        let event = calls.wait(1).unwrap().next().unwrap();
+        assert_eq!((event.result(), event.handled()), (Ok(1), Credentials::MASK));
+        // Pending when the number goes, and when the context does.
+        let Issued::Pending(_) = calls.issue_with(pause(), &wanted, &mut answers).unwrap() else {
+            panic!("it waits for ever")
+        };
+        calls.unregister_credentials(root).unwrap();
+    };
+    thread::spawn(work).join().unwrap();
+    std::fs::remove_file(&path).unwrap();
 }

@@ -4,7 +4,7 @@ use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_events::Config;
-use sysring_events::attr::{Answers, Attribute, Cache, Deadline, Wanted};
+use sysring_events::attr::{Answers, Attribute, Cache, Credentials, Deadline, Wanted};
 use sysring_sys::{Errno, Result, User};
 
 use super::asked::{Asked, Handlers, Told};
@@ -139,7 +139,7 @@ impl Context {
     /// # Errors
     /// As of `issue`. `EOPNOTSUPP`: an attribute is required that cannot be honoured for this call.
     /// `EPERM`, `EINVAL`: an I/O priority is required that may not be had. `EINVAL`: a slot is given,
-    /// which has no room for values.
+    /// which has no room for values; credentials are required that are not registered.
     #[inline]
     pub unsafe fn issue_with(
         &self,
@@ -181,7 +181,13 @@ impl Context {
         wanted: &Wanted,
         answers: &mut Answers<'_>,
     ) -> Result<Issued> {
-        let mut asked = Asked::agree(call, wanted, &self.handlers)?;
+        let mut wanted = *wanted;
+        let credentials = self.credentials_for(call, &mut wanted)?;
+        let mut asked = Asked::agree(call, &wanted, &self.handlers)?;
+        if let Some(held) = credentials {
+            let added = self.begin()?.add_for(held, call, order, asked);
+            return added.map(Issued::Pending);
+        }
         // SAFETY: as above.
         match unsafe { asked.attempt(order.placement) }? {
             Attempt::Done(answer) => {
@@ -199,14 +205,15 @@ impl Context {
     ///
     /// # Errors
     /// `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline never can, nor can
-    /// what the cache had be told: who waits in the call can do neither. `EPERM`, `EINVAL`: as of
+    /// what the cache had be told, nor can the call have other credentials: who waits in the call can
+    /// do none of it. `EPERM`, `EINVAL`: as of
     /// `issue_with`.
     pub unsafe fn make_with(
         call: &Call,
         wanted: &Wanted,
         answers: &mut Answers<'_>,
     ) -> Result<isize> {
-        const NOT_HERE: u64 = Deadline::MASK | Cache::MASK;
+        const NOT_HERE: u64 = Deadline::MASK | Cache::MASK | Credentials::MASK;
         if wanted.requires(NOT_HERE) {
             return Err(Errno::EOPNOTSUPP);
         }

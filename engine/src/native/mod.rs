@@ -9,6 +9,7 @@
 mod asked;
 pub mod batch;
 pub mod context;
+mod credentials;
 mod end;
 mod hear;
 mod keep;
@@ -25,7 +26,7 @@ mod time;
 mod transfer;
 mod wait;
 
-pub use asked::{Handler, Handlers};
+pub use asked::{ForeignHandler, Handler, Handlers};
 pub use batch::Step;
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};

@@ -5,8 +5,9 @@ use core::sync::atomic::Ordering::Relaxed;
 use sysring_sys::{Errno, Result};
 
 use super::asked::{self, Asked};
+use super::credentials::Held;
 use super::request::{self, To};
-use super::{Attempt, Call, Order};
+use super::{Attempt, Call, Order, Then};
 use crate::issue::Issued;
 use crate::locked::Locked;
 
@@ -25,6 +26,23 @@ impl Queuing<'_> {
         blocked: Attempt,
         order: &Order,
         asked: Option<Asked>,
+    ) -> Result<u64> {
+        self.add_with(call, blocked, order, asked, None)
+    }
+
+    /// The same of a call that others make, who have these credentials.
+    #[inline(never)]
+    pub fn add_for(&mut self, held: Held, call: &Call, order: &Order, asked: Asked) -> Result<u64> {
+        self.add_with(call, Attempt::WORKER, order, Some(asked), Some(held))
+    }
+
+    fn add_with(
+        &mut self,
+        call: &Call,
+        blocked: Attempt,
+        order: &Order,
+        asked: Option<Asked>,
+        held: Option<Held>,
     ) -> Result<u64> {
         let locked = &mut self.locked;
         if self.limit != 0 && locked.pending() >= self.limit {
@@ -56,6 +74,16 @@ impl Queuing<'_> {
             asked::attach(req, block);
         }
         let id = req.ticket();
+        if let Some(held) = held {
+            held.hand_to(req);
+            asked::take_path(req, Then::Worker);
+            if let Some((timer, at)) = timer.zip(deadline) {
+                asked::add_deadline(locked, timer, req, at);
+                locked.start_linked_timeout(req);
+            }
+            locked.entrust(req);
+            return Ok(id);
+        }
         let issued = request::follow(locked, req, blocked);
         if let Some((timer, at)) = timer.zip(deadline) {
             if matches!(issued, Issued::Done(_)) {

@@ -83,7 +83,11 @@ fn once_more(req: Req) -> Attempt {
 pub fn follow(ring: &mut Locked<'_>, mut req: Req, mut attempt: Attempt) -> Issued {
     let then = loop {
         match attempt {
-            Attempt::Done(answer) if asked::goes_on(ring, req, answer) => attempt = once_more(req),
+            Attempt::Done(answer) if asked::goes_on(ring, req, answer) => {
+                // Who hands an answer in need not be who may make the call.
+                let mine = req.creds.is_none();
+                attempt = if mine { once_more(req) } else { Attempt::WORKER };
+            }
             Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
             Attempt::Blocked { moved: 0, then } => break then,
             Attempt::Blocked { moved, then } => {

@@ -115,6 +115,12 @@ pub fn value(bit: u32, handled: u64, values: &[u64]) -> Option<&[u64]> {
     values.get(start..start + words)
 }
 
+/// The answer of the extension `number` among the values of an event.
+#[must_use]
+pub fn extension(number: u32, handled: u64, values: &[u64]) -> Option<&[u64]> {
+    extensions(handled, values)?.find(|found| found.number == number).map(|found| found.answer)
+}
+
 /// The extensions' answers among the values of an event.
 pub(crate) fn extensions(handled: u64, values: &[u64]) -> Option<List<'_>> {
     if handled & EXTENSIONS == 0 || !is_reachable(63, handled) {

@@ -259,7 +259,8 @@ impl<'m> Calls<'m> {
     /// # Errors
     /// As [`issue`](Calls::issue). `EOPNOTSUPP`: an attribute is required that cannot be honoured for
     /// this call. `EPERM`, `EINVAL`: an I/O priority is required that may not be had. `EINVAL`: the
-    /// answer is aimed at a [`Slot`], which has no room for values.
+    /// answer is aimed at a [`Slot`], which has no room for values, or credentials are required that
+    /// are not registered. `E2BIG`: more than four extensions are asked for.
     #[inline]
     pub fn issue_with(
         &self,
@@ -277,7 +278,8 @@ impl<'m> Calls<'m> {
     ///
     /// # Errors
     /// The call's own. `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline
-    /// never can, nor can what the cache had be told: who waits in the call can do neither.
+    /// never can, nor can what the cache had be told, nor can the call have other credentials: who
+    /// waits in the call can do none of it.
     #[inline]
     pub fn issue_sync_with(
         call: Call<'_, '_>,
@@ -369,6 +371,47 @@ impl<'m> Calls<'m> {
     #[must_use]
     pub fn pending(&self) -> u32 {
         self.context.pending()
+    }
+
+    /// Has a number for the credentials that the calling thread has now: user and group ids, groups,
+    /// capabilities. A call that is asked for
+    /// [`Credentials`](sysring_events::attr::Credentials) with that number
+    /// ([`Wanted::with_credentials`]) is made with them, whoever issues it and whatever that thread has
+    /// by then: at once, if it has the same, else by a thread of the engine that was made for them.
+    ///
+    /// ```
+    /// use sysring::Fd;
+    /// use sysring::calls::{Call, Calls, Issued};
+    /// use sysring::events::attr::{Answers, Attribute, Credentials, Wanted};
+    ///
+    /// # fn main() -> Result<(), sysring::Errno> {
+    /// let calls = Calls::new()?;
+    /// let mine = calls.register_credentials()?;
+    /// // … a change of the thread's ids …
+    /// let wanted = Wanted::NONE.required(Credentials::MASK).with_credentials(mine);
+    /// let open = Call::openat(Fd::CWD, c"/etc/hostname", 0, 0);
+    /// match calls.issue_with(open, &wanted, &mut Answers::none())? {
+    ///     Issued::Done(file) => println!("opened: {file:?}"),
+    ///     Issued::Pending(_) => println!("{:?}", calls.wait(1)?.next()),
+    /// }
+    /// calls.unregister_credentials(mine)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `EAGAIN`: no thread to be had, which would keep them. `ENOMEM`: that, or this process has
+    /// registered 64 different ones. `EBUSY`: all 65535 numbers are in use.
+    pub fn register_credentials(&self) -> Result<u32> {
+        self.context.register_credentials()
+    }
+
+    /// Takes such a number back. Calls that are pending keep what they have.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is nobody's.
+    pub fn unregister_credentials(&self, number: u32) -> Result<()> {
+        self.context.unregister_credentials(number)
     }
 
     /// Adds one to this eventfd whenever answers have come, from now on; `None`: no longer. It is

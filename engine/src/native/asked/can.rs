@@ -1,15 +1,20 @@
 //! Which attributes can be honoured for which call.
 
 use sysring_events::attr::{
-    Attribute, Cache, Checksum, Deadline, EXTENSIONS, Full, Ioprio, Path, Place, Retry, RwFlags,
-    Timing, Trace,
+    Attribute, Cache, Checksum, Credentials, Deadline, EXTENSIONS, Full, Ioprio, Path, Place,
+    Retry, RwFlags, Timing, Trace,
 };
 use sysring_sys::abi::Iovec;
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
 
-use super::super::Call;
+use super::super::{Call, table};
 use crate::nowait;
+
+/// Whether another thread, which has other credentials, can make the call.
+pub fn others(call: &Call) -> bool {
+    !matches!(table::how(call.nr), table::How::Own | table::How::Refused)
+}
 
 /// What can be honoured for any call.
 const ALWAYS: u64 = Timing::MASK
@@ -24,6 +29,9 @@ const ALWAYS: u64 = Timing::MASK
 /// The attributes that can be honoured for this call.
 pub fn of(call: &Call) -> u64 {
     let mut mask = ALWAYS;
+    if others(call) {
+        mask |= Credentials::MASK;
+    }
     if matches!(call.nr, g::__NR_read | g::__NR_write | g::__NR_pread64 | g::__NR_pwrite64) {
         mask |= Full::MASK | RwFlags::MASK | Checksum::MASK;
     }

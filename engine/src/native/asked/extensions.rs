@@ -16,9 +16,32 @@ pub const MOST: usize = 4;
 /// argument that was given with the extension.
 pub type Handler = fn(u32, &[usize; 6], u64) -> u64;
 
+/// The same in C: with a word of the program's own, which it is given first.
+pub type ForeignHandler = unsafe extern "C" fn(usize, u32, *const u64, u64) -> u64;
+
+/// Whom to ask.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    Rust(Handler),
+    Foreign(ForeignHandler, usize),
+}
+
+impl Asks {
+    fn ask(self, call: &Call, argument: u64) -> u64 {
+        match self {
+            Asks::Rust(handler) => handler(call.nr, &call.args, argument),
+            Asks::Foreign(handler, data) => {
+                let args = call.args.map(|word| word as u64);
+                // SAFETY: who registered it has promised that it may be called so.
+                unsafe { handler(data, call.nr, args.as_ptr(), argument) }
+            }
+        }
+    }
+}
+
 /// The handlers of a context, by number.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Handlers([Option<(u32, Handler)>; MOST]);
+pub struct Handlers([Option<(u32, Asks)>; MOST]);
 
 /// What extensions have answered.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,6 +56,26 @@ impl Handlers {
     /// # Errors
     /// `EINVAL`: a number of 0. `EEXIST`: there is one of that number. `ENOSPC`: there are four.
     pub fn add(&mut self, number: u32, handler: Handler) -> Result<()> {
+        self.put(number, Asks::Rust(handler))
+    }
+
+    /// Has one more, in C, which is given `data`.
+    ///
+    /// # Safety
+    /// It may be called by any thread that issues a call, as long as the context lasts.
+    ///
+    /// # Errors
+    /// As of [`Handlers::add`].
+    pub unsafe fn add_foreign(
+        &mut self,
+        number: u32,
+        handler: ForeignHandler,
+        data: usize,
+    ) -> Result<()> {
+        self.put(number, Asks::Foreign(handler, data))
+    }
+
+    fn put(&mut self, number: u32, asks: Asks) -> Result<()> {
         if number == 0 {
             return Err(Errno::EINVAL);
         }
@@ -40,11 +83,11 @@ impl Handlers {
             return Err(Errno::EEXIST);
         }
         let free = self.0.iter_mut().find(|place| place.is_none()).ok_or(Errno::ENOSPC)?;
-        *free = Some((number, handler));
+        *free = Some((number, asks));
         Ok(())
     }
 
-    fn find(&self, number: u32) -> Option<Handler> {
+    fn find(&self, number: u32) -> Option<Asks> {
         let known = self.0.iter().flatten().find(|known| known.0 == number);
         known.map(|known| known.1)
     }
@@ -71,8 +114,8 @@ impl Handlers {
             return Err(Errno::EOPNOTSUPP);
         }
         for &mut [head, argument] in given {
-            if let Some(handler) = self.find(head as u32) {
-                let answer = handler(call.nr, &call.args, argument);
+            if let Some(asks) = self.find(head as u32) {
+                let answer = asks.ask(call, argument);
                 extended.answers[extended.count] = (head as u32, answer);
                 extended.count += 1;
             }

@@ -5,13 +5,13 @@
 //! lines at the points that all calls pass: before the system call, after it, and when its answer is
 //! told.
 
-mod can;
+pub(super) mod can;
 mod extensions;
 mod pending;
 
 use sysring_events::attr::{
-    Answers, Attribute, Cache, CacheOutcome, Checksum, Deadline, Full, Ioprio, Path, Place, Retry,
-    RwFlags, Timing, Trace, Wanted,
+    Answers, Attribute, Cache, CacheOutcome, Checksum, Credentials, Deadline, Full, Ioprio, Path,
+    Place, Retry, RwFlags, Timing, Trace, Wanted,
 };
 use sysring_events::crc32c;
 use sysring_sys::abi::Iovec;
@@ -22,7 +22,7 @@ use super::{Attempt, Call, Placement};
 use crate::user;
 
 use extensions::Extended;
-pub use extensions::{Handler, Handlers};
+pub use extensions::{ForeignHandler, Handler, Handlers};
 pub use pending::{
     add_deadline, after, answer, attach, before, forget, goes_on, release, take_path,
 };
@@ -315,6 +315,7 @@ impl Asked {
         given.set(|| Some(Full(self.calls)));
         given.set(|| Some(Ioprio));
         given.set(|| Some(RwFlags));
+        given.set(|| Some(Credentials));
         given.set(|| Some(self.place));
         given.set(|| Some(Retry(self.retries)));
         given.set(|| Some(Trace(self.wanted.trace())));
