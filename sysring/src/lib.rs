@@ -28,6 +28,16 @@
 //!
 //! Beyond io_uring, [`calls`] makes any system call asynchronous.
 //!
+//! # Cargo features
+//! | feature | what it brings |
+//! |---|---|
+//! | `std` (default) | [`owned`] and [`future`]; descriptors of std as targets; [`install`] |
+//! | `engine` (default) | the engine in userspace, for where the kernel's io_uring is refused; [`calls`] |
+//! | `stream` | `futures_core::Stream` for [`owned::Stream`] |
+//! | `syslet` | `syslet::scope`: calls that become asynchronous only if they block (x86-64) |
+//!
+//! Without any of them there is [`Ring`] and [`op`], on the kernel's io_uring.
+//!
 //! # What `install` does to the process
 //! - `no_new_privs` is set: a set-user-ID program started from here gains no privilege.
 //! - A seccomp filter is added for all threads. It traps the three io_uring calls, and those that

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::Errno;
 use crate::owned::{
-    Buf, BufMut, Fsync, Handle, OpenOptions, Operation, Read, Ring, Tail, WithBuf, Write,
+    Buf, BufMut, BufMutSet, BufSet, Fsync, Handle, OpenOptions, Operation, Read, ReadV, Ring, Tail,
+    WithBuf, Write, WriteV,
 };
 use sysring_sys::Result;
 
@@ -67,6 +68,16 @@ impl File {
     /// Writes at an offset; the count may be less than the buffer holds. See [`Ring::write_at`].
     pub fn write_at<B: Buf>(&self, buffer: B, offset: u64) -> Operation<Write<B>> {
         self.ring.write_at(&self.handle, buffer, offset)
+    }
+
+    /// Reads into several buffers, one after the other. See [`Ring::readv_at`].
+    pub fn readv_at<S: BufMutSet>(&self, buffers: S, offset: u64) -> Operation<ReadV<S>> {
+        self.ring.readv_at(&self.handle, buffers, offset)
+    }
+
+    /// Writes several buffers, one after the other. See [`Ring::writev_at`].
+    pub fn writev_at<S: BufSet>(&self, buffers: S, offset: u64) -> Operation<WriteV<S>> {
+        self.ring.writev_at(&self.handle, buffers, offset)
     }
 
     /// Writes the whole buffer. `EIO`: the file takes nothing more, and does not say why.

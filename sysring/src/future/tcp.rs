@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use super::kept::Kept;
 use crate::Errno;
 use crate::owned::{
-    Buf, BufMut, Handle, Operation, Ring, Send, SendZc, ShutDown, SocketKind, WithBuf, fill,
-    filled_part,
+    Buf, BufMut, BufSet, Handle, Operation, Ring, Send, SendVectored, SendZc, ShutDown, SocketKind,
+    WithBuf, fill, filled_part,
 };
 use sysring_sys::Result;
 
@@ -126,6 +126,17 @@ impl TcpStream {
     /// Sends all of the buffer, or ends with an error. See [`Ring::send_all`].
     pub fn send_all<B: Buf>(&self, buffer: B) -> Operation<Send<B>> {
         self.ring.send_all(&self.handle, buffer)
+    }
+
+    /// Sends several buffers, one after the other; the count may be less than they hold. See
+    /// [`Ring::send_vectored`].
+    pub fn send_vectored<S: BufSet>(&self, buffers: S) -> Operation<SendVectored<S>> {
+        self.ring.send_vectored(&self.handle, buffers)
+    }
+
+    /// The same of all of them, or ends with an error. See [`Ring::send_all_vectored`].
+    pub fn send_all_vectored<S: BufSet>(&self, buffers: S) -> Operation<SendVectored<S>> {
+        self.ring.send_all_vectored(&self.handle, buffers)
     }
 
     /// Sends from the buffer itself. See [`Ring::send_zc`].

@@ -140,6 +140,10 @@ fn files_are_read_and_written_whole() {
             let (count, all) = file.read_to_end_at(b"before: ".to_vec(), 1).await;
             assert_eq!(count, Ok(data.len() - 1));
             assert!(all[..8] == *b"before: " && all[8..] == data[1..]);
+            let (count, parts) = file.readv_at(([0; 3], vec![0; 5]), 6).await;
+            assert_eq!((count, parts.0, &parts.1[..]), (Ok(8), [2; 3], &[3, 3, 3, 4, 4][..]));
+            let (count, _) = file.writev_at(["a", "b"], 0).await;
+            assert_eq!(count, Err(sysring::Errno::EBADF));
             let (read, part) = file.read_exact_at([0; 1000], 299_000).await;
             assert!(read == Ok(()) && part[..] == data[299_000..]);
             let (read, _) = file.read_exact_at(Vec::with_capacity(1001), 299_000).await;

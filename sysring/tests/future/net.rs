@@ -26,8 +26,16 @@ pub async fn client(ring: &Ring, address: std::net::SocketAddr, seed: u8) {
     let stream = TcpStream::connect(ring, address).await.unwrap();
     for round in 0..20u8 {
         let message = vec![seed ^ round; 1 + 37 * usize::from(round)];
-        let (sent, message) = stream.send_all(message).await;
-        sent.unwrap();
+        let message = if round % 2 == 0 {
+            let (sent, message) = stream.send_all(message).await;
+            sent.unwrap();
+            message
+        } else {
+            let rest = message[1..].to_vec();
+            let (sent, _) = stream.send_all_vectored(([message[0]], rest)).await;
+            assert_eq!(sent, Ok(message.len()));
+            message
+        };
         let mut back = Vec::new();
         while back.len() < message.len() {
             let (count, bytes) = stream.recv(Vec::with_capacity(4096)).await;
