@@ -2,24 +2,19 @@
 //! every signal blocked but the one that calls them back from a system call.
 
 use core::ptr;
-use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::signal::{SA_RESTORER, SIG_DFL, SIG_SETMASK, SIGSYS, SigAction, SigSet};
+use sysring_sys::abi::signal::{SIG_SETMASK, SigSet};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Result, User, arch, call};
+use sysring_sys::{Errno, Result, arch, call, kick};
 
 use crate::{process, stats};
 
 /// A worker makes one system call at a time; what needs room is a signal frame.
 const STACK: usize = 64 * 1024;
 
-/// SIGSYS has a handler that may be run on our threads.
-static KICKABLE: AtomicBool = AtomicBool::new(false);
-
 /// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`.
 pub fn kick_is_handled() {
-    KICKABLE.store(true, Relaxed);
+    kick::is_handled_from_now_on();
 }
 
 /// Starts a thread of the engine's, with every signal blocked.
@@ -33,7 +28,7 @@ pub fn start(start: extern "C" fn(usize) -> !, arg: usize) -> Result<i32> {
         | g::CLONE_SIGHAND
         | g::CLONE_THREAD
         | g::CLONE_SYSVSEM;
-    prepare_kick();
+    kick::prepare();
     let stack = aligned_stack()?;
     let top = stack + STACK;
     let before = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL))?;
@@ -91,14 +86,13 @@ const PR_SET_NAME: u32 = 15;
 
 /// Whether a signal is known to call a thread of ours back.
 pub fn is_kickable() -> bool {
-    KICKABLE.load(Relaxed)
+    kick::is_handled()
 }
 
 /// Whether a thread of ours can be called back from a system call.
 #[must_use]
 pub fn can_kick() -> bool {
-    prepare_kick();
-    KICKABLE.load(Relaxed)
+    kick::prepare()
 }
 
 /// Ends the call a thread of ours makes, if a signal can. 0: it has not come that far.
@@ -106,30 +100,5 @@ pub fn can_kick() -> bool {
 /// # Errors
 /// `EPERM` and others: a sandbox's word.
 pub fn kick(tid: i32) -> Result<()> {
-    if tid == 0 { Ok(()) } else { call::tgkill(process::id(), tid, SIGSYS) }
+    kick::kick(process::id(), tid)
 }
-
-/// Without a trap of ours SIGSYS is probably nobody's: give it a handler that does nothing.
-fn prepare_kick() {
-    if KICKABLE.load(Relaxed) {
-        return;
-    }
-    let mut old = SigAction::default();
-    // SAFETY: only asks.
-    let asked = unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut old)) };
-    if asked.is_err() || old.handler != SIG_DFL {
-        return;
-    }
-    let new = SigAction {
-        handler: ignore as *const () as usize,
-        flags: SA_RESTORER,
-        restorer: arch::sigreturn_address(),
-        mask: SigSet::EMPTY,
-    };
-    // SAFETY: the handler does nothing; SIGSYS had the default action, which is to die.
-    if unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok() {
-        KICKABLE.store(true, Relaxed);
-    }
-}
-
-extern "C" fn ignore(_signal: i32) {}

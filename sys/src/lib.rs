@@ -18,6 +18,7 @@ pub mod abi;
 pub mod arch;
 mod errno;
 pub mod front;
+pub mod kick;
 pub mod sync;
 mod types;
 

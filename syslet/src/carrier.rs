@@ -38,6 +38,11 @@ pub struct Carrier {
 }
 
 impl Carrier {
+    /// The carrier that the calling thread is, which was there before.
+    pub fn is_this_thread(&self) {
+        self.tid.store(call::gettid() as u32, Relaxed);
+    }
+
     /// Prepares the seat of a thread.
     pub fn sit(seat: Seat, context: &Context) -> &Carrier {
         // SAFETY: the seat's memory is mapped, zeroed, and nobody else's; zeroes are a carrier.

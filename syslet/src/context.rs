@@ -110,6 +110,11 @@ impl Context {
             return;
         }
         self.carrier.store(ptr::from_ref(carrier).cast_mut(), Relaxed);
+        // SAFETY: the slot is a free one of the store's, which the context has; and it is us now.
+        if let Some(slot) = unsafe { slot.as_ref() } {
+            slot.carrier.set(left_behind);
+            slot.cancelled.set(false);
+        }
         self.moves.store(self.moves.load(Relaxed) + 1, Relaxed);
         self.standbys.drop_token();
         // SAFETY: the exchange made the context ours; this stack holds nothing that is needed.

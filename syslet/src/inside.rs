@@ -12,7 +12,7 @@ mod somewhere {
     use core::time::Duration;
 
     use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
-    use sysring_sys::{Errno, call};
+    use sysring_sys::{Errno, call, kick};
 
     use crate::arch::{self, Request};
     use crate::context::Context;
@@ -93,6 +93,7 @@ mod somewhere {
             }
             if cfg!(debug_assertions) {
                 life::check_credentials(context);
+                life::check_locks(context);
             }
             id
         }
@@ -144,6 +145,26 @@ mod somewhere {
             true
         }
 
+        /// Tells a call to end before its time.
+        pub fn cancel(&self, scope: &Scope, id: u64) -> Result<(), Errno> {
+            let context = self.context();
+            if !context.is_here() {
+                return Err(Errno::ENOENT);
+            }
+            self.hand_out();
+            let mine = |slot: &&Slot| ptr::eq(slot.owner.get(), scope);
+            let slot = context.store.find(id).filter(mine).ok_or(Errno::ENOENT)?;
+            if !context.before.lets_kicks_through() || !kick::prepare() {
+                return Err(Errno::EOPNOTSUPP);
+            }
+            slot.cancelled.set(true);
+            // SAFETY: carriers live as long as the context.
+            let thread = unsafe { &*slot.carrier.get() }.thread();
+            // It is still in that call, or hands in, or waits to take over, where a signal does
+            // nothing: it cannot be the context before this thread makes a call.
+            kick::kick(context.process.load(Relaxed) as i32, thread as i32)
+        }
+
         fn sleep(&self, until: Option<&Timespec>) -> Result<(), Errno> {
             let context = self.context();
             // Sequentially consistent, with the look below: as in `Context::hand_in`.
@@ -190,6 +211,8 @@ mod nowhere {
     use core::time::Duration;
 
     use crate::arch::Request;
+    use sysring_sys::Errno;
+
     use crate::scope::{Builder, Scope};
     use crate::store::Slot;
     use crate::support::Unavailable;
@@ -220,6 +243,10 @@ mod nowhere {
         }
 
         pub fn gather(&self, _: &dyn Fn() -> bool, _: Option<Duration>) {
+            match *self {}
+        }
+
+        pub fn cancel(&self, _: &Scope, _: u64) -> Result<(), Errno> {
             match *self {}
         }
 

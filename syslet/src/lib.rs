@@ -85,6 +85,8 @@ mod kernel;
 mod late;
 #[cfg(target_arch = "x86_64")]
 mod life;
+#[cfg(target_arch = "x86_64")]
+mod locks;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(target_arch = "x86_64")]

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::detector::detector_thread;
 use crate::kernel;
 use crate::late;
+use crate::locks;
 use crate::monitor;
 use crate::room::Room;
 use crate::scope::Builder;
@@ -43,6 +44,7 @@ pub fn begin(builder: &Builder) -> Result<*const Context, Unavailable> {
     context.store.begin();
     context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
     let home = context.room.seat_home(context);
+    home.is_this_thread();
     context.carrier.store(ptr::from_ref(home).cast_mut(), Relaxed);
     context.before.hold_signals();
     if let Err(why) = people(context, builder, fs) {
@@ -108,6 +110,13 @@ pub fn end(context: &Context) {
 pub fn check_credentials(context: &Context) {
     if context.moves.load(Relaxed) != 0 && !context.before.is_same_person() {
         die(b"sysring-syslet: user or group ids were changed inside a scope\n");
+    }
+}
+
+/// A lock that inherits priority and is held across a move would stay locked for good.
+pub fn check_locks(context: &Context) {
+    if locks::inherits_priority(context) {
+        die(b"sysring-syslet: a priority-inheriting lock is held across a call that blocked\n");
     }
 }
 

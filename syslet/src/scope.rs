@@ -182,6 +182,42 @@ impl Scope {
         Completions { scope: self }
     }
 
+    /// Tells a pending call to end before its time. Its answer still comes: `ECANCELED`, if this was in
+    /// time and the call can be ended; what it would have been, if not. A call that only a signal can
+    /// end ends so: a read of a pipe or a socket, a sleep, a lock, a wait; not what a disk is busy with.
+    /// What had been done before is not undone: a transfer that was under way answers how far it came.
+    ///
+    /// The call may have been left behind a moment before it began, and then nothing ends: where it
+    /// must not be waited for, cancel it again after a while.
+    ///
+    /// ```
+    /// # use sysring_syslet::{Errno, Outcome, scope};
+    /// # if sysring_syslet::available().is_err() { return }
+    /// let time = [3600i64, 0];
+    /// scope(|s| {
+    ///     let args = [time.as_ptr() as usize, 0, 0, 0, 0, 0];
+    ///     // SAFETY: the time outlives the scope.
+    ///     let Outcome::Pending(hour) = (unsafe { s.call(35, args) }) else { return }; // nanosleep
+    ///     while s.pending() != 0 {
+    ///         s.cancel(hour).expect("it is pending");
+    ///         for done in s.wait_at_most(1, std::time::Duration::from_millis(10)) {
+    ///             assert_eq!(done.result, Err(Errno::ECANCELED));
+    ///         }
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// `ENOENT`: no such call of this scope is pending, or its result is there. `EOPNOTSUPP`: the
+    /// program handles SIGSYS in its own way, or this thread has blocked it; that signal is what calls
+    /// the thread back, and gets a handler that does nothing if it has none.
+    pub fn cancel(&self, id: Id) -> Result<()> {
+        match &self.inside {
+            Ok(inside) => inside.cancel(self, id.0),
+            Err(_) => Err(Errno::ENOENT),
+        }
+    }
+
     /// How many calls are pending: begun, blocked, and not handed over by [`Scope::wait`].
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -224,9 +260,11 @@ impl Scope {
     fn next(&self) -> Option<Completion> {
         let slot = self.arrived.pop()?;
         self.pending.set(self.pending.get() - 1);
+        let result = Errno::from_ret(slot.result.load(core::sync::atomic::Ordering::Relaxed));
+        let cancelled = slot.cancelled.get() && result == Err(Errno::EINTR);
         let completion = Completion {
             id: Id(slot.id.get()),
-            result: Errno::from_ret(slot.result.load(core::sync::atomic::Ordering::Relaxed)),
+            result: if cancelled { Err(Errno::ECANCELED) } else { result },
         };
         if let Ok(inside) = &self.inside {
             inside.give_back(slot);

@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicIsize, AtomicPtr};
 
 use sysring_sys::{Result, call};
 
+use crate::carrier::Carrier;
 use crate::scope::Scope;
 
 /// Slots that come with a context.
@@ -28,6 +29,10 @@ pub struct Slot {
     /// Who asked, and what the call was named; the context's own.
     pub owner: Cell<*const Scope>,
     pub id: Cell<u64>,
+    /// Who makes the call.
+    pub carrier: Cell<*const Carrier>,
+    /// It is to end before its time.
+    pub cancelled: Cell<bool>,
 }
 
 /// Slots that were asked for later.
@@ -80,6 +85,18 @@ impl Store {
         chunk.next = self.chunks.replace(chunk);
         chunk.slots.iter().for_each(|slot| self.give_back(slot));
         Ok(())
+    }
+
+    /// The slot of a call that has not been handed over, by the call's name.
+    pub fn find(&self, id: u64) -> Option<&Slot> {
+        let mut found = None::<*const Slot>;
+        self.each_owned(|slot| {
+            if slot.id.get() == id {
+                found = Some(slot);
+            }
+        });
+        // SAFETY: slots live as long as the store.
+        found.map(|slot| unsafe { &*slot })
     }
 
     /// The result is there.

@@ -60,6 +60,11 @@ impl Before {
         self.mask.get()
     }
 
+    /// Whether the signal that calls a thread back reaches the scope's threads.
+    pub fn lets_kicks_through(&self) -> bool {
+        self.mask.get() == self.mask.get().without(SIGSYS)
+    }
+
     /// Lets them through again.
     pub fn release_signals(&self) {
         let _ = call::sigprocmask(SIG_SETMASK, Some(self.mask.get()));

@@ -290,3 +290,46 @@ fn rings_of_one_issuer_know_their_thread() {
         assert_eq!(ring.completion().count(), 1);
     });
 }
+
+#[cfg(debug_assertions)]
+fn holds_a_lock_that_inherits() {
+    let mut pipe = common::Pipe::new();
+    // SAFETY: the mutex is this frame's, and used by this thread alone.
+    unsafe {
+        let mut kind: libc::pthread_mutexattr_t = std::mem::zeroed();
+        libc::pthread_mutexattr_init(&mut kind);
+        libc::pthread_mutexattr_setrobust(&mut kind, libc::PTHREAD_MUTEX_ROBUST);
+        let mut plain: libc::pthread_mutex_t = std::mem::zeroed();
+        assert_eq!(libc::pthread_mutex_init(&mut plain, &kind), 0);
+        libc::pthread_mutexattr_setprotocol(&mut kind, libc::PTHREAD_PRIO_INHERIT);
+        let mut inherits: libc::pthread_mutex_t = std::mem::zeroed();
+        assert_eq!(libc::pthread_mutex_init(&mut inherits, &kind), 0);
+        scope(|s| {
+            // A robust one may be held; one that inherits may not, wherever it is on the list.
+            assert_eq!(libc::pthread_mutex_lock(&mut plain), 0);
+            common::move_once(s, &mut pipe);
+            s.go_home();
+            assert_eq!(libc::pthread_mutex_lock(&mut inherits), 0);
+            assert_eq!(libc::pthread_mutex_unlock(&mut inherits), 0);
+            common::move_once(s, &mut pipe);
+            println!("so far");
+            s.go_home();
+            assert_eq!(libc::pthread_mutex_lock(&mut inherits), 0);
+            common::move_once(s, &mut pipe);
+        });
+    }
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn debug_builds_find_locks_that_inherit_priority() {
+    if common::skipped() {
+        return;
+    }
+    let test = "debug_builds_find_locks_that_inherit_priority";
+    if let Some(output) = common::in_process(&[], test, holds_a_lock_that_inherits) {
+        let said = common::said(&output);
+        assert_eq!(output.status.code(), Some(134), "{said}");
+        assert!(said.contains("so far") && said.contains("priority-inheriting lock"), "{said}");
+    }
+}
