@@ -180,6 +180,30 @@ fn sockets_wait_for_each_other() {
     assert_eq!(next(&context), Event { id, user_data: 0, result });
 }
 
+/// `O_NONBLOCK` means nothing to a file on a disk: what is not cached is waited for.
+#[test]
+fn a_file_is_waited_for_even_if_it_is_non_blocking() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let context = context();
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("not cached");
+    std::fs::write(&path, [7; 1 << 20]).unwrap();
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    let mut buffer = vec![0u8; 1 << 20];
+    for _ in 0..20 {
+        file.sync_all().unwrap();
+        // SAFETY: takes numbers.
+        unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        let read = call(g::__NR_pread64, [fd(&file), buffer.as_mut_ptr() as usize, 1 << 20, 0]);
+        let result = match issue(&context, read) {
+            Issued::Done(result) => result as i64,
+            Issued::Pending(_) => next(&context).result,
+        };
+        assert_eq!(result, 1 << 20);
+    }
+    assert!(buffer.iter().all(|byte| *byte == 7));
+    std::fs::remove_file(path).unwrap();
+}
+
 #[test]
 fn a_connection_is_accepted_when_it_comes() {
     let context = context();

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -176,5 +177,78 @@ fn send_zc() {
         let mut said = String::new();
         server.output.read_to_string(&mut said).unwrap();
         assert!(said.starts_with("sent 1000000 bytes to 127.0.0.1:"), "{said}");
+    });
+}
+
+/// Asks on an open connection, and gives the status line and the body.
+fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> (String, Vec<u8>) {
+    stream.get_mut().write_all(request.as_bytes()).unwrap();
+    answer(stream, request.starts_with("HEAD"))
+}
+
+fn answer(stream: &mut BufReader<TcpStream>, head_only: bool) -> (String, Vec<u8>) {
+    let mut head = Vec::new();
+    while !matches!(head.last().map(String::as_str), Some("\r\n")) {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "{head:?}");
+        head.push(line);
+    }
+    let length = head.iter().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+    let mut body = vec![0; if head_only { 0 } else { length.trim().parse().unwrap() }];
+    stream.read_exact(&mut body).unwrap();
+    (head[0].trim_end().to_owned(), body)
+}
+
+#[test]
+fn web() {
+    everywhere(|example| {
+        let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("web");
+        std::fs::create_dir_all(root.join("public/folder")).unwrap();
+        std::fs::write(root.join("secret"), "nobody's business").unwrap();
+        std::fs::write(root.join("public/index.html"), "welcome").unwrap();
+        std::fs::write(root.join("public/empty"), "").unwrap();
+        let large = std::fs::File::create(root.join("public/large")).unwrap();
+        (&large).write_all(&data(3_000_001)).unwrap();
+        // Not in the cache any more, where files are on a disk: reads of it have to wait.
+        large.sync_all().unwrap();
+        // SAFETY: takes numbers alone.
+        unsafe { libc::posix_fadvise(large.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+        let mut command = example("web");
+        command.arg(root.join("public"));
+        let server = start(command);
+        let connect = || BufReader::new(TcpStream::connect(&server.address).unwrap());
+
+        // Several at once, and one that goes away in the middle.
+        let mut streams: Vec<_> = (0..8).map(|_| connect()).collect();
+        for stream in &mut streams {
+            stream.get_mut().write_all(b"GET /large HTTP/1.1\r\n\r\n").unwrap();
+        }
+        drop(streams.pop());
+        for stream in &mut streams {
+            let (status, body) = answer(stream, false);
+            assert!(status == "HTTP/1.1 200 OK" && body == data(3_000_001));
+        }
+        // One after the other on one connection.
+        let stream = &mut streams[0];
+        for (request, status, body) in [
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK", "welcome"),
+            ("HEAD /index.html?a=b HTTP/1.1\r\n\r\n", "200 OK", ""),
+            ("GET /empty HTTP/1.1\r\n\r\n", "200 OK", ""),
+            ("GET /missing HTTP/1.1\r\n\r\n", "404 Not Found", ""),
+            ("GET /folder HTTP/1.1\r\n\r\n", "404 Not Found", ""),
+            ("GET /../secret HTTP/1.1\r\n\r\n", "404 Not Found", ""),
+            ("GET //index.html HTTP/1.1\r\n\r\n", "200 OK", "welcome"),
+            ("POST / HTTP/1.1\r\n\r\n", "405 Method Not Allowed", ""),
+            ("GET /a\0b HTTP/1.1\r\n\r\n", "400 Bad Request", ""),
+        ] {
+            let (said, got) = ask(stream, request);
+            assert_eq!(said, format!("HTTP/1.1 {status}"), "{request:?}");
+            assert_eq!(String::from_utf8_lossy(&got), body, "{request:?}");
+        }
+        // Two requests in one packet.
+        let twice = "GET /index.html HTTP/1.1\r\n\r\n".repeat(2);
+        assert_eq!(ask(stream, &twice).1, b"welcome");
+        assert_eq!(answer(stream, false).1, b"welcome");
+        std::fs::remove_dir_all(&root).unwrap();
     });
 }

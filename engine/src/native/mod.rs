@@ -35,7 +35,7 @@ use crate::op::table::Row;
 
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result, User, arch};
+use sysring_sys::{Errno, Fd, Result, User, arch, call};
 
 use crate::op::moment::is_nonblocking;
 use crate::user;
@@ -179,7 +179,9 @@ fn by_worker(call: &Call, how: How) -> Result<Attempt> {
 #[cold]
 fn would_block(fd: Fd, events: u32, limit: i32) -> Attempt {
     if is_nonblocking(fd) {
-        return Attempt::failed(Errno::EAGAIN);
+        // To files on disks the flag means nothing: who reads one waits for the disk.
+        let waits = call::is_file_or_disk(fd);
+        return if waits { Attempt::WORKER } else { Attempt::failed(Errno::EAGAIN) };
     }
     if socket::has_limit(fd, limit) { Attempt::SLEEPER } else { Attempt::ready(events) }
 }

@@ -150,7 +150,7 @@ impl Transfer<'_> {
         let rest_follows = !whole
             && match self.direction {
                 In => !self.is_all_there_is(fd, n),
-                Out => !is_nonblocking(fd),
+                Out => !is_nonblocking(fd) || call::is_file_or_disk(fd),
             };
         match (rest_follows, self.direction) {
             (false, _) => Attempt::Done(n as isize),
