@@ -23,8 +23,8 @@ pub struct State {
     pub(super) taker: bool,
     /// That thread hands over what it has published before it sleeps, and may not have yet.
     hands_over: bool,
-    /// It has not come back.
-    pub(super) entered: Arc<AtomicBool>,
+    /// It has not come back; shared with it.
+    entered: Arc<AtomicBool>,
     /// Who submits and takes completions on behalf of futures; none is needed if it is not there.
     pub driver: Option<Waker>,
     /// Entries that nobody waits for and that use no memory, for which there was no room.
@@ -38,14 +38,14 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(raw: Raw) -> State {
+    pub fn new(raw: Raw, entered: Arc<AtomicBool>) -> State {
         let knows_time = raw.report().features() & feat::EXT_ARG != 0;
         State {
             raw,
             slots: Slots::default(),
             taker: false,
             hands_over: false,
-            entered: Arc::default(),
+            entered,
             driver: None,
             left: Vec::new(),
             groups: Groups::default(),
@@ -68,6 +68,11 @@ impl State {
         // Relaxed: it is looked at under the lock.
         self.entered.store(true, Relaxed);
         (count, flags)
+    }
+
+    /// It has come back.
+    pub fn is_back(&mut self) {
+        self.taker = false;
     }
 
     /// Hands over what was pushed.

@@ -1,7 +1,8 @@
 //! Turning a ring: submitting, sleeping, handing out, by many threads.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Release;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysring_sys::{Result, User};
@@ -19,6 +20,8 @@ pub struct Shared {
     pub(super) handed_out: Condvar,
     /// The way to sleep in the ring without holding `state`.
     pub(super) entrance: Entrance,
+    /// A thread is on that way, and has not come back.
+    entered: Arc<AtomicBool>,
 }
 
 /// How long to sleep for completions.
@@ -35,8 +38,9 @@ pub(crate) enum Sleep {
 
 impl Shared {
     pub fn new(raw: Raw) -> Shared {
-        let entrance = raw.entrance();
-        Shared { state: Mutex::new(State::new(raw)), handed_out: Condvar::new(), entrance }
+        let (entrance, entered) = (raw.entrance(), Arc::<AtomicBool>::default());
+        let state = Mutex::new(State::new(raw, Arc::clone(&entered)));
+        Shared { state, handed_out: Condvar::new(), entrance, entered }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -100,13 +104,12 @@ impl Shared {
         wait: &Wait,
     ) -> (MutexGuard<'a, State>, Result<u32>) {
         let (count, flags) = state.go_to_sleep();
-        let entered = state.entered.clone();
         drop(state);
         let slept = self.entrance.enter(count, flags, wait);
         // Release pairs with the Acquire of who waits for the hand-over, with the lock held.
-        entered.store(false, Release);
+        self.entered.store(false, Release);
         let mut state = self.lock();
-        state.taker = false;
+        state.is_back();
         (state, slept)
     }
 
@@ -240,10 +243,8 @@ mod tests {
             let mut third = ring.nop();
             third.start();
             ring.submit().unwrap();
-            let mut state = ring.shared.lock();
-            state.entered.store(false, Release);
-            state.taker = false;
-            drop(state);
+            ring.shared.entered.store(false, Release);
+            ring.shared.lock().is_back();
             for nop in [first, one, two, third] {
                 assert_eq!(nop.wait(), Ok(()));
             }
