@@ -40,7 +40,7 @@ const ALIGNMENT: usize = 4;
 pub struct Sites {
     places: Array<Range<usize>>,
     len: usize,
-    /// Places with a gap of less than this between them are one.
+    /// Places with a gap of no more than this between them are one.
     grain: usize,
     piece: Array<u8>,
 }
