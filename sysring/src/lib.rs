@@ -93,7 +93,7 @@ pub use install::install;
 pub use install::{Installed, install_engine};
 pub use op::{Descriptor, Fixed, Slot, Target};
 pub use ring::{
-    Buffer, BufferPool, BufferRing, Builder, Cause, Completions, CqEntry, Cqe, Cqe32, Full,
+    Buffer, BufferPool, BufferRing, Builder, Bundle, Cause, Completions, CqEntry, Cqe, Cqe32, Full,
     LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer, Reason, Register, Report, Restrictions,
     Ring, SetupError, SqEntry, Sqe, Sqe128, Step, Submission, SyncCancel, Timespec, Wait, Waits,
 };

@@ -75,7 +75,8 @@ macro_rules! selects {
             }
 
             /// With [`buffer_group`](Self::buffer_group): as many buffers at once as there are data
-            /// for, one after the other from the one that the completion says (Linux 6.10).
+            /// for, one after the other from the one that the completion says (Linux 6.10); see
+            /// [`BufferRing::take_bundle`](crate::BufferRing::take_bundle).
             #[inline]
             pub fn bundle(mut self) -> $name {
                 self.0.ioprio |= recvsend::BUNDLE;

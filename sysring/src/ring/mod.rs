@@ -34,7 +34,7 @@ pub use local::LocalRing;
 pub use mixed::{MixedCqe, MixedSqe};
 pub use operations::Operations;
 pub use register::{
-    Buffer, BufferPool, BufferRing, PoolBuffer, Register, Restrictions, SyncCancel,
+    Buffer, BufferPool, BufferRing, Bundle, PoolBuffer, Register, Restrictions, SyncCancel,
 };
 pub use report::{Reason, Report, SetupError, Step};
 pub use submission::{Full, Submission};

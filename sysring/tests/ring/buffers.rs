@@ -172,3 +172,62 @@ fn a_pool_hands_each_buffer_out_once() {
         assert_eq!(ring.register().buffer_pool(4, 64).unwrap_err(), Errno::EBUSY);
     });
 }
+
+#[test]
+fn a_bundle_has_its_buffers_in_order() {
+    both(|engine| {
+        let mut ring = ring(engine);
+        let buffers = ring.register().buffer_ring(3, 8, 3).unwrap();
+        let (receiver, mut sender) = UnixStream::pair().unwrap();
+        let receive = op::Recv::multishot(&receiver, buffers.group()).bundle();
+        // SAFETY: the group outlives the operation, which ends below.
+        unsafe { ring.push(receive) }.unwrap();
+        let (mut sent, mut received, mut random) = (0u32, 0u32, 1u32);
+        let mut held = Vec::new();
+        for round in 0..500 {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let count = 1 + (random >> 16) % 9;
+            let bytes: Vec<u8> = (sent..sent + count).map(|i| i as u8).collect();
+            sender.write_all(&bytes).unwrap();
+            sent += count;
+            while received < sent {
+                ring.submit_and_wait(1).unwrap();
+                let completion = ring.completion().unwrap();
+                if completion.result() == Err(Errno::EINVAL) {
+                    return println!("skipped: bundles are not known before Linux 6.10");
+                }
+                if !completion.more() {
+                    // It ends where a bundle has taken all buffers that there were.
+                    // SAFETY: as above.
+                    unsafe { ring.push(receive) }.unwrap();
+                }
+                // SAFETY: of this group, and taken once.
+                let mut bundle = unsafe { buffers.take_bundle(&completion) };
+                if round % 7 == 6 {
+                    // Not looked at: all of them go back.
+                    received += completion.result().unwrap();
+                    bundle.next();
+                    continue;
+                }
+                for buffer in bundle {
+                    for byte in buffer.iter() {
+                        assert_eq!(*byte, received as u8, "round {round}");
+                        received += 1;
+                    }
+                    held.push(buffer);
+                }
+            }
+            while held.len() > 5 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                held.swap_remove((random >> 16) as usize % held.len());
+            }
+        }
+        drop(held);
+        drop(sender);
+        ring.submit_and_wait(1).unwrap();
+        let end = ring.completion().unwrap();
+        assert_eq!((end.result(), end.more()), (Ok(0), false));
+        // SAFETY: as above.
+        assert_eq!(unsafe { buffers.take_bundle(&end) }.count(), 0);
+    });
+}

@@ -58,6 +58,11 @@ pub struct BufferRing {
     buffers: Private,
     /// For each buffer, whether the program has it.
     taken: Private,
+    /// For each buffer, the one that was given after it, as the other side takes them: so it stays
+    /// until it is given again.
+    next: Private,
+    /// The one that was given last.
+    last: Cell<u16>,
     tail: Cell<u16>,
     mask: u16,
     group: u16,
@@ -82,6 +87,8 @@ impl Register<'_> {
             entries: Private::new(places * size_of::<BufEntry>())?,
             buffers: Private::new(bytes)?,
             taken: Private::new(places)?,
+            next: Private::new(places * size_of::<u16>())?,
+            last: Cell::new(0),
             tail: Cell::new(0),
             mask: count - 1,
             group,
@@ -161,11 +168,48 @@ impl BufferRing {
     pub unsafe fn take<'a>(&'a self, completion: &impl CqEntry) -> Option<Buffer<'a>> {
         let completion: &Cqe = completion.as_ref();
         let id = completion.buffer_id()?;
+        self.take_id(id, completion.result().unwrap_or(0))
+    }
+
+    #[inline]
+    fn take_id(&self, id: u16, len: u32) -> Option<Buffer<'_>> {
         if id > self.mask || self.taken(id).replace(true) {
             return None;
         }
-        let len = completion.result().unwrap_or(0).min(self.len);
-        Some(Buffer { ring: self, id, len })
+        Some(Buffer { ring: self, id, len: len.min(self.len) })
+    }
+
+    /// The buffers that a completion of a [bundle](crate::op::Recv::bundle) brings, in the order of the
+    /// data: all full but the last. Those that are not looked at are given back.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// use sysring::{Errno, Ring, op};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut ring = Ring::new(8)?;
+    /// let buffers = ring.register().buffer_ring(0, 8, 4)?;
+    /// let (receiver, mut sender) = std::os::unix::net::UnixStream::pair()?;
+    /// sender.write_all(b"pieces")?;
+    /// let receive = op::Recv::new(&receiver, std::ptr::null_mut(), 0);
+    /// // SAFETY: the buffers outlive the operation, which is waited for.
+    /// unsafe { ring.push(receive.buffer_group(buffers.group()).bundle())? };
+    /// ring.submit_and_wait(1)?;
+    /// let completion = ring.completion().unwrap();
+    /// if completion.result() != Err(Errno::EINVAL) { // before Linux 6.10
+    ///     // SAFETY: of an operation that selects from this group, and taken once.
+    ///     let pieces = unsafe { buffers.take_bundle(&completion) };
+    ///     assert_eq!(pieces.map(|piece| piece.len()).sum::<usize>() as u32, completion.result()?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Safety
+    /// As for [`take`](BufferRing::take), and the operation was a bundle.
+    pub unsafe fn take_bundle<'a>(&'a self, completion: &impl CqEntry) -> Bundle<'a> {
+        let completion: &Cqe = completion.as_ref();
+        let left = completion.result().unwrap_or(0);
+        Bundle { ring: self, id: completion.buffer_id(), left }
     }
 
     /// Takes the memory back: the id is free again.
@@ -181,6 +225,11 @@ impl BufferRing {
         unsafe { self.taken.at().add(usize::from(id)).cast::<Cell<bool>>().as_ref() }
     }
 
+    fn next(&self, id: u16) -> &Cell<u16> {
+        // SAFETY: a word for each buffer.
+        unsafe { self.next.at().cast::<Cell<u16>>().add(usize::from(id)).as_ref() }
+    }
+
     fn start(&self, id: u16) -> NonNull<u8> {
         // SAFETY: the memory has so many buffers.
         unsafe { self.buffers.at().add(usize::from(id) * self.len as usize) }
@@ -188,6 +237,7 @@ impl BufferRing {
 
     /// Puts a buffer into the group.
     fn give(&self, id: u16) {
+        self.next(self.last.replace(id)).set(id);
         let tail = self.tail.get();
         let entries = self.entries.at().cast::<BufEntry>();
         // SAFETY: masked, so within the memory; the other side is through with the place, for there
@@ -256,6 +306,41 @@ impl Drop for Buffer<'_> {
     fn drop(&mut self) {
         self.ring.taken(self.id).set(false);
         self.ring.give(self.id);
+    }
+}
+
+/// The buffers of a bundle: [`BufferRing::take_bundle`].
+pub struct Bundle<'a> {
+    ring: &'a BufferRing,
+    /// The next one.
+    id: Option<u16>,
+    /// How many bytes are in those that follow.
+    left: u32,
+}
+
+impl<'a> Iterator for Bundle<'a> {
+    type Item = Buffer<'a>;
+
+    fn next(&mut self) -> Option<Buffer<'a>> {
+        let id = self.id.take()?;
+        let buffer = self.ring.take_id(id, self.left)?;
+        self.left -= buffer.len;
+        if self.left > 0 {
+            self.id = Some(self.ring.next(id).get());
+        }
+        Some(buffer)
+    }
+}
+
+impl Drop for Bundle<'_> {
+    fn drop(&mut self) {
+        self.for_each(drop);
+    }
+}
+
+impl fmt::Debug for Bundle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle").field("id", &self.id).field("left", &self.left).finish()
     }
 }
 

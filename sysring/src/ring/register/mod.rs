@@ -20,7 +20,7 @@ use super::operations::Operations;
 use super::wait::Waits;
 use crate::op::{Descriptor, MsgRing};
 
-pub use buffer_ring::{Buffer, BufferRing};
+pub use buffer_ring::{Buffer, BufferRing, Bundle};
 pub use cancel::SyncCancel;
 pub use pool::{BufferPool, PoolBuffer};
 pub use restrictions::Restrictions;
