@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32};
 use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::call::Credentials;
 use sysring_sys::raw::general as g;
-use sysring_sys::{Fd, Result, call};
+use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::complete::Eventfd;
 use crate::locked::Locked;
@@ -42,8 +42,8 @@ static TERM: AtomicU32 = AtomicU32::new(0);
 /// How long a readable ring descriptor may outlast the completions it stood for.
 const TICK: i64 = 2_000_000;
 
-/// How long completions may take to appear for a program that left work behind and does not come
-/// back, and for one that has been seen to come back.
+/// After what time a program that left work behind is taken not to come back, so that completions
+/// appear for it as they happen, and one that has been seen to come back.
 const LOOK_IN: i64 = 500_000;
 const LOOK_IN_ON_WAITER: i64 = 10_000_000;
 
@@ -191,7 +191,7 @@ impl Locked<'_> {
             // No thread to be had.
             return self.show_readiness();
         }
-        self.unattended = true;
+        (self.unattended, self.listened_to) = (true, false);
         ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
     }
 
@@ -201,7 +201,7 @@ impl Locked<'_> {
 
     /// Puts the ring into the driver's care.
     fn be_driven(&mut self) {
-        if !self.driven && self.show_driver().is_err() {
+        if !self.driven && self.show_driver(g::EPOLLET).is_err() {
             // It hears nothing of this ring, but it can look.
             return self.be_looked_after();
         }
@@ -217,10 +217,23 @@ impl Locked<'_> {
         }
     }
 
-    fn show_driver(&mut self) -> Result<()> {
-        let set = self.set()?;
+    /// The application stays away, so the driver listens for what becomes ready next; whether it can,
+    /// and need not look in.
+    fn be_listened_to(&mut self) -> bool {
+        self.listened_to = self.handed_back.is_empty()
+            && (self.driven || self.show_driver(g::EPOLLONESHOT).is_ok());
+        self.listened_to
+    }
+
+    /// Has the driver hear of what becomes ready: `how` often, as `epoll` names it.
+    fn show_driver(&mut self, how: u32) -> Result<()> {
+        let (set, driver, events) = (self.set()?, driver()?, g::EPOLLIN | how);
         let data = core::ptr::from_ref(self.ring) as usize as u64;
-        call::epoll_ctl(driver()?, call::EpollOp::Add, set, g::EPOLLIN | g::EPOLLET, data)
+        match call::epoll_ctl(driver, call::EpollOp::Add, set, events, data) {
+            // It has listened before.
+            Err(Errno::EEXIST) => call::epoll_ctl(driver, call::EpollOp::Mod, set, events, data),
+            answer => answer,
+        }
     }
 }
 
@@ -320,7 +333,7 @@ extern "C" fn run(term: usize) -> ! {
                     // SAFETY: rings are never unmapped; one that was closed meanwhile, or used
                     // again, is looked at under a hold of our own.
                     if let Some(held) = descriptors::hold(unsafe { &*ring }) {
-                        tend(held.ring());
+                        tend_what_was_heard(held.ring());
                     }
                 }
             }
@@ -340,6 +353,23 @@ fn tend(ring: &Ring) {
     locked.progress();
     locked.reap();
     locked.tell_pollers();
+}
+
+/// The same, by the driver, if it was to listen. It may have been before the application came by, and
+/// may come again: then it looks in later.
+fn tend_what_was_heard(ring: &Ring) {
+    let listened = {
+        let locked = ring.lock();
+        locked.driven || locked.unattended && locked.listened_to
+    };
+    if !listened {
+        return;
+    }
+    tend(ring);
+    let mut locked = ring.lock();
+    if locked.unattended && locked.may_become_ready() && !locked.be_listened_to() {
+        locked.be_looked_after();
+    }
 }
 
 /// A request of `ring` polls another ring's descriptor.
@@ -384,8 +414,8 @@ fn tend_all() -> Option<i64> {
             locked.announce_what_is_left();
         }
         locked.tell_pollers();
-        let again =
-            (locked.unattended && locked.may_become_ready()).then(|| now + locked.look_in_after());
+        let away = locked.unattended && locked.may_become_ready();
+        let again = (away && !locked.be_listened_to()).then(|| now + locked.look_in_after());
         let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
         // What has been announced waits for the application.
         let timer = locked.timers.next_deadline().filter(|_| !locked.announced);

@@ -85,6 +85,8 @@ pub struct State {
     pub told: u32,
     /// The application has gone with work under way: the driver looks in now and then.
     pub unattended: bool,
+    /// And hears of what becomes ready, since it has found that the application stays away.
+    pub listened_to: bool,
     /// The ring is being torn down: nothing is posted or started any more.
     pub closing: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
@@ -145,6 +147,7 @@ impl State {
         announce_at: None,
         told: 0,
         unattended: false,
+        listened_to: false,
         closing: false,
         hints: Hints::new(),
     };

@@ -12,7 +12,10 @@ use super::expect::Verdict;
 use crate::refuse::Refusal;
 
 /// The time liburing's runner gives a test.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// What a test gets that has used that up beside others: the machine may have been busy.
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Exit status of a test that cannot run here.
 const SKIP: i32 = 77;
@@ -40,10 +43,10 @@ pub struct Outcome {
 }
 
 /// Runs `test` in a scratch folder below `scratch`.
-pub fn run(test: &Path, runner: &Runner, scratch: &Path) -> Outcome {
+pub fn run(test: &Path, runner: &Runner, scratch: &Path, limit: Duration) -> Outcome {
     let name = test.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let started = Instant::now();
-    let ended = attempt(test, &name, runner, scratch);
+    let ended = attempt(test, &name, runner, scratch, limit);
     let (verdict, note) = match ended {
         Ok(ended) => ended,
         Err(problem) => (Verdict::Fail, format!("could not be run: {problem}")),
@@ -56,6 +59,7 @@ fn attempt(
     name: &str,
     runner: &Runner,
     scratch: &Path,
+    limit: Duration,
 ) -> std::io::Result<(Verdict, String)> {
     let folder = scratch.join(name);
     if folder.exists() {
@@ -94,17 +98,17 @@ fn attempt(
         .stderr(output.try_clone()?)
         .process_group(0)
         .spawn()?;
-    let status = wait(&mut child)?;
+    let status = wait(&mut child, limit)?;
     let mut said = Vec::new();
     output.seek(SeekFrom::Start(0))?;
     output.read_to_end(&mut said)?;
     let _ = fs::remove_dir_all(&folder);
-    Ok(judge(name, status, &String::from_utf8_lossy(&said)))
+    Ok(judge(name, status, limit, &String::from_utf8_lossy(&said)))
 }
 
 /// Waits for the child; `None` if its time ran out, and it and its children were killed.
-fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + LIMIT;
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + limit;
     let group = -(child.id() as i32);
     let mut pause = Duration::from_millis(1);
     let status = loop {
@@ -126,11 +130,11 @@ fn wait(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
     Ok(status)
 }
 
-fn judge(name: &str, status: Option<ExitStatus>, said: &str) -> (Verdict, String) {
+fn judge(name: &str, status: Option<ExitStatus>, limit: Duration, said: &str) -> (Verdict, String) {
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
     let last: String = last.chars().take(100).collect();
     let Some(status) = status else {
-        return (Verdict::Hang, format!("still running after {} s: {last}", LIMIT.as_secs()));
+        return (Verdict::Hang, format!("still running after {} s: {last}", limit.as_secs()));
     };
     match (status.code(), status.signal()) {
         (Some(0), _) => (Verdict::Pass, String::new()),
