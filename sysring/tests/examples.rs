@@ -252,3 +252,33 @@ fn web() {
         std::fs::remove_dir_all(&root).unwrap();
     });
 }
+
+/// Both walks see what is there.
+#[test]
+fn walks() {
+    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("walks");
+    let _ = std::fs::remove_dir_all(&root);
+    for folder in 0..30 {
+        let folder = root.join(format!("{}/{folder}", folder % 4));
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in 0..20 {
+            std::fs::write(folder.join(format!("a file {file}")), data(1000)).unwrap();
+        }
+        std::os::unix::fs::symlink("..", folder.join("a link")).unwrap();
+    }
+    // 4 + 30 directories, and 21 in each of those.
+    let entries = 4 + 30 + 30 * 21;
+    let run = |name: &str| {
+        let output = in_place(name, "auto").arg(&root).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run("walk").starts_with(&format!("{entries} files, ")), "{}", run("walk"));
+    if cfg!(feature = "syslet") {
+        let said = run("walk-in-scope");
+        assert!(said.starts_with(&format!("{entries} entries, ")), "{said}");
+    } else {
+        println!("skipped: walk-in-scope: built without the feature syslet");
+    }
+    std::fs::remove_dir_all(&root).unwrap();
+}
