@@ -92,6 +92,8 @@ pub use install::install;
 #[cfg(feature = "engine")]
 pub use install::{Installed, install_engine};
 pub use op::{Descriptor, Fixed, Slot, Target};
+#[cfg(feature = "engine")]
+pub use ring::{Asked, Outcome};
 pub use ring::{
     Buffer, BufferPool, BufferRing, Builder, Bundle, Cause, Completions, CqEntry, Cqe, Cqe32, Full,
     LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer, Reason, Register, Report, Restrictions,

@@ -1,6 +1,8 @@
 //! A ring: two queues, and a call that hands over what is in one and waits for what comes into the
 //! other.
 
+#[cfg(feature = "engine")]
+mod asked;
 mod builder;
 mod cause;
 mod completion;
@@ -24,6 +26,8 @@ use sysring_sys::abi::io_uring::{Params, enter, register as regs, setup};
 use sysring_sys::abi::signal::SIGSET_SIZE;
 use sysring_sys::{Errno, Fd, User};
 
+#[cfg(feature = "engine")]
+pub use asked::{Asked, Outcome};
 pub use builder::Builder;
 pub use cause::Cause;
 pub use completion::Completions;

@@ -1,5 +1,6 @@
 //! The client, on the kernel's io_uring and on the engine, beside what plain calls answer.
 
+mod asked;
 mod buffers;
 mod common;
 mod events;
