@@ -1,7 +1,7 @@
 //! Cancellation: which requests are meant, and what can be done about each where it is.
 
 use sysring_sys::abi::io_uring::{cancel, op};
-use sysring_sys::{Errno, Fd, Result};
+use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::locked::Locked;
 use crate::op::table::{self, row_flag};
@@ -15,6 +15,8 @@ pub struct Match {
     user_data: u64,
     fd: i32,
     opcode: u8,
+    /// The open file that `fd` is, once it has been looked up.
+    file: Fd,
 }
 
 const KNOWN: u32 =
@@ -24,25 +26,35 @@ impl Match {
     /// The requests with this user_data.
     #[must_use]
     pub fn user_data(user_data: u64) -> Match {
-        Match { flags: 0, user_data, fd: -1, opcode: 0 }
+        Match { flags: 0, user_data, fd: -1, opcode: 0, file: Fd::NONE }
     }
 
     /// All requests.
     #[must_use]
     pub fn everything() -> Match {
-        Match { flags: cancel::ANY | cancel::ALL, user_data: 0, fd: -1, opcode: 0 }
+        Match { flags: cancel::ANY | cancel::ALL, ..Match::user_data(0) }
     }
 
-    /// As `IORING_OP_ASYNC_CANCEL` and the synchronous register call describe it.
+    /// As `IORING_OP_ASYNC_CANCEL` describes it.
     ///
     /// # Errors
     /// `EINVAL` for unknown flags, or criteria that exclude each other.
     pub fn parse(flags: u32, user_data: u64, fd: i32, opcode: u32) -> Result<Match> {
-        if flags & !KNOWN != 0 || flags & cancel::ANY != 0 && flags & (cancel::FD | cancel::OP) != 0
-        {
+        if flags & cancel::ANY != 0 && flags & (cancel::FD | cancel::OP) != 0 {
             return Err(Errno::EINVAL);
         }
-        Ok(Match { flags, user_data, fd, opcode: opcode as u8 })
+        Match::parse_any(flags, user_data, fd, opcode)
+    }
+
+    /// As the synchronous register call does, for which "any" overrules the other criteria.
+    ///
+    /// # Errors
+    /// `EINVAL` for unknown flags.
+    pub fn parse_any(flags: u32, user_data: u64, fd: i32, opcode: u32) -> Result<Match> {
+        if flags & !KNOWN != 0 {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Match { flags, user_data, fd, opcode: opcode as u8, file: Fd::NONE })
     }
 
     fn means_several(&self) -> bool {
@@ -56,11 +68,8 @@ impl Match {
         let by_user_data =
             self.flags & (cancel::FD | cancel::OP) == 0 || self.flags & cancel::USERDATA != 0;
         if self.flags & cancel::FD != 0 {
-            let fixed = self.flags & cancel::FD_FIXED != 0;
-            if !table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE) {
-                return false;
-            }
-            if req.sqe.fd != self.fd || fixed != req.has(flag::FIXED_FILE) {
+            let needs_file = table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE);
+            if !needs_file || !self.means_file_of(req) {
                 return false;
             }
         }
@@ -68,6 +77,17 @@ impl Match {
             return false;
         }
         !by_user_data || req.sqe.user_data == self.user_data
+    }
+
+    /// Whether a request works on the open file that is meant, whatever number it knows it by. Where
+    /// that cannot be asked, the numbers decide.
+    fn means_file_of(&self, req: Req) -> bool {
+        let fixed = self.flags & cancel::FD_FIXED != 0;
+        let same_name = req.sqe.fd == self.fd && fixed == req.has(flag::FIXED_FILE);
+        if same_name && req.file.fd == self.file {
+            return true;
+        }
+        call::same_file(req.file.fd, self.file).unwrap_or(same_name)
     }
 }
 
@@ -77,11 +97,13 @@ impl Locked<'_> {
     /// # Errors
     /// `ENOENT`: none found. `EALREADY`: found, and too late to stop.
     pub fn cancel(&mut self, what: &Match) -> Result<usize> {
-        if what.flags & cancel::FD_FIXED != 0 && what.flags & cancel::FD != 0 {
-            self.files.get(what.fd as u32).map_err(|_| Errno::EBADF)?;
-        } else if what.flags & cancel::FD != 0 {
-            let fd = Fd::new(what.fd);
-            sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0)?;
+        let mut what = *what;
+        if what.flags & cancel::FD != 0 {
+            what.file = match what.flags & cancel::FD_FIXED != 0 {
+                true => self.files.get(what.fd as u32).map_err(|_| Errno::EBADF)?,
+                false => Fd::new(what.fd),
+            };
+            call::fcntl(what.file, sysring_sys::raw::general::F_GETFD, 0)?;
         }
         let (mut cancelled, mut lists) = (0, 0);
         let mut at = self.in_flight;

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use client::{Client, sqe};
 use sysring_engine::iopoll;
-use sysring_sys::abi::io_uring::{Sqe, cqe_flags, enter, op, setup};
+use sysring_sys::abi::io_uring::{Sqe, cqe_flags, enter, op, setup, sqe_flags};
 use sysring_sys::{Errno, Fd, call};
 
 const BLOCK: usize = 4096;
@@ -79,6 +79,29 @@ fn polled_reads_come_to_who_enters() {
     assert!(blocks.iter().all(|block| block.0 == [7; BLOCK]));
     // Nothing is under way: there is nothing to wait for.
     assert_eq!(ring.enter_with(0, 1, enter::GETEVENTS), Ok(0));
+}
+
+#[test]
+fn what_a_polled_file_answers_breaks_no_link() {
+    let Some((_, direct)) = direct_file("linked") else { return };
+    if !iopoll::can_poll(Fd::new(direct.as_raw_fd())) {
+        eprintln!("skipped: the file system of the build directory cannot be polled");
+        return;
+    }
+    let mut ring = Client::new(8, setup::IOPOLL);
+    let mut block = Block([0; BLOCK]);
+    let mut read = sqe(op::READ, direct.as_raw_fd(), 1);
+    (read.addr, read.len) = (block.0.as_mut_ptr() as u64, BLOCK as u32);
+    (read.off, read.flags) = (4 * BLOCK as u64, sqe_flags::IO_LINK);
+    ring.push(read);
+    ring.push(sqe(op::NOP, -1, 2));
+    assert_eq!(ring.enter(2, 0), Ok(2));
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        assert_eq!(ring.enter(0, 1), Ok(0));
+        seen.extend(ring.reap().iter().map(|cqe| (cqe.user_data, cqe.res)));
+    }
+    assert_eq!(seen, [(1, 0), (2, 0)]);
 }
 
 #[test]

@@ -47,13 +47,23 @@ pub fn relocate(program: &mut Program) {
     for step in &mut program.steps {
         match step {
             Step::Submit { entries, .. } => entries.iter_mut().for_each(entry),
-            Step::Enter { arg, arg_at, .. } => {
-                addresses(arg);
-                *arg_at = at(*arg_at);
+            Step::Enter { arg, memory, .. } => {
+                memory.iter_mut().for_each(|(_, bytes)| addresses(bytes));
+                *arg = at(*arg);
             }
+            Step::Resize(_) => {}
             Step::Memory(pieces) => pieces.iter_mut().for_each(|(_, bytes)| addresses(bytes)),
             Step::Register { opcode, arg, memory, .. } => {
-                let files = [register::FILES, register::FILES_UPDATE, register::EVENTFD];
+                let files = [
+                    register::FILES,
+                    register::FILES_UPDATE,
+                    register::FILES2,
+                    register::FILES_UPDATE2,
+                    register::EVENTFD,
+                    register::EVENTFD_ASYNC,
+                    register::SYNC_CANCEL,
+                    register::RING_FDS,
+                ];
                 for (_, bytes) in memory {
                     addresses(bytes);
                     if files.contains(opcode) {

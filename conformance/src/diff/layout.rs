@@ -20,9 +20,21 @@ pub const REGISTERED_COUNT: u64 = 4;
 /// Addresses of sockets, written by the world: 64 bytes each.
 pub const ADDRESSES: u64 = ARENA + 0x70_0000;
 pub const ADDRESS_LEN: u64 = 64;
+/// Where register calls have their arguments: the first [`TOLD`] bytes are compared afterwards. What
+/// the two sides answer there in words of their own goes to [`UNTOLD`].
+pub const PLACE: u64 = ADDRESSES + 0x800;
+pub const TOLD: u64 = 0x100;
+pub const UNTOLD: u64 = PLACE + 0x200;
+/// All of it.
+pub const PLACE_LEN: u64 = 0x400;
 /// Words that threads wait for: each on a line of its own, its value its number.
 pub const FUTEXES: u64 = ARENA + 0x72_0000;
 pub const FUTEX_LEN: u64 = 64;
+/// A page that a ring shares with its program.
+pub const REGION: u64 = ARENA + 0x74_0000;
+/// What is lent to a ring: for its queues, then for its SQEs.
+pub const LENT: u64 = ARENA + 0x78_0000;
+pub const LENT_LEN: u64 = 0x8000;
 /// Provided buffers, [`BUFFERS_LEN`] for each group, [`BUFFER_LEN`] for each buffer.
 pub const BUFFERS: u64 = ARENA + 0x80_0000;
 pub const BUFFERS_LEN: u64 = 0x2000;
@@ -50,15 +62,19 @@ pub const ENDED_MARK: i32 = 0x7ff0_0003;
 pub const ASLEEP_MARK: i32 = 0x7ff0_0004;
 
 /// Files of the scratch folder with open descriptors: number, name, flags of open, length.
-pub const FILES: [(i32, &str, i32, usize); 5] = [
+pub const FILES: [(i32, &str, i32, usize); 6] = [
     (200, "a", libc::O_RDWR, 8192),
     (201, "b", libc::O_RDWR, 4096),
     (202, "c", libc::O_RDWR | libc::O_APPEND, 300),
     (203, "d", libc::O_RDONLY, 5000),
     (204, "e", libc::O_WRONLY, 100),
+    // A hole: what is read there comes from no disk.
+    (DIRECT, "f", libc::O_RDWR | libc::O_DIRECT, 0x8000),
 ];
 pub const FOLDER: i32 = 205;
 pub const PATH_ONLY: i32 = 206;
+/// A file past the page cache.
+pub const DIRECT: i32 = 207;
 pub const CLOSED: i32 = 199;
 
 /// Names that programs make, move and remove: what is there at the start.
@@ -106,12 +122,13 @@ pub const TCP_LISTENER: u32 = 0;
 pub const UNIX_LISTENER: u32 = 1;
 
 /// Every descriptor of the world but the rings.
-pub const TABLE: [(i32, Kind); 47] = [
+pub const TABLE: [(i32, Kind); 48] = [
     (200, Kind::File(0)),
     (201, Kind::File(1)),
     (202, Kind::File(2)),
     (203, Kind::File(3)),
     (204, Kind::File(4)),
+    (DIRECT, Kind::File(5)),
     (FOLDER, Kind::Other),
     (PATH_ONLY, Kind::Other),
     // Pipes: empty, holding 10 bytes, never fed, non-blocking, full.
@@ -185,6 +202,10 @@ pub const NON_BLOCKING: [i32; 3] = [216, 217, 257];
 /// [`FREE_SLOTS`] on are for programs to fill.
 pub const FIXED: [i32; 16] =
     [200, 201, 210, 211, 230, 231, 214, 260, -1, -1, -1, -1, -1, -1, -1, -1];
+/// The buffers that the second ring has, by their lengths.
+pub const SECOND_BUFFERS: [u64; 2] = [REGISTERED_LEN, 4096];
+/// Completions with numbers from here on are tags of what was registered.
+pub const TAGS: u64 = 0x7a60_0000;
 pub const FREE_SLOTS: u32 = 8;
 
 /// What `fd` is.

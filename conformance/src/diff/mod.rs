@@ -6,6 +6,8 @@
 mod children;
 mod claims;
 mod conflict;
+#[cfg(test)]
+mod coverage;
 mod execute;
 pub(crate) mod generate;
 mod lane;

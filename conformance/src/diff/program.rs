@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sysring_sys::abi::io_uring::{self as uring, Sqe, sqe_flags};
+use sysring_engine::op::table::ROWS;
+use sysring_sys::abi::io_uring::{Params, Sqe, setup, sqe_flags};
 
 /// What one SQE of a program is, beside its 64 bytes.
 #[derive(Clone, Debug)]
@@ -49,17 +50,37 @@ pub enum Scrub {
     Port(u64),
 }
 
+/// Credentials that are registered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    /// The submitter's own.
+    Own,
+    /// Those of a user that may do nothing here, if the process may become one.
+    Nobody,
+}
+
 /// One thing a program does.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Submits entries with one call, waiting for `wait` of them.
     Submit { entries: Vec<Entry>, wait: u32, flags: u32 },
-    /// Calls `enter` with nothing to submit: flags, min_complete, the extended argument, its size.
-    Enter { flags: u32, min: u32, arg: Vec<u8>, arg_at: u64, size: usize },
+    /// Calls `enter` with nothing to submit: flags, min_complete, the extended argument, its size,
+    /// and what is in memory.
+    Enter { flags: u32, min: u32, arg: u64, size: usize, memory: Vec<(u64, Vec<u8>)> },
     /// Puts bytes into memory: the application's part of a shared ring.
     Memory(Vec<(u64, Vec<u8>)>),
-    /// Calls `register`.
-    Register { opcode: u32, arg: u64, count: u32, memory: Vec<(u64, Vec<u8>)> },
+    /// Has the ring's queues made anew.
+    Resize(Params),
+    /// Calls `register`, on the ring or, `alone`, on none.
+    Register { opcode: u32, arg: u64, count: u32, memory: Vec<(u64, Vec<u8>)>, alone: bool },
+}
+
+impl Step {
+    /// A call of `register` on the ring.
+    #[must_use]
+    pub fn register(opcode: u32, arg: u64, count: u32, memory: Vec<(u64, Vec<u8>)>) -> Step {
+        Step::Register { opcode, arg, count, memory, alone: false }
+    }
 }
 
 /// A whole program.
@@ -74,6 +95,18 @@ pub struct Program {
     pub register_files: bool,
     pub register_buffers: bool,
     pub register_eventfd: bool,
+    /// What it registers at the start has tags.
+    pub tags: bool,
+    /// The ring is called by its index among the registered ones.
+    pub by_index: bool,
+    /// The descriptor of `ATTACH_WQ`.
+    pub attach: i32,
+    /// The processor of `SQ_AFF`.
+    pub cpu: u32,
+    /// The ring shares memory with the program, for the arguments of waits.
+    pub region: bool,
+    /// Its ring knows credentials: whose.
+    pub personality: Option<Whose>,
     /// What its ring, made disabled, is kept from: structures of `RESTRICTIONS`.
     pub restrictions: Option<Vec<[u64; 2]>>,
     /// It has children.
@@ -139,78 +172,11 @@ impl Program {
 
 pub const STEP_BASE: usize = 1000;
 
-const OP_NAMES: [&str; 65] = [
-    "NOP",
-    "READV",
-    "WRITEV",
-    "FSYNC",
-    "READ_FIXED",
-    "WRITE_FIXED",
-    "POLL_ADD",
-    "POLL_REMOVE",
-    "SYNC_FILE_RANGE",
-    "SENDMSG",
-    "RECVMSG",
-    "TIMEOUT",
-    "TIMEOUT_REMOVE",
-    "ACCEPT",
-    "ASYNC_CANCEL",
-    "LINK_TIMEOUT",
-    "CONNECT",
-    "FALLOCATE",
-    "OPENAT",
-    "CLOSE",
-    "FILES_UPDATE",
-    "STATX",
-    "READ",
-    "WRITE",
-    "FADVISE",
-    "MADVISE",
-    "SEND",
-    "RECV",
-    "OPENAT2",
-    "EPOLL_CTL",
-    "SPLICE",
-    "PROVIDE_BUFFERS",
-    "REMOVE_BUFFERS",
-    "TEE",
-    "SHUTDOWN",
-    "RENAMEAT",
-    "UNLINKAT",
-    "MKDIRAT",
-    "SYMLINKAT",
-    "LINKAT",
-    "MSG_RING",
-    "FSETXATTR",
-    "SETXATTR",
-    "FGETXATTR",
-    "GETXATTR",
-    "SOCKET",
-    "URING_CMD",
-    "SEND_ZC",
-    "SENDMSG_ZC",
-    "READ_MULTISHOT",
-    "WAITID",
-    "FUTEX_WAIT",
-    "FUTEX_WAKE",
-    "FUTEX_WAITV",
-    "FIXED_FD_INSTALL",
-    "FTRUNCATE",
-    "BIND",
-    "LISTEN",
-    "RECV_ZC",
-    "EPOLL_WAIT",
-    "READV_FIXED",
-    "WRITEV_FIXED",
-    "PIPE",
-    "NOP128",
-    "URING_CMD128",
-];
-
 /// The name of an opcode.
 #[must_use]
 pub fn op_name(opcode: u8) -> String {
-    OP_NAMES.get(opcode as usize).map_or_else(|| format!("op{opcode}"), |name| (*name).to_owned())
+    let row = ROWS.get(opcode as usize).and_then(Option::as_ref);
+    row.map_or_else(|| format!("op{opcode}"), |row| row.name.to_owned())
 }
 
 impl fmt::Display for Entry {
@@ -279,7 +245,7 @@ impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "program {}: {} entries, cq {}, setup flags {:#x}{}{}{}{}{}",
+            "program {}: {} entries, cq {}, setup flags {:#x}{}{}{}{}{}{}{}{}",
             self.seed,
             self.entries,
             self.cq_entries,
@@ -289,6 +255,9 @@ impl fmt::Display for Program {
             if self.register_buffers { ", registered buffers" } else { "" },
             if self.register_eventfd { ", eventfd" } else { "" },
             if self.abandon { ", closed on what is out" } else { "" },
+            if self.tags { ", tagged" } else { "" },
+            if self.by_index { ", by index" } else { "" },
+            self.personality.map_or_else(String::new, |whose| format!(", personality {whose:?}")),
         )?;
         for (at, step) in self.steps.iter().enumerate() {
             match step {
@@ -298,14 +267,19 @@ impl fmt::Display for Program {
                         writeln!(f, "    {entry}")?;
                     }
                 }
-                Step::Enter { flags, min, arg, arg_at, size } => {
+                Step::Enter { flags, min, arg, size, memory } => {
                     writeln!(
                         f,
-                        "  step {at}: enter flags {flags:#x} min {min} arg {arg_at:#x} {arg:x?} size {size}"
+                        "  step {at}: enter flags {flags:#x} min {min} arg {arg:#x} size {size} {memory:x?}"
                     )?;
                 }
                 Step::Memory(pieces) => writeln!(f, "  step {at}: memory {pieces:x?}")?,
-                Step::Register { opcode, arg, count, memory } => {
+                Step::Resize(params) => writeln!(
+                    f,
+                    "  step {at}: resize to {} and {}, flags {:#x}",
+                    params.sq_entries, params.cq_entries, params.flags
+                )?,
+                Step::Register { opcode, arg, count, memory, .. } => {
                     writeln!(
                         f,
                         "  step {at}: register {opcode} arg {arg:#x} count {count} {memory:x?}"
@@ -320,5 +294,5 @@ impl fmt::Display for Program {
 /// Whether this setup flag set makes a ring whose SQ array is absent.
 #[must_use]
 pub fn no_array(flags: u32) -> bool {
-    flags & uring::setup::NO_SQARRAY != 0
+    flags & setup::NO_SQARRAY != 0
 }

@@ -426,6 +426,7 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
             Some(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => {
                 would_block(req, Direction::of(req))
             }
+            Some(e) if keeps_link(ring) => answered(ring, req, e),
             Some(e) => failed(ring, req, e),
             None => Issued::Done(n),
         };
@@ -438,6 +439,12 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
     Issued::Work
 }
 
+/// What a file that is polled answers is told, and never breaks a link: the kernel, which finds it
+/// when it polls, does not look at it.
+fn keeps_link(ring: &Locked<'_>) -> bool {
+    ring.ring.shape.has(setup::IOPOLL)
+}
+
 /// The last `n` bytes of the `left` that were asked for are in: the request succeeds, or is short
 /// and fails its link.
 fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
@@ -448,18 +455,23 @@ fn done(ring: &mut Locked<'_>, mut req: Req, n: usize, left: usize) -> Issued {
     }
     req.cflags = ring.used_buffer(req, all);
     // Less than the buffer holds is no failure of one that goes on.
-    if n != left && !req.has(flag::MULTISHOT) {
+    if n != left && !req.has(flag::MULTISHOT) && !keeps_link(ring) {
         ring.fail(req);
     }
     Issued::Set
 }
 
 /// An error; what earlier attempts did is what counts if there is any.
-fn failed(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
+fn failed(ring: &mut Locked<'_>, req: Req, e: Errno) -> Issued {
     let bad_offset = e == Errno::EINVAL && (req.sqe.off as i64) < -1;
     let no_file = || super::not_open(req) || goes_the_wrong_way(req);
     let e = if bad_offset && no_file() { Errno::EBADF } else { e };
     ring.fail(req);
+    answered(ring, req, e)
+}
+
+/// What is told of an error.
+fn answered(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued {
     req.cflags = 0;
     if req.done != 0 {
         req.res = req.done as i32;

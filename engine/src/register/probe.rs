@@ -16,7 +16,7 @@ pub fn probe(arg: User<u8>, nr_args: u32) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let ops = arg.add(size_of::<Probe>()).cast::<ProbeOp>();
-    for i in 0..nr_args as usize {
+    for i in 0..count as usize {
         let given = user::read(ops.add(i))?;
         if given.op != 0 || given.resv != 0 || given.flags != 0 || given.resv2 != 0 {
             return Err(Errno::EINVAL);

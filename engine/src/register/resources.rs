@@ -90,6 +90,7 @@ pub fn file_range(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<
         return Err(Errno::EINVAL);
     }
     let range = user::read(arg.cast::<FileIndexRange>())?;
+    range.off.checked_add(range.len).ok_or(Errno::EOVERFLOW)?;
     if range.resv != 0 {
         return Err(Errno::EINVAL);
     }

@@ -50,6 +50,9 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
     if given.resv != 0 {
         return Err(Errno::EINVAL);
     }
+    if given.offset != u32::MAX && given.offset >= A_TASKS {
+        return Err(Errno::EINVAL);
+    }
     let fd = Fd::new(given.data as u32 as i32);
     let Some(held) = descriptors::get(fd) else {
         let open = sysring_sys::call::fcntl(fd, sysring_sys::raw::general::F_GETFD, 0);
@@ -68,7 +71,7 @@ fn claim_wanted(ring: &Ring, index: u32) -> Result<u32> {
     if index == u32::MAX {
         return claim_any(ring).ok_or(Errno::EBUSY);
     }
-    let slot = RINGS.get(index as usize).filter(|_| index < A_TASKS).ok_or(Errno::EINVAL)?;
+    let slot = RINGS.get(index as usize).ok_or(Errno::EINVAL)?;
     match claim(slot, ptr::from_ref(ring).cast_mut()) {
         true => Ok(index),
         false => Err(Errno::EBUSY),

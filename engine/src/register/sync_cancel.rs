@@ -18,7 +18,7 @@ pub fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
     if given.pad != [0; 7] || given.pad2 != [0; 3] {
         return Err(Errno::EINVAL);
     }
-    let what = Match::parse(given.flags, given.addr, given.fd, u32::from(given.opcode))?;
+    let what = Match::parse_any(given.flags, given.addr, given.fd, u32::from(given.opcode))?;
     let never = given.timeout_sec == -1 && given.timeout_nsec == -1;
     let deadline = (!never).then(|| {
         let time = given.timeout_sec.saturating_mul(NSEC_PER_SEC);

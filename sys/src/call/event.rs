@@ -114,11 +114,17 @@ pub fn eventfd_take(fd: Fd) -> Result<Option<u64>> {
     }
 }
 
-/// Whether two descriptors of this process name the same open file (`kcmp(2)`).
+/// Whether two descriptors of this process name the same open file: `fcntl(2)` tells since Linux
+/// 6.10, `kcmp(2)` did before, where it may be called.
 ///
 /// # Errors
-/// `EBADF`; `EPERM` and `ENOSYS` where the call is not to be had.
+/// `EBADF`; `EPERM` and `ENOSYS` where neither is to be had.
 pub fn same_file(one: Fd, other: Fd) -> Result<bool> {
+    const F_DUPFD_QUERY: u32 = 1027;
+    match super::fcntl(one, F_DUPFD_QUERY, other.arg()) {
+        Err(Errno::EINVAL) => {}
+        answer => return answer.map(|same| same == 1),
+    }
     const KCMP_FILE: usize = 0;
     let me = super::getpid() as usize;
     // SAFETY: no addresses.

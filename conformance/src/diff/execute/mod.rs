@@ -130,23 +130,29 @@ impl<'a> Run<'a> {
             let _ = writeln!(self.trace, "step {at}:");
             match step {
                 Step::Submit { entries, wait, flags } => self.submit(entries, *wait, *flags),
-                Step::Enter { flags, min, arg, arg_at, size } => {
-                    if !arg.is_empty() {
-                        write_all(&[(*arg_at, arg.clone())]);
-                    }
-                    let fd = self.ring.fd;
-                    let answer = self.ring.backend.enter(fd, 0, *min, *flags, *arg_at, *size);
+                Step::Enter { flags, min, arg, size, memory: pieces } => {
+                    write_all(pieces);
+                    let answer = self.ring.enter_with(0, *min, *flags, *arg, *size);
                     self.say(&format!("step {at}: enter {answer}"));
                 }
                 Step::Memory(pieces) => write_all(pieces),
-                Step::Register { opcode, arg, count, memory: pieces } => {
+                Step::Register { opcode, arg, count, memory: pieces, alone } => {
                     write_all(pieces);
                     let marks = [(RING_MARK, self.ring.fd), (RING2_MARK, self.second.fd)];
                     let places = replace(&marks);
-                    let answer = self.ring.register(*opcode, *arg, *count);
+                    let answer = match alone {
+                        true => self.ring.backend.register(-1, *opcode, *arg, *count),
+                        false => self.ring.register(*opcode, *arg, *count),
+                    };
                     put_back(&places);
-                    let left = hash(memory(ADDRESSES + 0x800, 0x100));
+                    let left = hash(memory(PLACE, TOLD));
                     self.say(&format!("step {at}: register {opcode} {answer} {left:016x}"));
+                }
+                Step::Resize(params) => {
+                    let answer = self.ring.resize(*params);
+                    let made = &self.ring.params;
+                    let sizes = format!("sq {} cq {}", made.sq_entries, made.cq_entries);
+                    self.say(&format!("step {at}: resize {answer}, {sizes}"));
                 }
             }
             self.settle();
@@ -167,7 +173,9 @@ impl<'a> Run<'a> {
             }
             // The ring holds the files it has registered until it is gone, which takes its time.
             self.ring.register(uring::register::UNREGISTER_FILES, 0, 0);
+            self.ring.register(uring::register::UNREGISTER_BUFFERS, 0, 0);
             self.second.register(uring::register::UNREGISTER_FILES, 0, 0);
+            self.reap_all();
         }
         self.close()
     }
@@ -187,6 +195,17 @@ impl<'a> Run<'a> {
             |out: &&mut Out| matches!(out.entry.waits, Waits::Wake(words) if words & woken != 0);
         let waiting = self.out.iter_mut().filter(waits);
         waiting.take(count as usize).for_each(|out| out.woken = true);
+    }
+
+    /// Takes what is in the queues and behind them.
+    fn reap_all(&mut self) {
+        loop {
+            self.ring.enter(0, 0, uring::enter::GETEVENTS);
+            if self.ring.ready() == 0 {
+                return;
+            }
+            self.reap();
+        }
     }
 
     /// Takes what is in the queues, and books it.
@@ -242,7 +261,7 @@ impl<'a> Run<'a> {
 /// are known only now.
 fn replace(pairs: &[(i32, i32)]) -> Vec<(usize, i32)> {
     let mut places = Vec::new();
-    for (at, word) in memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4).enumerate() {
+    for (at, word) in memory(PLACE, PLACE_LEN).chunks_exact_mut(4).enumerate() {
         for (from, to) in pairs {
             if word == from.to_ne_bytes() {
                 word.copy_from_slice(&to.to_ne_bytes());
@@ -255,7 +274,7 @@ fn replace(pairs: &[(i32, i32)]) -> Vec<(usize, i32)> {
 
 /// Undoes that, for what is left there to be compared.
 fn put_back(places: &[(usize, i32)]) {
-    let mut words = memory(ADDRESSES + 0x800, 0x100).chunks_exact_mut(4).enumerate();
+    let mut words = memory(PLACE, PLACE_LEN).chunks_exact_mut(4).enumerate();
     for (place, mark) in places {
         if let Some((_, word)) = words.find(|(at, _)| at == place) {
             word.copy_from_slice(&mark.to_ne_bytes());

@@ -19,10 +19,10 @@ const CALM: u64 = 300_000;
 /// The same where a worker thread may be in between.
 pub(super) const CALM_ASYNC: u64 = 2_000_000;
 
-/// Whether a thread of its own works at a request.
+/// Whether a thread of its own works at a request, or one that has its credentials.
 fn by_worker(sqe: &Sqe) -> bool {
     let sleeps = matches!(sqe.opcode, op::SPLICE | op::TEE | op::FUTEX_WAIT | op::FUTEX_WAITV);
-    sleeps || sqe.flags & sqe_flags::ASYNC != 0
+    sleeps || sqe.personality != 0 || sqe.flags & sqe_flags::ASYNC != 0
 }
 
 impl Run<'_> {

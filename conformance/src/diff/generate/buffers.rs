@@ -6,9 +6,6 @@ use super::{Generator, bytes};
 use crate::diff::layout::*;
 use crate::diff::program::{Entry, Scrub, Step, Waits};
 
-/// Where register calls have their arguments.
-const PLACE: u64 = ADDRESSES + 0x800;
-
 fn buffer(group: u16, id: u64) -> u64 {
     BUFFERS + u64::from(group) * BUFFERS_LEN + id * BUFFER_LEN
 }
@@ -58,7 +55,7 @@ impl Generator {
         argument.extend([0; 24]);
         self.put[group as usize] = 0;
         let memory = vec![(PLACE, argument), (ring(group) + 14, vec![0, 0])];
-        Step::Register { opcode: register::PBUF_RING, arg: PLACE, count: 1, memory }
+        Step::register(register::PBUF_RING, PLACE, 1, memory)
     }
 
     /// Puts buffers into a group's ring.
@@ -90,7 +87,7 @@ impl Generator {
                 let asked = self.random.pick(&[RING, INCREMENTAL, CLASSIC, NO_GROUP]);
                 let argument = bytes(&[u32::from(asked), 0, 0, 0, 0, 0, 0, 0, 0, 0]);
                 let memory = vec![(PLACE, argument)];
-                Step::Register { opcode: register::PBUF_STATUS, arg: PLACE, count: 1, memory }
+                Step::register(register::PBUF_STATUS, PLACE, 1, memory)
             }
             4 => self.register_ring(SPARE, 0),
             _ => {
@@ -99,12 +96,7 @@ impl Generator {
                 argument.extend(bytes(&[asked, 0]));
                 argument.extend([0; 24]);
                 let memory = vec![(PLACE, argument)];
-                Step::Register {
-                    opcode: register::UNREGISTER_PBUF_RING,
-                    arg: PLACE,
-                    count: 1,
-                    memory,
-                }
+                Step::register(register::UNREGISTER_PBUF_RING, PLACE, 1, memory)
             }
         }
     }

@@ -9,37 +9,60 @@ use crate::diff::program::Step;
 impl Generator {
     pub(super) fn enter(&mut self) -> Step {
         use uring::enter;
-        let place = ADDRESSES + 0x800;
-        let mut step = (0, 0, Vec::new(), 0, 0);
-        match self.random.below(6) {
-            0 => step.0 = 1 << self.random.pick(&[8u32, 9, 15, 31]),
-            1 => {
-                // Waits a little for what does not come.
-                let time = [0u64, 200_000];
-                step = (
-                    enter::GETEVENTS | enter::EXT_ARG,
-                    0,
-                    bytes(&[0u64, 0, place + 0x40]),
-                    place,
-                    24,
-                );
-                step.2.resize(0x40, 0);
-                step.2.extend(bytes(&time));
-            }
+        const WITH: u32 = enter::GETEVENTS | enter::EXT_ARG;
+        // The structure, and the time behind it.
+        let times = PLACE + 0x40;
+        let waits = |time: [u64; 2], least: u32, at: u64| {
+            let mut arg = bytes(&[0u64]);
+            arg.extend(bytes(&[0u32, least]));
+            arg.extend(bytes(&[at]));
+            arg.resize(0x40, 0);
+            arg.extend(bytes(&time));
+            arg
+        };
+        let (flags, arg, arg_at, size) = match self.random.below(9) {
+            0 => (1 << self.random.pick(&[8u32, 9, 15, 31]), Vec::new(), 0, 0),
+            // Waits a little for what does not come.
+            1 => (WITH, waits([0, 200_000], 0, times), PLACE, 24),
             2 => {
-                let ts = self.random.pick(&[WILD, FORBIDDEN]);
-                step = (enter::GETEVENTS | enter::EXT_ARG, 0, bytes(&[0u64, 0, ts]), place, 24);
+                let at = self.random.pick(&[WILD, FORBIDDEN]);
+                (WITH, waits([0, 0], 0, at), PLACE, 24)
             }
-            3 => step = (enter::GETEVENTS | enter::EXT_ARG, 0, Vec::new(), place, 23),
-            4 => step = (enter::GETEVENTS | enter::EXT_ARG, 0, Vec::new(), WILD, 24),
-            _ => step.0 = enter::GETEVENTS,
-        }
-        Step::Enter { flags: step.0, min: step.1, arg: step.2, arg_at: step.3, size: step.4 }
+            3 => (WITH, Vec::new(), PLACE, self.random.pick(&[23, 64])),
+            4 => (WITH, Vec::new(), WILD, 24),
+            // A time that is over, whichever clock it is of; and one that nothing can come before.
+            5 => (WITH | enter::ABS_TIMER, waits([1, 0], 0, times), PLACE, 24),
+            6 => (WITH | enter::NO_IOWAIT, waits([0, 200_000], 100, times), PLACE, 24),
+            7 => return self.registered_wait(),
+            _ => {
+                let more = [0, 0, enter::SQ_WAIT, enter::SQ_WAKEUP, enter::NO_IOWAIT];
+                (enter::GETEVENTS | self.random.pick(&more), Vec::new(), 0, 0)
+            }
+        };
+        let min = if arg.is_empty() { 0 } else { self.random.pick(&[0, 0, 0, 1]) };
+        let memory = if arg.is_empty() { Vec::new() } else { vec![(arg_at, arg)] };
+        Step::Enter { flags, min, memory, arg: arg_at, size }
+    }
+
+    /// A wait that the ring reads from memory it shares, if it does.
+    fn registered_wait(&mut self) -> Step {
+        use uring::enter;
+        // Not the last place: Linux 6.18 reads the first instead.
+        let at = self.random.pick(&[0u64, 64, 0xf80, 0xfc8, 4, u64::MAX - 7]);
+        let mut arg = bytes(&[0u64, self.random.pick(&[0, 200_000])]);
+        let flags = self.random.pick(&[uring::REG_WAIT_TS, uring::REG_WAIT_TS, 0, 2]);
+        arg.extend(bytes(&[self.random.pick(&[0u32, 0, 100]), flags]));
+        arg.resize(64, 0);
+        let memory = if at < 0xfc0 { vec![(REGION + at, arg)] } else { Vec::new() };
+        let flags = enter::GETEVENTS | enter::EXT_ARG | enter::EXT_ARG_REG;
+        let size = self.random.pick(&[64, 64, 64, 24]);
+        // Without a time it would wait for ever.
+        Step::Enter { flags, min: 0, memory, arg: at, size }
     }
 
     pub(super) fn register(&mut self) -> Step {
         use uring::register;
-        let place = ADDRESSES + 0x800;
+        let place = PLACE;
         let mut memory = Vec::new();
         let random = &mut self.random;
         let (opcode, arg, count) = match random.below(12) {
@@ -87,6 +110,6 @@ impl Generator {
             10 => (register::UNREGISTER_FILES, place, 0),
             _ => (register::EVENTFD_ASYNC, WILD, 1),
         };
-        Step::Register { opcode, arg, count, memory }
+        Step::register(opcode, arg, count, memory)
     }
 }

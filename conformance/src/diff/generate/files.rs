@@ -20,7 +20,7 @@ impl Generator {
             }
             return;
         }
-        self.aim(entry, &[200, 201, 202, 203, 204, 210, 205]);
+        self.aim(entry, &[200, 201, 202, 203, 204, DIRECT, 210, 205]);
         match self.random.below(4) {
             0 => {
                 entry.sqe.opcode = op::FALLOCATE;

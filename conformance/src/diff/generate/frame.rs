@@ -2,7 +2,8 @@
 
 use sysring_sys::abi::io_uring as uring;
 
-use crate::diff::program::Program;
+use crate::diff::layout::*;
+use crate::diff::program::{Program, Whose};
 use crate::random::Random;
 
 /// The ring of a program and how it is prepared.
@@ -29,7 +30,8 @@ pub(super) fn frame(seed: u64, random: &mut Random) -> Program {
     if flags & (setup::COOP_TASKRUN | setup::DEFER_TASKRUN) != 0 && random.percent(40) {
         flags |= setup::TASKRUN_FLAG;
     }
-    let (mode, restrictions) = mode(seed, flags);
+    let more = &mut Random::new(seed ^ 0x6d6f_6465);
+    let (mode, restrictions) = mode(more, flags);
     let entries = random.pick(&[1, 2, 4, 8, 8, 16, 32]);
     let cq_entries = match flags & setup::CQSIZE {
         0 => 0,
@@ -47,6 +49,16 @@ pub(super) fn frame(seed: u64, random: &mut Random) -> Program {
         register_files: random.percent(40),
         register_buffers: random.percent(40),
         register_eventfd: random.percent(10),
+        tags: more.percent(25),
+        by_index: more.percent(8),
+        attach: more.pick(&[RING2_MARK, RING2_MARK, RING2_MARK, CLOSED, 200]),
+        cpu: more.pick(&[0, 0, 0, 4096]),
+        region: mode & setup::R_DISABLED != 0 && more.percent(50),
+        personality: match more.below(25) {
+            0 => Some(Whose::Own),
+            1 | 2 => Some(Whose::Nobody),
+            _ => None,
+        },
         children: random.percent(5),
         buffers: random.percent(35),
         abandon,
@@ -55,15 +67,26 @@ pub(super) fn frame(seed: u64, random: &mut Random) -> Program {
     }
 }
 
-/// What is drawn in addition, from numbers of its own, so that the programs stay what they are:
-/// a ring whose thread submits, one that begins disabled, wide entries. And the restrictions of
-/// the second.
-fn mode(seed: u64, flags: u32) -> (u32, Option<Vec<[u64; 2]>>) {
+/// What makes a ring another one: a thread that submits, that it begins disabled, wide entries,
+/// polling, memory of the program's own, another ring's workers. And the restrictions of the second.
+fn mode(random: &mut Random, flags: u32) -> (u32, Option<Vec<[u64; 2]>>) {
     use uring::setup;
-    let random = &mut Random::new(seed ^ 0x6d6f_6465);
     let alone = setup::COOP_TASKRUN | setup::TASKRUN_FLAG | setup::DEFER_TASKRUN;
+    let mut flags = flags;
+    if random.percent(6) {
+        flags |= setup::NO_MMAP;
+        if random.percent(50) {
+            flags |= setup::REGISTERED_FD_ONLY;
+        }
+    }
+    if random.percent(4) {
+        flags |= setup::ATTACH_WQ;
+    }
     match random.below(100) {
-        0..6 => ((flags & !alone) | setup::SQPOLL, None),
+        0..6 => {
+            let bound = if random.percent(20) { setup::SQ_AFF } else { 0 };
+            ((flags & !alone) | setup::SQPOLL | bound, None)
+        }
         6..14 => {
             let restricts = random.percent(50);
             (flags | setup::R_DISABLED, restricts.then(|| restrictions(random)))
@@ -71,6 +94,15 @@ fn mode(seed: u64, flags: u32) -> (u32, Option<Vec<[u64; 2]>>) {
         14..22 => (flags | setup::CQE32, None),
         22..30 => (flags | setup::SQE128, None),
         30..34 => (flags | setup::CQE32 | setup::SQE128, None),
+        34..40 => (flags | setup::CQE_MIXED, None),
+        40..46 => {
+            let hybrid = if random.percent(30) { setup::HYBRID_IOPOLL } else { 0 };
+            let thread = if random.percent(15) { setup::SQPOLL } else { 0 };
+            let flags = if thread == 0 { flags } else { flags & !alone };
+            (flags | setup::IOPOLL | hybrid | thread, None)
+        }
+        // Refused, both.
+        46 => (flags | random.pick(&[setup::HYBRID_IOPOLL, setup::REGISTERED_FD_ONLY]), None),
         _ => (flags, None),
     }
 }

@@ -15,14 +15,16 @@ mod messages;
 mod moves;
 mod names;
 mod nature;
+mod resources;
 mod rings;
 mod rw;
+mod services;
 mod sockets;
 mod spoil;
 mod waiting;
 
 pub use nature::resolve;
-use nature::{cancels, punted, shows_its_thread};
+use nature::{cancels, may_skip, punted, shows_its_thread, writes};
 
 use super::claims::claims;
 use super::conflict::{Claims, Held};
@@ -45,6 +47,8 @@ pub struct Generator {
     parked: Vec<(u64, u8, i32)>,
     /// Buffers put into each group's ring so far.
     put: [u16; GROUPS as usize],
+    /// Tags given so far.
+    tags: u64,
 }
 
 /// The program of a seed.
@@ -59,16 +63,19 @@ pub fn generate(seed: u64) -> Program {
         held: Held::default(),
         parked: Vec::new(),
         put: [0; GROUPS as usize],
+        tags: 0,
     };
     if generator.program.buffers {
         generator.provide_groups();
     }
     let steps = 1 + generator.random.below(4);
     for _ in 0..steps {
-        let step = match generator.random.below(11) {
+        let step = match generator.random.below(13) {
             0 => generator.enter(),
             1 => generator.register(),
-            2 if generator.program.buffers => generator.refill(),
+            2 => generator.resources(),
+            3 => generator.service(),
+            4 if generator.program.buffers => generator.refill(),
             _ => generator.submit(),
         };
         generator.program.steps.push(step);
@@ -140,9 +147,7 @@ impl Generator {
                     true => sqe_flags::IO_HARDLINK,
                     false => sqe_flags::IO_LINK,
                 };
-                // Linux 6.18 takes a timeout that posts nothing for one that did, and those that
-                // count completions then for reached.
-                if self.random.percent(6) && entry.sqe.opcode != op::TIMEOUT {
+                if self.random.percent(6) && may_skip(&entry.sqe) {
                     entry.sqe.flags |= sqe_flags::CQE_SKIP_SUCCESS;
                 }
             }
@@ -184,6 +189,9 @@ impl Generator {
             self.select(&mut entry);
         }
         entry.sqe.user_data = number;
+        if self.program.personality.is_some() && self.random.percent(40) {
+            entry.sqe.personality = 1;
+        }
         // Which buffer a worker takes, and whether it keeps it while it waits, is its own affair.
         let selects = entry.sqe.flags & sqe_flags::BUFFER_SELECT != 0;
         if self.random.percent(12) && !selects {
@@ -192,7 +200,7 @@ impl Generator {
         if self.random.percent(4) {
             entry.sqe.flags |= sqe_flags::IO_DRAIN;
         }
-        if entry.sqe.opcode == op::NOP && self.random.percent(5) {
+        if entry.sqe.opcode == op::NOP && self.random.percent(5) && may_skip(&entry.sqe) {
             entry.sqe.flags |= sqe_flags::CQE_SKIP_SUCCESS;
         }
         let mut spoilt = false;
@@ -207,6 +215,7 @@ impl Generator {
         if self.program.notifies {
             entry.sqe.flags &= !sqe_flags::IO_DRAIN;
         }
+        self.keep_off_the_disk(&mut entry);
         entry.waits = self.waits(&entry);
         let sqe = &entry.sqe;
         let surely = !spoilt
@@ -259,6 +268,26 @@ impl Generator {
             _ if self.program.buffers => self.provide(entry),
             _ => self.nop(entry),
         }
+    }
+
+    /// What Linux 6.18 does past the page cache and nobody would want: a device without queues to poll
+    /// refuses to be written to (a hole is in no device), and a file's own position stays where it
+    /// was if the disk answers later.
+    fn keep_off_the_disk(&self, entry: &mut Entry) {
+        if resolve(&entry.sqe) != DIRECT {
+            return;
+        }
+        if self.polls() && writes(entry.sqe.opcode) {
+            entry.sqe.fd = 201;
+        }
+        if entry.sqe.off == u64::MAX {
+            entry.sqe.off = 0;
+        }
+    }
+
+    /// Whether the ring polls for its completions.
+    fn polls(&self) -> bool {
+        self.program.flags & uring::setup::IOPOLL != 0
     }
 
     /// A descriptor, or a registered one.

@@ -107,6 +107,19 @@ pub(super) fn cancels(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
 }
 
+/// Whether a request may be one that posts nothing. Linux 6.18 takes a timeout that posts nothing for
+/// one that did, and those that count completions then for reached; and the second half of a wide
+/// completion that is not posted comes with that of a later request.
+pub(super) fn may_skip(sqe: &Sqe) -> bool {
+    const WIDE: u32 = 1 << 5;
+    sqe.opcode != op::TIMEOUT && (sqe.opcode != op::NOP || sqe.op_flags & WIDE == 0)
+}
+
+/// Whether an operation writes to its file.
+pub(super) fn writes(opcode: u8) -> bool {
+    matches!(opcode, op::WRITE | op::WRITEV | op::WRITE_FIXED | op::WRITEV_FIXED)
+}
+
 /// Whether the kernel always gives a request to a worker.
 pub(super) fn punted(sqe: &Sqe) -> bool {
     let pollable = matches!(

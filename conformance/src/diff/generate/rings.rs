@@ -12,7 +12,9 @@ impl Generator {
         entry.sqe.fd = -1;
         if self.random.percent(20) {
             // A result to answer, and a file or a buffer to look up.
-            entry.sqe.op_flags = self.random.pick(&[1, 1, 2, 3, 4 | 2, 8, 16, 64]);
+            entry.sqe.op_flags = self.random.pick(&[1, 1, 2, 3, 4 | 2, 8, 16, 32, 32, 33, 64]);
+            entry.sqe.off = self.random.pick(&[0, 7]);
+            entry.sqe.addr = self.random.pick(&[0, 8]);
             entry.sqe.len = self.random.pick(&[0, 5, -5i32 as u32]);
             entry.sqe.fd = self.random.pick(&[200, 0, CLOSED]);
         }

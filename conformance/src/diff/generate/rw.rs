@@ -18,6 +18,7 @@ impl Generator {
         }
         entry.sqe.addr = ARENA + number * SLOT;
         entry.sqe.len = self.length();
+        self.in_blocks(entry);
         if writes && matches!(kind(resolve(&entry.sqe)), Kind::Counter(_)) {
             entry.memory.push((entry.sqe.addr, bytes(&[self.random.below(9)])));
         }
@@ -60,6 +61,9 @@ impl Generator {
         let part = number / REGISTERED_COUNT;
         entry.sqe.addr = REGISTERED + buffer * REGISTERED_LEN + part * 512;
         entry.sqe.len = self.random.pick(&[1, 100, 512]);
+        if resolve(&entry.sqe) == DIRECT {
+            entry.sqe.off = self.random.pick(&[0, 0x1000]);
+        }
         if self.random.percent(10) {
             match self.random.below(3) {
                 0 => entry.sqe.buf_index = REGISTERED_COUNT as u16,
@@ -73,17 +77,29 @@ impl Generator {
     pub(super) fn target(&mut self, entry: &mut Entry, writes: bool) {
         match self.random.below(5) {
             0 | 1 => {
-                self.aim(entry, &[200, 201, 202, 203, 204]);
+                self.aim(entry, &[200, 201, 202, 203, 204, DIRECT]);
                 entry.sqe.off = match self.random.percent(15) {
                     true => u64::MAX,
                     false => self.offset(),
                 };
+            }
+            _ if self.polls() => {
+                self.aim(entry, &[DIRECT]);
+                entry.sqe.off = self.offset();
             }
             2 if writes => self.aim(entry, &[211, 211, 213, 217, 219, 221]),
             2 => self.aim(entry, &[210, 210, 212, 214, 216, 218, 220]),
             3 if writes => self.aim(entry, &[230, 231, 233, 234, 235, 236, 237]),
             3 => self.aim(entry, &[230, 231, 232, 234, 235, 236, 237, 238, 240]),
             _ => self.aim(entry, &[260, 261, 200, 201]),
+        }
+    }
+
+    /// What a file past the page cache takes, for the most part: whole blocks.
+    fn in_blocks(&mut self, entry: &mut Entry) {
+        if resolve(&entry.sqe) == DIRECT && self.random.percent(80) {
+            entry.sqe.off = self.random.pick(&[0, 0x1000, 0x7000, 0x8000, 0x10_0000]);
+            entry.sqe.len = self.random.pick(&[512, 1024, 0x1000]);
         }
     }
 

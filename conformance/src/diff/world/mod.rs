@@ -34,6 +34,8 @@ pub fn map_arena() {
     map(REGISTERED, (REGISTERED_LEN * REGISTERED_COUNT) as usize, both);
     map(ADDRESSES, 0x1000, both);
     map(FUTEXES, 0x1000, both);
+    map(REGION, 0x1000, both);
+    map(LENT, LENT_LEN as usize, both);
     map(BUFFERS, (BUFFERS_LEN * GROUPS) as usize, both);
     map(BUFFER_RINGS, (BUFFER_RING_LEN * GROUPS) as usize, both);
 }
@@ -92,7 +94,12 @@ impl World {
         for (fd, name, flags, len) in FILES {
             let bytes: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(7) ^ fd as u8).collect();
             let path = folder.join(name);
-            fs::write(&path, bytes).expect("cannot write a scratch file");
+            if fd == DIRECT {
+                let made = fs::File::create(&path).and_then(|file| file.set_len(len as u64));
+                made.expect("cannot make a scratch file");
+            } else {
+                fs::write(&path, bytes).expect("cannot write a scratch file");
+            }
             open(&path, flags, fd);
         }
         open(folder, libc::O_RDONLY | libc::O_DIRECTORY, FOLDER);
