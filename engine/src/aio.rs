@@ -114,7 +114,8 @@ fn open(set: Fd, entries: u32) -> Result<Context> {
     let context = call::io_setup(entries.min(MAX_EVENTS))?;
     let eventfd = call::eventfd(0).and_then(descriptors::keep).and_then(|eventfd| {
         let events = g::EPOLLIN | g::EPOLLET;
-        call::epoll_ctl(set, call::EpollOp::Add, eventfd, events, poll::AIO).map(|()| eventfd)
+        let added = call::epoll_ctl(set, call::EpollOp::Add, eventfd, events, poll::AIO);
+        added.map(|()| eventfd).inspect_err(|_| descriptors::let_go(eventfd))
     });
     let eventfd = match eventfd {
         Ok(eventfd) => eventfd,

@@ -222,7 +222,8 @@ impl Crew {
     /// Keeps a personality's workers who were to go home; whether anybody was still there.
     pub fn recall(&self) -> bool {
         let mut pool = self.pool.lock();
-        if pool.total == 0 || pool.retired {
+        // One that is in a call hears nothing.
+        if pool.idle == 0 || pool.retired {
             return false;
         }
         pool.dismissed = false;
@@ -298,13 +299,13 @@ impl Crew {
         req.stage = Stage::Running;
     }
 
-    /// A worker's life. The last one of a personality stays until it is dismissed: only its own
-    /// kind could start another.
+    /// A worker's life. The last idle one of a personality stays until it is dismissed: only its own
+    /// kind could start another, and those that are in a call do not.
     fn serve(&'static self, acting: Option<&'static Personality>) {
         let tid = call::gettid();
         thread::set_name(*b"iou-wrk\0");
         let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
-        let needs_last = |pool: &Pool| acting.is_some() && pool.total == 1 && !pool.dismissed;
+        let needs_one = |pool: &Pool| acting.is_some() && pool.idle == 0 && !pool.dismissed;
         let mut heard = 0;
         loop {
             wq_limits::obey(&mut heard);
@@ -322,13 +323,13 @@ impl Crew {
                     pool.total -= 1;
                     break;
                 }
+                last = needs_one(&pool);
                 pool.idle += 1;
-                last = needs_last(&pool);
             }
             let slept = call::futex_wait(&self.calls, seen, (!last).then_some(&IDLE));
             let mut pool = self.pool.lock();
             pool.idle -= 1;
-            if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 && !needs_last(&pool) {
+            if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 && !needs_one(&pool) {
                 pool.total -= 1;
                 break;
             }
@@ -364,10 +365,13 @@ impl Crew {
                 pool.queued -= 1;
                 req.worker = tid;
                 req.stage = Stage::Running;
-                // A personality's crew grows from within. The process's own is as large as the
-                // submitter found right, unless its members may be gone for long.
+                // A personality's crew grows from within, and while one of them is in a call another
+                // must be there to hear what comes. The process's own is as large as the submitter
+                // found right, unless its members may be gone for long.
                 let grows = acting.is_some() || req.has(flag::MAY_WAIT | flag::WATCHED);
-                let lacking = pool.queued > pool.idle && pool.total < wq_limits::MAX_WORKERS;
+                let listens = u32::from(acting.is_some() && !req.has(flag::ENTRUSTED));
+                let lacking =
+                    pool.queued + listens > pool.idle && pool.total < wq_limits::MAX_WORKERS;
                 pool.total += u32::from(grows && lacking);
                 (req, grows && lacking)
             };

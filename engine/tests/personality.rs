@@ -102,6 +102,28 @@ fn a_request_has_what_the_thread_has_lost() {
 }
 
 /// Submits one request with these credentials; its result.
+#[test]
+fn one_that_waits_for_others_keeps_nobody_from_the_rest() {
+    let mut ring = Client::new(8, 0);
+    assert_eq!(call(&ring, register::PERSONALITY, 0), Ok(1));
+    let (from, mut feeder) = std::io::pipe().unwrap();
+    let (_to, into) = std::io::pipe().unwrap();
+    // Whoever has the credentials blocks in this call, more of them than there are at first.
+    let mut tee = sqe(op::TEE, into.as_raw_fd(), 7);
+    (tee.file_index, tee.len, tee.personality) = (from.as_raw_fd() as u32, 1, 1);
+    for round in 0..3 {
+        ring.push(tee);
+        assert_eq!(ring.enter(1, 0), Ok(1));
+        // Time for it to get there.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert_eq!(one(&mut ring, 1, sqe(op::NOP, -1, round)), 0);
+    }
+    feeder.write_all(b"x").unwrap();
+    assert_eq!(ring.enter(0, 3), Ok(0));
+    let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+    assert_eq!(seen, [(7, 1); 3]);
+}
+
 fn one(ring: &mut Client, personality: u16, mut sqe: sysring_sys::abi::io_uring::Sqe) -> i32 {
     sqe.personality = personality;
     ring.push(sqe);

@@ -1,5 +1,7 @@
 //! Children of a program: one that has ended, and one that sleeps.
 
+use std::io::Read;
+
 /// Both, until the program is over.
 pub struct Children {
     pub ended: i32,
@@ -35,8 +37,10 @@ impl Children {
     }
 }
 
-/// Forks. The child may call nothing that a lock of another thread's could be needed for.
+/// Forks, and waits until the child has let go of the parent's descriptors. The child may call nothing
+/// that a lock of another thread's could be needed for.
 fn child(run: impl FnOnce()) -> i32 {
+    let (mut gone, held) = std::io::pipe().expect("cannot make a pipe");
     // SAFETY: the child runs `run` only, which ends it or sleeps.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0, "cannot fork: {}", std::io::Error::last_os_error());
@@ -45,6 +49,9 @@ fn child(run: impl FnOnce()) -> i32 {
         unsafe { libc::close_range(0, libc::c_uint::MAX, 0) };
         run();
     }
+    drop(held);
+    // Nothing is ever written: it ends when nobody holds the other end.
+    let _ = gone.read(&mut [0]);
     pid
 }
 

@@ -21,6 +21,8 @@ pub fn claims(group: &[Entry]) -> Claims {
         claims.add(own);
         let flags = entry.sqe.flags;
         claims.rough |= flags & (sqe_flags::ASYNC | sqe_flags::IO_DRAIN) != 0;
+        // Whoever has its credentials runs it.
+        claims.rough |= entry.sqe.personality != 0;
         claims.drains |= flags & sqe_flags::IO_DRAIN != 0;
         claims.waits |= entry.waits != Waits::No;
     }

@@ -19,10 +19,13 @@ const CALM: u64 = 300_000;
 /// The same where a worker thread may be in between.
 pub(super) const CALM_ASYNC: u64 = 2_000_000;
 
-/// Whether a thread of its own works at a request, or one that has its credentials.
+/// The same where those who have a request's credentials may be.
+const CALM_ENTRUSTED: u64 = 20_000_000;
+
+/// Whether a thread of its own works at a request.
 fn by_worker(sqe: &Sqe) -> bool {
     let sleeps = matches!(sqe.opcode, op::SPLICE | op::TEE | op::FUTEX_WAIT | op::FUTEX_WAITV);
-    sleeps || sqe.personality != 0 || sqe.flags & sqe_flags::ASYNC != 0
+    sleeps || sqe.flags & sqe_flags::ASYNC != 0
 }
 
 impl Run<'_> {
@@ -40,7 +43,9 @@ impl Run<'_> {
                     return;
                 }
                 calm += 1;
-                self.ring.wait(1, if asynchronous { CALM_ASYNC } else { CALM });
+                let entrusted = self.out.iter().any(|out| out.entry.sqe.personality != 0);
+                let calm = if asynchronous { CALM_ASYNC } else { CALM };
+                self.ring.wait(1, if entrusted { CALM_ENTRUSTED } else { calm });
                 continue;
             }
             calm = 0;
@@ -145,7 +150,9 @@ impl Run<'_> {
                 if self.swept.is_some() && self.out.iter().all(optional) {
                     return;
                 }
-                let answer = self.ring.wait(1, 20_000_000);
+                let entrusted = self.out.iter().any(|out| out.entry.sqe.personality != 0);
+                let patience = if entrusted { 5 * CALM_ENTRUSTED } else { 20_000_000 };
+                let answer = self.ring.wait(1, patience);
                 // What was hard-linked behind a request that ended has begun meanwhile.
                 if self.swept.is_some() && answer == -i64::from(libc::ETIME) {
                     break;

@@ -54,9 +54,9 @@ pub(super) fn frame(seed: u64, random: &mut Random) -> Program {
         attach: more.pick(&[RING2_MARK, RING2_MARK, RING2_MARK, CLOSED, 200]),
         cpu: more.pick(&[0, 0, 0, 4096]),
         region: mode & setup::R_DISABLED != 0 && more.percent(50),
-        personality: match more.below(25) {
+        personality: match more.below(100) {
             0 => Some(Whose::Own),
-            1 | 2 => Some(Whose::Nobody),
+            1..4 => Some(Whose::Nobody),
             _ => None,
         },
         children: random.percent(5),

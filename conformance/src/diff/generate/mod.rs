@@ -75,6 +75,7 @@ pub fn generate(seed: u64) -> Program {
             1 => generator.register(),
             2 => generator.resources(),
             3 => generator.service(),
+            5 | 6 if generator.can_resize() => generator.resize(),
             4 if generator.program.buffers => generator.refill(),
             _ => generator.submit(),
         };
@@ -143,7 +144,9 @@ impl Generator {
                 entry = self.entry();
             }
             if at + 1 < length {
-                entry.sqe.flags |= match self.random.percent(25) {
+                // When the ring is closed, Linux 6.18 goes on with what is hard-linked behind it.
+                let hard = self.random.percent(25) && !self.program.abandon;
+                entry.sqe.flags |= match hard {
                     true => sqe_flags::IO_HARDLINK,
                     false => sqe_flags::IO_LINK,
                 };
@@ -219,6 +222,7 @@ impl Generator {
         entry.waits = self.waits(&entry);
         let sqe = &entry.sqe;
         let surely = !spoilt
+            && sqe.personality == 0
             && sqe.flags & !sqe_flags::FIXED_FILE == 0
             && (sqe.flags == 0 || self.program.register_files);
         if surely && self.surely_waits(&entry) {

@@ -6,7 +6,7 @@ use sysring_sys::abi::io_uring::{
 
 use super::{Generator, bytes};
 use crate::diff::layout::*;
-use crate::diff::program::Step;
+use crate::diff::program::{Step, no_array};
 
 impl Generator {
     pub(super) fn service(&mut self) -> Step {
@@ -58,10 +58,19 @@ impl Generator {
         Step::register(register::SYNC_CANCEL, PLACE, count, vec![(PLACE, argument)])
     }
 
+    /// Whether the queues can be made anew: Linux 6.18 does not say where an array of indexes is then.
+    pub(super) fn can_resize(&self) -> bool {
+        no_array(self.program.flags) && self.program.flags & setup::DEFER_TASKRUN != 0
+    }
+
     /// Queues of another size.
-    fn resize(&mut self) -> Step {
-        let flags =
-            self.random.pick(&[0, 0, setup::CQSIZE, setup::CQSIZE, setup::CLAMP, setup::SQE128]);
+    pub(super) fn resize(&mut self) -> Step {
+        let flags = match no_array(self.program.flags) {
+            true => {
+                self.random.pick(&[0, 0, setup::CQSIZE, setup::CQSIZE, setup::CLAMP, setup::SQE128])
+            }
+            false => setup::SQE128,
+        };
         // The generator counts on the room that there was at first.
         let sq_entries = self.random.pick(&[1, 4, 8, 32, 64]).max(self.program.entries);
         let cq_entries = match flags & setup::CQSIZE {
