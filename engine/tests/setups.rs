@@ -229,6 +229,17 @@ fn completions_of_both_sizes_share_a_queue() {
 }
 
 #[test]
+fn one_that_is_refused_with_its_link_has_a_narrow_completion() {
+    let mut ring = Client::new(8, setup::CQE_MIXED);
+    let mut first = wide_nop(1);
+    first.flags = sqe_flags::IO_LINK;
+    ring.push(first);
+    ring.push(sqe(0xff, -1, 2));
+    assert_eq!(ring.enter(2, 2), Ok(2));
+    assert_eq!(places(&mut ring), [(1, 0), (2, 0)]);
+}
+
+#[test]
 fn the_flag_of_wide_completions_is_for_mixed_queues() {
     let mut ring = Client::new(4, 0);
     ring.push(wide_nop(1));

@@ -25,7 +25,6 @@ pub fn prepare(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
             return Err(Errno::EINVAL);
         }
         req.scratch = [req.sqe.off, req.sqe.addr];
-        req.set(flag::WIDE_CQE);
     }
     Ok(())
 }
@@ -42,6 +41,10 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 #[cold]
 fn as_told(ring: &mut Locked<'_>, mut req: Req) {
     let flags = req.sqe.op_flags;
+    if flags & CQE32 != 0 {
+        // One that is refused with its link has a narrow one.
+        req.set(flag::WIDE_CQE);
+    }
     let mut res = if flags & INJECT_RESULT != 0 { req.sqe.len as i32 } else { 0 };
     if flags & FILE != 0 {
         let found = if flags & FIXED_FILE != 0 || req.has(flag::FIXED_FILE) {

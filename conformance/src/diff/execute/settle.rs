@@ -22,6 +22,10 @@ pub(super) const CALM_ASYNC: u64 = 2_000_000;
 /// The same where those who have a request's credentials may be.
 const CALM_ENTRUSTED: u64 = 20_000_000;
 
+/// How long after everything was cancelled nothing may come before it is done again: what was
+/// hard-linked behind it is given to workers, which come late on a machine that is busy.
+const PATIENCE: u64 = 100_000_000;
+
 /// Whether a thread of its own works at a request.
 fn by_worker(sqe: &Sqe) -> bool {
     let sleeps = matches!(sqe.opcode, op::SPLICE | op::TEE | op::FUTEX_WAIT | op::FUTEX_WAITV);
@@ -150,9 +154,7 @@ impl Run<'_> {
                 if self.swept.is_some() && self.out.iter().all(optional) {
                     return;
                 }
-                let entrusted = self.out.iter().any(|out| out.entry.sqe.personality != 0);
-                let patience = if entrusted { 5 * CALM_ENTRUSTED } else { 20_000_000 };
-                let answer = self.ring.wait(1, patience);
+                let answer = self.ring.wait(1, PATIENCE);
                 // What was hard-linked behind a request that ended has begun meanwhile.
                 if self.swept.is_some() && answer == -i64::from(libc::ETIME) {
                     break;
