@@ -5,9 +5,9 @@ use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::call::{self, MSG_DONTWAIT, MSG_WAITALL};
 use sysring_sys::{Errno, Result, User};
 
-use super::message;
+use super::message::{self, MSG_TRUNC};
 use super::net::{MSG_CMSG_COMPAT, MSG_PEEK, asked, finish_with, readiness};
-use super::socket::{STREAM, kind, more_waits, waiting};
+use super::socket::{STREAM, is_inet, kind, more_waits, waiting};
 use crate::issue::Issued;
 use crate::kbuf::Bundle;
 use crate::locked::Locked;
@@ -34,7 +34,12 @@ pub fn take_to_send(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
 }
 
 fn takes_all(ring: &mut Locked<'_>, req: Req) -> bool {
-    !req.has(flag::MULTISHOT) && kind(req.file.fd) == STREAM && ring.takes_bits(req)
+    // TCP throws away what is to be truncated: buffers do not fill, and the kernel sees none that did.
+    let throws_away = || req.sqe.op_flags & MSG_TRUNC != 0 && is_inet(req.file.fd);
+    !req.has(flag::MULTISHOT)
+        && kind(req.file.fd) == STREAM
+        && ring.takes_bits(req)
+        && !throws_away()
 }
 
 /// Receives as much as the buffers of the group hold.
