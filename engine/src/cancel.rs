@@ -6,7 +6,21 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::locked::Locked;
 use crate::op::table::{self, row_flag};
 use crate::request::{Req, Stage, flag};
-use crate::wq;
+use crate::{thread, wq};
+
+/// Workers that run what was cancelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopping {
+    /// When they are told again.
+    at: i64,
+    /// How long that was to wait.
+    pause: i64,
+}
+
+/// The signal that is to end a call may come a moment before it, and nothing of it is left then. So
+/// it is sent again, after this time, and then less and less often: nothing may help.
+const TELL_AGAIN: i64 = 1_000_000;
+const TELL_AGAIN_AT_MOST: i64 = 100_000_000;
 
 /// Which requests a cancellation means.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +196,32 @@ impl Locked<'_> {
     /// A worker is in the call: a signal ends it if anything can.
     fn interrupt(&mut self, req: Req) -> Result<()> {
         wq::interrupt(req);
+        if thread::is_kickable() {
+            let at = call::now(call::CLOCK_MONOTONIC) + TELL_AGAIN;
+            self.stopping = Some(Stopping { at, pause: TELL_AGAIN });
+            self.have_it_told_again(at);
+        }
         Err(Errno::EALREADY)
+    }
+
+    /// By the driver: tells workers again that are to stop and have not; when the next time is.
+    pub fn stop_again(&mut self, now: i64) -> Option<i64> {
+        let Stopping { at, pause } = self.stopping?;
+        if now < at {
+            return Some(at);
+        }
+        let mut some = false;
+        let mut at = self.in_flight;
+        while let Some(req) = at {
+            at = req.flight.next;
+            if req.stage == Stage::Running && req.has(flag::CANCELED) {
+                wq::interrupt(req);
+                some = true;
+            }
+        }
+        let pause = (2 * pause).min(TELL_AGAIN_AT_MOST);
+        self.stopping = some.then_some(Stopping { at: now + pause, pause });
+        some.then_some(now + pause)
     }
 
     /// The newest request in flight that fits.

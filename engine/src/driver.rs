@@ -4,9 +4,11 @@
 //! polls the ring descriptor or waits on an eventfd cannot: for its rings one thread of the
 //! process sleeps on their epoll instances and their timers.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32};
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicBool, AtomicI32};
 
+use sysring_protocol::Office;
+use sysring_sys::abi::EpollEvent;
 use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::call::Credentials;
 use sysring_sys::raw::general as g;
@@ -25,19 +27,13 @@ static SET: AtomicI32 = AtomicI32::new(-1);
 static BELL: AtomicI32 = AtomicI32::new(-1);
 /// The same of the process that this one was forked from.
 static PARENTS_BELL: AtomicI32 = AtomicI32::new(-1);
-/// When the driver wakes by itself.
-static NEXT: AtomicI64 = AtomicI64::new(i64::MAX);
 /// Held by who starts one: with whose credentials the driver runs.
 static STARTING: Mutex<Credentials> = Mutex::new(Credentials::UNKNOWN);
 static RUNS: AtomicBool = AtomicBool::new(false);
-/// The driver may hold a ring's lock.
-static AT_WORK: AtomicBool = AtomicBool::new(false);
-/// The process is about to end: the driver is to take no lock that others share.
-static RESTS: AtomicBool = AtomicBool::new(false);
+/// Who is the driver, when it wakes, and whether it may work.
+static OFFICE: Office = Office::new();
 /// Some ring of the process has been seen to poll another, which few programs do.
 static RINGS_ARE_POLLED: AtomicBool = AtomicBool::new(false);
-/// Counts drivers: of two, the older one is about to end.
-static TERM: AtomicU32 = AtomicU32::new(0);
 
 /// How long a readable ring descriptor may outlast the completions it stood for.
 const TICK: i64 = 2_000_000;
@@ -56,10 +52,8 @@ pub fn after_fork() {
             let _ = call::close(Fd::new(fd));
         }
     }
-    NEXT.store(i64::MAX, Relaxed);
     RUNS.store(false, Relaxed);
-    AT_WORK.store(false, Relaxed);
-    RESTS.store(false, Relaxed);
+    OFFICE.after_fork();
 }
 
 /// Has the parent's driver look after its rings.
@@ -76,10 +70,9 @@ const LOOKS: u32 = 50;
 
 /// Sees that the driver holds no lock when the process ends: nobody would ever let go of it.
 pub fn rest() {
-    // SeqCst, as in `works`: either it sees this, or we see it at work.
-    RESTS.store(true, SeqCst);
+    OFFICE.close();
     for _ in 0..LOOKS {
-        if !AT_WORK.load(SeqCst) {
+        if OFFICE.is_quiet() {
             return;
         }
         call::nanosleep(1_000_000);
@@ -88,16 +81,13 @@ pub fn rest() {
 
 /// What the driver does with rings: not while it rests.
 fn works<T>(work: impl FnOnce() -> T) -> T {
-    AT_WORK.store(true, SeqCst);
-    while RESTS.load(SeqCst) {
-        AT_WORK.store(false, SeqCst);
+    while !OFFICE.begin() {
         call::nanosleep(REST);
         // Still here: the process did not end.
-        RESTS.store(false, SeqCst);
-        AT_WORK.store(true, SeqCst);
+        OFFICE.open();
     }
     let done = work();
-    AT_WORK.store(false, SeqCst);
+    OFFICE.end();
     done
 }
 
@@ -175,6 +165,13 @@ impl Locked<'_> {
         self.tell_pollers();
     }
 
+    /// What the application would do if it came.
+    fn catch_up(&mut self) {
+        self.progress();
+        self.reap();
+        self.tell_pollers();
+    }
+
     /// Whether anything is under way that no worker will finish by itself.
     fn is_pending(&self) -> bool {
         self.may_become_ready() || !self.timers.is_empty()
@@ -193,6 +190,14 @@ impl Locked<'_> {
         }
         (self.unattended, self.listened_to) = (true, false);
         ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
+    }
+
+    /// Has the driver come at a time and tell workers once more that they are to stop. (Where there
+    /// can be none, once must do.)
+    pub fn have_it_told_again(&mut self, at: i64) {
+        if driver().is_ok() {
+            ask_for(at);
+        }
     }
 
     fn look_in_after(&self) -> i64 {
@@ -253,7 +258,7 @@ pub fn ask_to_settle() {
 
 /// Sees that the driver is awake at a time.
 fn ask_for(due: i64) {
-    if due < NEXT.load(Acquire) {
+    if OFFICE.must_hear_of(due) {
         let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
     }
 }
@@ -275,7 +280,7 @@ fn start(set: Fd) -> Result<()> {
     SET.store(set.raw(), Relaxed);
     BELL.store(bell.raw(), Relaxed);
     let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
-        .and_then(|()| thread::start(run, TERM.load(Relaxed) as usize));
+        .and_then(|()| thread::start(run, OFFICE.term() as usize));
     if let Err(e) = started {
         SET.store(-1, Relaxed);
         BELL.store(-1, Relaxed);
@@ -298,46 +303,59 @@ pub fn renew(whose: &Credentials) {
 /// Has the calling thread start another driver in the place of the one there is. (An old one is better
 /// than none.) While nobody else starts one.
 fn replace() -> Result<()> {
-    let term = TERM.load(Relaxed).wrapping_add(1);
+    let term = OFFICE.term().wrapping_add(1);
     thread::start(run, term as usize)?;
-    // Release pairs with the Acquire in `run`. The one in office ends when it has heard of it.
-    TERM.store(term, Release);
+    // The one in office ends when it has heard of it.
+    OFFICE.appoint(term);
     call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1)
 }
 
 extern "C" fn run(term: usize) -> ! {
     thread::set_name(*b"iou-drv\0");
     let set = Fd::new(SET.load(Relaxed));
-    loop {
-        // A newer one may be in office; this one may be so new that it is not said yet.
-        if TERM.load(Acquire).wrapping_sub(term as u32) as i32 > 0 {
-            thread::end();
-        }
+    let mut events = [NO_EVENT; 16];
+    let mut n = 0;
+    while !OFFICE.is_over(term as u32) {
         let due = works(|| {
+            look_at(&events[..n]);
             unsettled::settle();
             wq::reinforce();
             tend_all()
         });
-        // Release pairs with the Acquire in `be_driven`: who finds its timer later than this
-        // time rings the bell.
-        NEXT.store(due.unwrap_or(i64::MAX), Release);
-        let mut events = [NO_EVENT; 16];
-        let slept = wait::sleep(set, &mut events, due, None);
-        // Whatever woke it: from here on every timer that is added is looked at.
-        NEXT.store(i64::MAX, Release);
-        let Ok(n) = slept else { continue };
-        works(|| {
-            for event in &events[..n] {
-                let ring = event.data as usize as *const Ring;
-                if !ring.is_null() {
-                    // SAFETY: rings are never unmapped; one that was closed meanwhile, or used
-                    // again, is looked at under a hold of our own.
-                    if let Some(held) = descriptors::hold(unsafe { &*ring }) {
-                        tend_what_was_heard(held.ring());
-                    }
-                }
+        OFFICE.sleeps_until(due);
+        n = wait::sleep(set, &mut events, due, None).unwrap_or(0);
+        OFFICE.is_awake();
+    }
+    OFFICE.leave(events[..n].iter().any(|event| event.data != 0));
+    ask_to_settle();
+    thread::end()
+}
+
+/// Tends the rings that have something for the driver.
+fn look_at(events: &[EpollEvent]) {
+    for event in events {
+        let ring = event.data as usize as *const Ring;
+        if !ring.is_null() {
+            // SAFETY: rings are never unmapped; one that was closed meanwhile, or used again, is
+            // looked at under a hold of our own.
+            if let Some(held) = descriptors::hold(unsafe { &*ring }) {
+                tend_what_was_heard(held.ring());
             }
-        });
+        }
+    }
+    if OFFICE.inherits() {
+        descriptors::each(tend_inherited);
+    }
+}
+
+/// Which of the driver's rings woke the one before it is not known.
+fn tend_inherited(ring: &Ring) {
+    if !ring.shape.has(setup::DEFER_TASKRUN) {
+        return tend_what_was_heard(ring);
+    }
+    let mut locked = ring.lock();
+    if locked.driven && ring.sleepers.load(Relaxed) == 0 {
+        locked.announce_what_is_left();
     }
 }
 
@@ -350,9 +368,7 @@ fn tend(ring: &Ring) {
     if ring.shape.has(setup::DEFER_TASKRUN) {
         return locked.announce_unless_told();
     }
-    locked.progress();
-    locked.reap();
-    locked.tell_pollers();
+    locked.catch_up();
 }
 
 /// The same, by the driver, if it was to listen. It may have been before the application came by, and
@@ -397,6 +413,10 @@ fn tend_all() -> Option<i64> {
     let mut next: Option<i64> = None;
     descriptors::each(|ring| {
         let mut locked = ring.lock();
+        if locked.stopping.is_some() {
+            let told_again = locked.stop_again(call::now(call::CLOCK_MONOTONIC));
+            next = [next, told_again].into_iter().flatten().min();
+        }
         if !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0 {
             return;
         }

@@ -3,6 +3,7 @@
 use sysring_protocol::Waiters;
 
 use crate::aio::Aio;
+use crate::cancel::Stopping;
 use crate::complete::Eventfd;
 use crate::filetable::FileTable;
 use crate::filter::Filters;
@@ -69,6 +70,8 @@ pub struct State {
     /// Of those that are outstanding, invitations to help with a batch of native calls.
     pub invitations: u32,
     pub retelling: bool,
+    /// Workers may not have heard that they are to stop.
+    pub stopping: Option<Stopping>,
     /// The sleepers in `enter`.
     pub waiters: Waiters,
     /// What the latest sleeper knew of the timers.
@@ -139,6 +142,7 @@ impl State {
         untold_count: 0,
         invitations: 0,
         retelling: false,
+        stopping: None,
         waiters: Waiters::new(),
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,

@@ -1,4 +1,4 @@
-//! What workers have when others sleep, and when they are told to stop.
+//! What workers have for others that sleep.
 
 mod client;
 
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_sys::abi::Timespec;
-use sysring_sys::abi::io_uring::{Cqe, Sqe, enter, op, setup, sqe_flags};
+use sysring_sys::abi::io_uring::{Cqe, Sqe, op, setup, sqe_flags};
 
 /// A splice of one byte, which a worker does: it waits until there is one.
 fn splice(from: &impl AsRawFd, to: &impl AsRawFd, user_data: u64) -> Sqe {
@@ -45,25 +45,4 @@ fn a_worker_wakes_the_submission_thread_for_a_timer() {
     into.write_all(b"x").unwrap();
     let seen = look_for(&mut ring, 2);
     assert_eq!(seen.iter().map(|cqe| cqe.user_data).collect::<Vec<_>>(), [1, 2]);
-}
-
-#[test]
-fn a_worker_that_is_about_to_make_its_call_can_be_stopped() {
-    let mut ring = Client::new(8, 0);
-    let (from, _into) = std::io::pipe().unwrap();
-    let (_from, to) = std::io::pipe().unwrap();
-    for round in 0..5000 {
-        ring.push(splice(&from, &to, 1));
-        assert_eq!(ring.enter(1, 0), Ok(1));
-        for _ in 0..round % 64 * 20 {
-            std::hint::spin_loop();
-        }
-        let mut stop = sqe(op::ASYNC_CANCEL, -1, 2);
-        stop.addr = 1;
-        ring.push(stop);
-        assert_eq!(ring.enter(1, 0), Ok(1));
-        let seen = look_for(&mut ring, 2);
-        assert_eq!(seen.len(), 2, "round {round}: it was not stopped");
-        let _ = ring.enter_with(0, 0, enter::GETEVENTS);
-    }
 }

@@ -12,10 +12,12 @@ mod cq;
 mod inbox;
 #[cfg(all(test, loom))]
 mod models;
+mod office;
 mod sq;
 mod waiters;
 
 pub use cq::{Completions, Cq};
 pub use inbox::{Handle, Inbox};
+pub use office::Office;
 pub use sq::{Entries, Sq};
 pub use waiters::{Place, Posted, Turn, Waiters, Wish};

@@ -3,6 +3,7 @@
 
 mod inbox;
 mod lock;
+mod office;
 mod queues;
 mod waiters;
 
