@@ -69,6 +69,11 @@ fn the_options_mean_the_same() {
         &["-R", "a", "c d"],
         &["-lR", "a/"],
         &["-l", "missing", "a"],
+        &["-n", "a", "b"],
+        &["-nRi"],
+        &["-i1", "a", "top", "b"],
+        &["-1", "c d"],
+        &["-liR", "node_modules", "a"],
     ];
     for option in options {
         compare(option, scratch.path());
@@ -124,18 +129,18 @@ fn paths_are_what_find_finds() {
     decorate(scratch.path());
     for (more, name) in [(&["-a"][..], "*"), (&["-a"], "*o*"), (&["-a"], "d*"), (&["-a"], "*.o")] {
         let pattern = format!("--name={name}");
-        let mut arguments = vec!["-R", "--paths", &pattern];
+        let mut arguments = vec!["-R0", "--paths", &pattern];
         arguments.extend(more);
         let ours = run(SYSRING, &["ls"], &arguments, scratch.path());
         let find = [".", "-mindepth", "1", "-name", name, "-print0"];
         let theirs = run("find", &[], &find, scratch.path());
-        // One of the names has an end of line in it.
-        let mut ours = ours.stdout;
-        let mut expected = theirs.stdout;
-        ours.sort_unstable();
-        expected.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'\n');
-        expected.sort_unstable();
-        assert!(ours == expected, "{name}");
+        let sorted = |output: Output| {
+            let mut paths: Vec<_> =
+                output.stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+            paths.sort_unstable();
+            paths
+        };
+        assert!(sorted(ours) == sorted(theirs), "{name}");
     }
 }
 
@@ -170,6 +175,7 @@ fn json_has_what_a_line_has() {
 fn wrong_usage_is_told() {
     assert_code(&output(&["ls", "--nonsense"]), 2);
     assert_code(&output(&["ls", "--json", "-h"]), 2);
+    assert_code(&output(&["ls", "-0"]), 2);
     let help = stdout(&output(&["ls", "--help"]));
     assert!(help.contains("Examples:") && help.contains("Exit status:"), "{help}");
 }

@@ -75,15 +75,13 @@ impl Line {
             }
         };
         format!(
-            "{} {:>links$} {:<owner$} {:<group$} {size} {} ",
+            "{} {:>links$} {} {} {size} {} ",
             self.permissions,
             self.links,
-            self.owner,
-            self.group,
+            who(&self.owner, widths.owner),
+            who(&self.group, widths.group),
             self.time,
             links = widths.links,
-            owner = widths.owner,
-            group = widths.group,
         )
     }
 }
@@ -109,6 +107,14 @@ impl Widths {
     /// Of both numbers of a device, and what is between them.
     fn device(&self) -> usize {
         if self.major == 0 { 0 } else { self.major + 2 + self.minor }
+    }
+}
+
+/// A user's or a group's name, or the number of one that has none, each to its side.
+fn who(name: &str, width: usize) -> String {
+    match name.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => format!("{name:>width$}"),
+        false => format!("{name:<width$}"),
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Row {
 
 /// Of a status what is listed.
 pub struct Facts {
+    pub inode: u64,
     pub mode: u32,
     pub links: u32,
     pub owner: u32,
@@ -112,6 +113,7 @@ impl Survey for Lister<'_> {
 fn facts(status: &Status) -> Facts {
     let (owner, group) = status.owner();
     Facts {
+        inode: status.inode(),
         mode: status.mode(),
         links: status.links(),
         owner,

@@ -9,20 +9,27 @@ use sysring_walk::Time;
 use crate::files::time::local;
 
 /// What has been asked for once is known.
-#[derive(Default)]
 pub struct Names {
+    numeric: bool,
     users: HashMap<u32, String>,
     groups: HashMap<u32, String>,
 }
 
 impl Names {
+    /// Of names, or of numbers alone.
+    pub fn new(numeric: bool) -> Names {
+        Names { numeric, users: HashMap::new(), groups: HashMap::new() }
+    }
+
     /// The user's name, or the number of one who has none.
     pub fn user(&mut self, id: u32) -> &str {
-        self.users.entry(id).or_insert_with(|| user(id).unwrap_or_else(|| id.to_string()))
+        let name = if self.numeric { |_| None } else { user };
+        self.users.entry(id).or_insert_with(|| name(id).unwrap_or_else(|| id.to_string()))
     }
 
     pub fn group(&mut self, id: u32) -> &str {
-        self.groups.entry(id).or_insert_with(|| group(id).unwrap_or_else(|| id.to_string()))
+        let name = if self.numeric { |_| None } else { group };
+        self.groups.entry(id).or_insert_with(|| name(id).unwrap_or_else(|| id.to_string()))
     }
 }
 

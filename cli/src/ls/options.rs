@@ -18,6 +18,7 @@ use crate::files::matching;
 Examples:
   sysring ls -lR /etc
   sysring ls -R --paths --name='*.rs' src       as find does
+  sysring ls -R0 --paths --name='*.rs' src | xargs -0 grep unsafe
   sysring ls -lRh --name='core.*' /var          those files, in their directories
   sysring ls -R --json ~ | jq '.entries[] | select(.size > 1e9) | .path'
 
@@ -39,6 +40,18 @@ pub struct Ls {
     #[arg(short = 'l')]
     pub long: bool,
 
+    /// The same with the numbers of owners and groups, not their names
+    #[arg(short = 'n', long = "numeric-uid-gid")]
+    pub numeric: bool,
+
+    /// Before each name the number of its inode
+    #[arg(short = 'i', long)]
+    pub inode: bool,
+
+    /// One name on each line, as in any case
+    #[arg(short = '1')]
+    pub one: bool,
+
     /// Directories in directories, too
     #[arg(long, short = 'R')]
     pub recursive: bool,
@@ -59,6 +72,10 @@ pub struct Ls {
     #[arg(long = "paths")]
     pub full_paths: bool,
 
+    /// With --paths, end each line with a zero byte, for xargs -0
+    #[arg(long, short = '0', requires = "full_paths")]
+    pub zero: bool,
+
     /// Print JSON
     #[arg(long, conflicts_with_all = ["human_readable", "full_paths"])]
     pub json: bool,
@@ -71,6 +88,11 @@ pub struct Ls {
 impl Ls {
     /// Whether more than names is wanted.
     pub fn needs_status(&self) -> bool {
-        self.long || self.json
+        self.is_long() || self.json || self.inode
+    }
+
+    /// Whether each name has a line with all columns.
+    pub fn is_long(&self) -> bool {
+        self.long || self.numeric
     }
 }

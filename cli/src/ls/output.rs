@@ -69,7 +69,7 @@ impl<'l> Sections<'l> {
             out: BufWriter::new(io::stdout()),
             terminal: io::stdout().is_terminal(),
             bar,
-            names: Names::default(),
+            names: Names::new(ls.numeric),
             files: Vec::new(),
             begun: false,
             document: Document::default(),
@@ -120,7 +120,7 @@ impl<'l> Sections<'l> {
             self.out.write_all(path)?;
             self.out.write_all(b":\n")?;
         }
-        if self.ls.long {
+        if self.ls.is_long() {
             let blocks: u64 =
                 rows.iter().filter_map(|row| row.status.as_ref()).map(|s| s.blocks).sum();
             let total = match &self.unit {
@@ -142,12 +142,22 @@ impl<'l> Sections<'l> {
             return Ok(());
         }
         self.begun = true;
-        let lines: Vec<Line> = match self.ls.long {
+        let lines: Vec<Line> = match self.ls.is_long() {
             true => rows.iter().map(|row| Line::of(row, &mut self.names, &self.unit)).collect(),
             false => Vec::new(),
         };
         let widths = Widths::of(&lines);
+        let inode = |row: &Row| match &row.status {
+            Some(facts) => facts.inode.to_string(),
+            None => "?".to_owned(),
+        };
+        let inodes = if self.ls.inode { rows.iter().map(inode).collect() } else { Vec::new() };
+        let widest = inodes.iter().map(String::len).max().unwrap_or(0);
+        let end = if self.ls.zero { b"\0" } else { b"\n" };
         for (at, row) in rows.iter().enumerate() {
+            if let Some(inode) = inodes.get(at) {
+                write!(self.out, "{inode:>widest$} ")?;
+            }
             if let Some(line) = lines.get(at) {
                 self.out.write_all(line.show(&widths).as_bytes())?;
             }
@@ -156,11 +166,11 @@ impl<'l> Sections<'l> {
             } else {
                 self.out.write_all(row.name.to_bytes())?;
             }
-            if let (true, Some(target)) = (self.ls.long, &row.target) {
+            if let (true, Some(target)) = (self.ls.is_long(), &row.target) {
                 self.out.write_all(b" -> ")?;
                 self.out.write_all(target)?;
             }
-            self.out.write_all(b"\n")?;
+            self.out.write_all(end)?;
         }
         Ok(())
     }
