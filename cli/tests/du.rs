@@ -273,7 +273,7 @@ fn what_cannot_be_read_is_said_and_the_rest_counted() {
     fs::set_permissions(root.join("b"), fs::Permissions::from_mode(0o744)).unwrap();
     // A place where another user may run it from.
     let sysring = scratch.path().join("sysring");
-    fs::copy(SYSRING, &sysring).unwrap();
+    common::copy_program(&sysring);
     // SAFETY: takes nothing and cannot fail.
     let is_root = unsafe { libc::geteuid() } == 0;
     let of = |program: &Path, first: &[&str], more: &[&str]| {

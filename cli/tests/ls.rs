@@ -100,7 +100,7 @@ fn what_cannot_be_read_is_said_and_the_rest_listed() {
     // Names that can be read, of files that cannot be looked at.
     fs::set_permissions(root.join("b"), fs::Permissions::from_mode(0o744)).unwrap();
     let sysring = scratch.path().join("sysring");
-    fs::copy(SYSRING, &sysring).unwrap();
+    common::copy_program(&sysring);
     // SAFETY: takes nothing and cannot fail.
     let is_root = unsafe { libc::geteuid() } == 0;
     let mut command = Command::new(&sysring);

@@ -21,6 +21,14 @@ pub fn sysring(arguments: &[impl AsRef<OsStr>]) -> Command {
     command
 }
 
+/// Copies the command to where another user may run it. By a program of its own: were the copy open for
+/// writing here, a child that another test starts meanwhile would have it open, too, and it could not
+/// be executed.
+pub fn copy_program(to: &Path) {
+    let status = Command::new("cp").arg(SYSRING).arg(to).status().expect("cp starts");
+    assert!(status.success(), "cp: {status}");
+}
+
 /// Runs it to its end.
 pub fn output(arguments: &[impl AsRef<OsStr>]) -> Output {
     sysring(arguments).output().expect("sysring starts")
