@@ -24,7 +24,7 @@ use crate::request::{Req, Stage};
 use crate::ring::{Ring, fd_of};
 use crate::shape::Shape;
 use crate::sync::Mutex;
-use crate::{driver, register, sqpoll, stats, wait, wq, wq_limits};
+use crate::{driver, register, sleeper, sqpoll, stats, wait, wq, wq_limits};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. Where the limit on open files is lower still, no ring can be made.
@@ -635,12 +635,17 @@ const MILLISECOND: i64 = 1_000_000;
 pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
     const UNSHARE: u32 = 2;
     const CLOEXEC: u32 = 4;
-    if ENTRIES.load(Acquire).is_null()
-        || first > last
-        || flags & !(UNSHARE | CLOEXEC) != 0
-        || flags & UNSHARE != 0
-    {
+    if ENTRIES.load(Acquire).is_null() || first > last || flags & !(UNSHARE | CLOEXEC) != 0 {
         return None;
+    }
+    if flags & UNSHARE != 0 {
+        // First without closing anything: there is no such descriptor.
+        if let Err(e) = call::close_range(u32::MAX, u32::MAX, UNSHARE) {
+            return Some(Err(e));
+        }
+        unshared();
+        return close_range(first, last, flags & !UNSHARE)
+            .or_else(|| Some(call::close_range(first, last, flags & !UNSHARE)));
     }
     if flags & CLOEXEC != 0 {
         // Ours are close-on-exec anyway.
@@ -667,6 +672,20 @@ pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
         return Some(call::close_range(from, last, flags));
     }
     Some(Ok(()))
+}
+
+/// The calling thread has got a table of descriptors of its own (`unshare(CLONE_FILES)`). The threads
+/// of the engine still share the one before: what is opened from here on they would not find, and
+/// what is closed would stay open. Others take their place. (Threads of the application that keep
+/// the old table have it for themselves: there is one picture of what is open where.)
+pub fn unshared() {
+    if ENTRIES.load(Acquire).is_null() {
+        return;
+    }
+    wq::retire();
+    sleeper::retire();
+    driver::replace();
+    each(sqpoll::replace);
 }
 
 /// Closes `from..end`.

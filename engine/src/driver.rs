@@ -32,6 +32,8 @@ static STARTING: Mutex<Credentials> = Mutex::new(Credentials::UNKNOWN);
 static RUNS: AtomicBool = AtomicBool::new(false);
 /// Who is the driver, when it wakes, and whether it may work.
 static OFFICE: Office = Office::new();
+/// Drivers that have not ended.
+static LIVING: AtomicU32 = AtomicU32::new(0);
 /// Some ring of the process has been seen to poll another, which few programs do.
 static RINGS_ARE_POLLED: AtomicBool = AtomicBool::new(false);
 
@@ -53,6 +55,7 @@ pub fn after_fork() {
         }
     }
     RUNS.store(false, Relaxed);
+    LIVING.store(0, Relaxed);
     OFFICE.after_fork();
 }
 
@@ -280,7 +283,7 @@ fn start(set: Fd) -> Result<()> {
     SET.store(set.raw(), Relaxed);
     BELL.store(bell.raw(), Relaxed);
     let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
-        .and_then(|()| thread::start(run, OFFICE.term() as usize));
+        .and_then(|()| employ(OFFICE.term()));
     if let Err(e) = started {
         SET.store(-1, Relaxed);
         BELL.store(-1, Relaxed);
@@ -295,19 +298,46 @@ fn start(set: Fd) -> Result<()> {
 /// from here on. libc's `setuid` knows nothing of it.
 pub fn renew(whose: &Credentials) {
     let mut starting = STARTING.lock();
-    if RUNS.load(Relaxed) && *starting != *whose && replace().is_ok() {
+    if RUNS.load(Relaxed) && *starting != *whose && begin_anew().is_ok() {
         *starting = *whose;
     }
 }
 
-/// Has the calling thread start another driver in the place of the one there is. (An old one is better
-/// than none.) While nobody else starts one.
-fn replace() -> Result<()> {
+/// Has the calling thread, which holds no ring, start another driver in the place of the one there is,
+/// and waits a moment for that one to end.
+pub fn replace() {
+    {
+        let mut starting = STARTING.lock();
+        if !RUNS.load(Relaxed) || begin_anew().is_err() {
+            return;
+        }
+        *starting = call::credentials();
+    }
+    for _ in 0..LOOKS {
+        if LIVING.load(Relaxed) <= 1 {
+            return;
+        }
+        // The bell wakes the one or the other.
+        ask_to_settle();
+        call::nanosleep(1_000_000);
+    }
+}
+
+/// Starts another driver. (If there is none to be had, an old one is better than none.) While nobody
+/// else does.
+fn begin_anew() -> Result<()> {
     let term = OFFICE.term().wrapping_add(1);
-    thread::start(run, term as usize)?;
+    employ(term)?;
     // The one in office ends when it has heard of it.
     OFFICE.appoint(term);
     call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1)
+}
+
+fn employ(term: u32) -> Result<i32> {
+    LIVING.fetch_add(1, Relaxed);
+    thread::start(run, term as usize).inspect_err(|_| {
+        LIVING.fetch_sub(1, Relaxed);
+    })
 }
 
 extern "C" fn run(term: usize) -> ! {
@@ -328,6 +358,7 @@ extern "C" fn run(term: usize) -> ! {
     }
     OFFICE.leave(events[..n].iter().any(|event| event.data != 0));
     ask_to_settle();
+    LIVING.fetch_sub(1, Relaxed);
     thread::end()
 }
 

@@ -70,6 +70,8 @@ pub struct Sleeper {
     pub words: [Word; WORDS],
     /// The thread's credentials; `UNKNOWN`: they do not matter to what it is for.
     whose: Credentials,
+    /// Of [`TABLES`], the one it shares.
+    table: u32,
     /// Next in the list of idle ones; guarded by its lock.
     next: UnsafeCell<*const Sleeper>,
 }
@@ -83,6 +85,15 @@ struct Idle(*const Sleeper);
 unsafe impl Send for Idle {}
 
 static IDLE_ONES: Mutex<Idle> = Mutex::new(Idle(ptr::null()));
+
+/// How often the process has got another table of descriptors.
+static TABLES: AtomicU32 = AtomicU32::new(0);
+
+/// The process has another table of descriptors than its sleepers: others take their place. Idle ones
+/// end in their time.
+pub fn retire() {
+    TABLES.fetch_add(1, Relaxed);
+}
 
 /// In a child of `fork`: the sleepers are the parent's.
 pub fn after_fork() {
@@ -130,10 +141,11 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     // To wait for a futex, and no more, nobody has to be anybody.
     let anybody = table::must(req.sqe.opcode).has(row_flag::FUTEX_LIST);
     let whose = if anybody { Credentials::UNKNOWN } else { call::credentials() };
-    let idle = IDLE_ONES.lock().take(|idle| idle.whose == whose);
+    let table = TABLES.load(Relaxed);
+    let idle = IDLE_ONES.lock().take(|idle| idle.whose == whose && idle.table == table);
     let sleeper = match idle {
         Some(sleeper) => sleeper,
-        None => make(whose)?,
+        None => make(whose, table)?,
     };
     for word in &sleeper.words {
         word.value.store(0, Relaxed);
@@ -153,7 +165,7 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     Ok(sleeper)
 }
 
-fn make(whose: Credentials) -> Result<&'static Sleeper> {
+fn make(whose: Credentials, table: u32) -> Result<&'static Sleeper> {
     if !thread::can_kick() {
         return Err(Errno::EOPNOTSUPP);
     }
@@ -167,6 +179,7 @@ fn make(whose: Credentials) -> Result<&'static Sleeper> {
             req: UnsafeCell::new(None),
             words: [const { Word::new() }; WORDS],
             whose,
+            table,
             next: UnsafeCell::new(ptr::null()),
         });
         Ok(place.as_ref())

@@ -1,10 +1,11 @@
 //! SQPOLL: a thread that submits for the application.
 
+use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
 use sysring_sys::abi::PollFd;
-use sysring_sys::abi::io_uring::sq_flags;
+use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, arch, call};
 
@@ -72,7 +73,7 @@ pub fn start(ring: &'static Ring) -> Result<()> {
     ring.sqpoll.bell.store(bell.raw(), Relaxed);
     ring.refs.fetch_add(1, Relaxed);
     ring.sqpoll.state.store(RUNNING, Release);
-    thread::start(run, core::ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
+    thread::start(run, ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
         ring.sqpoll.state.store(NONE, Relaxed);
         ring.refs.fetch_sub(1, Release);
     })
@@ -83,6 +84,29 @@ pub fn stop(ring: &Ring) {
     if ring.sqpoll.state.swap(ENDING, Release) == RUNNING {
         wake(ring);
     }
+}
+
+/// Has the calling thread start another one in its place. What was submitted stays where it is.
+pub fn replace(ring: &Ring) {
+    /// It looks at least so often whether it is to end, but for the length of a submission.
+    const SHORTLY: i64 = 100_000;
+    let state = &ring.sqpoll.state;
+    let runs = ring.shape.has(setup::SQPOLL)
+        && state.compare_exchange(RUNNING, ENDING, Release, Relaxed).is_ok();
+    if !runs {
+        return;
+    }
+    wake(ring);
+    while ring.sqpoll.is_here() {
+        call::nanosleep(SHORTLY);
+    }
+    ring.sqpoll.close();
+    if ring.lock().closing {
+        return;
+    }
+    // SAFETY: rings are never unmapped.
+    let ring: &'static Ring = unsafe { &*ptr::from_ref(ring) };
+    let _ = start(ring);
 }
 
 /// `IORING_ENTER_SQ_WAKEUP`.

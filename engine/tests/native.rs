@@ -374,3 +374,93 @@ fn a_limit_is_kept() {
     }
     assert_eq!(context.pending(), 0);
 }
+
+/// The address of a page, which may be read or not.
+struct Page(*mut u8);
+
+impl Page {
+    fn new() -> Page {
+        // SAFETY: a new mapping.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), 4096, 3, 0x22, -1, 0) };
+        assert_ne!(at, libc::MAP_FAILED);
+        Page(at.cast())
+    }
+
+    fn protect(&self, protection: i32) {
+        // SAFETY: a page of the test's own.
+        assert_eq!(unsafe { libc::mprotect(self.0.cast(), 4096, protection) }, 0);
+    }
+}
+
+#[test]
+fn what_could_not_be_read_when_it_was_issued_is_not_read_later() {
+    let context = context();
+    let page = Page::new();
+    let path = b"/dev/null\0";
+    // SAFETY: the page has room.
+    unsafe { page.0.copy_from_nonoverlapping(path.as_ptr(), path.len()) };
+    let open = call(g::__NR_openat, [libc::AT_FDCWD as usize, page.0 as usize, 0, 0]);
+    let order = Order { placement: Placement::Worker, ..Order::default() };
+    for round in 0..300 {
+        page.protect(libc::PROT_NONE);
+        pending(issue_as(&context, open, &order));
+        page.protect(libc::PROT_READ);
+        let result = next(&context).result;
+        assert_eq!(result, i64::from(Errno::EFAULT.to_res()), "round {round}");
+    }
+}
+
+/// Runs in a child of `fork`, which says so if it was as it should be.
+fn in_child(check: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child calls the engine alone, which needs nothing of what other threads had.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let status = i32::from(!check());
+        // SAFETY: ends the child, and nothing else of it.
+        unsafe { libc::_exit(status) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    status == 0
+}
+
+#[test]
+fn a_child_has_nothing_pending_of_its_parents() {
+    let context = context();
+    let (a, _b) = UnixStream::pair().unwrap();
+    let mut byte = 0u8;
+    pending(issue(&context, call(g::__NR_read, [fd(&a), (&raw mut byte) as usize, 1])));
+    assert_eq!(context.pending(), 1);
+    assert!(in_child(|| context.pending() == 0));
+    context.cancel_all().unwrap();
+    next(&context);
+}
+
+#[test]
+fn in_another_pid_namespace_nothing_is_begun_that_could_not_be_answered() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which may make namespaces");
+        return;
+    }
+    std::thread::spawn(|| {
+        // SAFETY: concerns the children of this thread.
+        if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+            println!("skipped: no pid namespaces: {}", std::io::Error::last_os_error());
+            return;
+        }
+        let events = Config { shared: true, ..Config::default() };
+        let context = Context::new(&Options { events, ..Options::default() }).unwrap();
+        let (a, _b) = UnixStream::pair().unwrap();
+        let mut byte = 0u8;
+        let read = call(g::__NR_read, [fd(&a), (&raw mut byte) as usize, 1]);
+        assert!(in_child(|| {
+            // SAFETY: it is not begun.
+            let issued = unsafe { context.issue(&read, &Order::default()) };
+            issued == Err(Errno::EXDEV) && context.pending() == 0
+        }));
+    })
+    .join()
+    .unwrap();
+}

@@ -123,6 +123,15 @@ impl Ring {
         self.protocol().push(event)
     }
 
+    /// Whether this process may push at all.
+    ///
+    /// # Errors
+    /// `EXDEV`: as of [`push`](Ring::push).
+    #[inline]
+    pub fn check_place(&self) -> Result<()> {
+        self.identity.pid().map(drop)
+    }
+
     /// Takes as many events as there are, and as `memory` has room for. Never sleeps. `memory`
     /// should have room for [`MAX_LEN`](crate::MAX_LEN) bytes at least, unless shorter events were agreed on.
     ///

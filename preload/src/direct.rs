@@ -14,6 +14,8 @@ pub extern "C" fn enter(
     size: usize,
 ) -> isize {
     let quiet = Quiet::new();
+    // A child of `fork` may come here without a trap.
+    sysring_trap::process::claim();
     let caller = Caller { sigmask: quiet.mask() };
     let arg = User::new(arg);
     Errno::to_ret(sysring_engine::enter(fd as u32, submit, min, flags, arg, size, &caller))

@@ -5,7 +5,7 @@
 
 use sysring_engine::descriptors;
 use sysring_sys::raw::general as g;
-use sysring_sys::{Errno, Fd, Result};
+use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::process;
 
@@ -28,6 +28,7 @@ pub fn serve(nr: u32, a: [usize; 6]) -> Option<Result<usize>> {
         g::__NR_close_range => {
             descriptors::close_range(a[0] as u32, a[1] as u32, a[2] as u32).map(done)
         }
+        g::__NR_unshare => Some(unshare(nr, a)),
         g::__NR_dup => descriptors::dup(fd, Fd::new(0), false).map(number),
         g::__NR_fcntl => {
             let cloexec = a[1] as u32 == g::F_DUPFD_CLOEXEC;
@@ -50,6 +51,14 @@ pub fn serve(nr: u32, a: [usize; 6]) -> Option<Result<usize>> {
         }
         _ => None,
     }
+}
+
+/// With the table of descriptors.
+fn unshare(nr: u32, a: [usize; 6]) -> Result<usize> {
+    // SAFETY: the application's own call, through the gate.
+    let unshared = unsafe { call::raw(nr, a) }?;
+    descriptors::unshared();
+    Ok(unshared)
 }
 
 fn done(result: Result<()>) -> Result<usize> {

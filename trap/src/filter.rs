@@ -120,6 +120,13 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         p.land(no_addition);
         p.verdict(ALLOW);
     });
+    p.on(g::__NR_unshare, |p| {
+        p.load(data::arg(0));
+        let others = p.unless(op::JUMP_ANY_BIT, g::CLONE_FILES);
+        p.suspect();
+        p.land(others);
+        p.verdict(ALLOW);
+    });
     // A child of `posix_spawn`, on a stack of its own: it will need room for its traps.
     p.on(g::__NR_clone, |p| {
         p.load(data::arg(0));

@@ -9,6 +9,11 @@ use crate::process;
 
 /// Serves the call if it is one of the three.
 pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>> {
+    if !matches!(nr, g::__NR_io_uring_enter | g::__NR_io_uring_setup | g::__NR_io_uring_register) {
+        return None;
+    }
+    // Whoever has a ring to use, if only one that was inherited.
+    process::claim();
     let result = match nr {
         g::__NR_io_uring_enter => {
             let caller = Caller { sigmask: Some(context.sigmask()) };
@@ -26,15 +31,11 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
             crate::shortcut::trapped(context.end_of_call(), context.stack());
             entered
         }
-        g::__NR_io_uring_setup => {
-            process::claim();
-            sysring_engine::setup(a[0] as u32, User::new(a[1] as u64))
-        }
-        g::__NR_io_uring_register => {
+        g::__NR_io_uring_setup => sysring_engine::setup(a[0] as u32, User::new(a[1] as u64)),
+        _ => {
             let arg = User::new(a[2] as u64);
             sysring_engine::register(a[0] as u32, a[1] as u32, arg, a[3] as u32)
         }
-        _ => return None,
     };
     Some(result)
 }

@@ -27,7 +27,7 @@ mod io_uring;
 pub mod maps;
 mod memory;
 pub mod message;
-mod process;
+pub mod process;
 mod scratch;
 #[cfg(target_arch = "x86_64")]
 pub mod shortcut;

@@ -99,8 +99,12 @@ fn attempt(end: usize, stack: usize) -> Option<()> {
         return None;
     }
     let stub = place_near(site)?;
-    write_stub(stub, copied, end).ok()?;
-    redirect(site, how, stub).ok()
+    let redirected = write_stub(stub, copied, end).and_then(|()| redirect(site, how, stub));
+    if redirected.is_err() {
+        // SAFETY: the page that was just mapped, which nothing jumps to.
+        let _ = unsafe { call::munmap(stub, PAGE) };
+    }
+    redirected.ok()
 }
 
 /// How the instruction is replaced: whoever runs it sees it as it was or as it will be, not between.

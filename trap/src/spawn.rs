@@ -9,10 +9,12 @@ use sysring_sys::arch::gate_address;
 use sysring_sys::{Errno, Result, User};
 
 use crate::context::{AltStack, Context};
-use crate::{memory, stack};
+use crate::{memory, process, stack};
 
 /// `clone` with `CLONE_VM`, `CLONE_VFORK` and a stack.
 pub fn clone(args: [usize; 6], context: &mut Context) -> Result<usize> {
+    // The child is to find out that the memory is not its own.
+    process::claim();
     // The child's way back out of the gate is a word on its stack, written here once for the
     // answer to whether it can be.
     memory::write(User::new(args[1].wrapping_sub(8) as u64), &0u64)?;

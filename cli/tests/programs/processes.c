@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -432,6 +433,62 @@ static void left_by_a_child(void)
 	close_ring(&r);
 }
 
+/* A child that makes no ring of its own starts another one in its memory, which closes all it has. */
+static void inherited_alone(void)
+{
+	struct ring r;
+	pid_t child;
+	open_ring(&r, 8);
+	child = fork();
+	if (!child) {
+		works(&r);
+		pid_t other = vfork();
+		if (!other) {
+			syscall(__NR_close_range, 3, ~0u, 0);
+			_exit(0);
+		}
+		ends_well(other);
+		works(&r);
+		_exit(0);
+	}
+	ends_well(child);
+	works(&r);
+	close_ring(&r);
+}
+
+/* A write that a thread of the engine's, or of the kernel's, makes. */
+static void works_elsewhere(struct ring *r)
+{
+	struct io_uring_cqe cqe;
+	int file = memfd_create("elsewhere", 0);
+	struct io_uring_sqe *sqe = push(r, IORING_OP_WRITE, file, 9);
+	sqe->addr = (unsigned long)"hello";
+	sqe->len = 5;
+	sqe->flags = IOSQE_ASYNC;
+	CHECK(file >= 0 && enter(r, 1, 1) == 1 && next(r, &cqe) && cqe.user_data == 9);
+	CHECK(cqe.res == 5 && lseek(file, 0, SEEK_END) == 5);
+	close(file);
+}
+
+/* A table of descriptors that threads of the engine's do not have. */
+static void own_table(void)
+{
+	struct ring r;
+	int first;
+	open_ring(&r, 8);
+	works_elsewhere(&r);
+	CHECK(!unshare(CLONE_FILES));
+	CHECK((first = open("/dev/null", O_RDONLY)) >= 0);
+	works_elsewhere(&r);
+	works(&r);
+	/* And by closing: what is in the range, and not the ring. */
+	CHECK(!syscall(__NR_close_range, first, first, 2 /* CLOSE_RANGE_UNSHARE */));
+	CHECK(fcntl(first, F_GETFD) == -1 && errno == EBADF);
+	works_elsewhere(&r);
+	works(&r);
+	close_ring(&r);
+}
+
 /* As PostgreSQL 18 does: the rings are made before there are children; a child submits to its own,
  * and others wait for its completions and take them. */
 #define CHILDREN 4
@@ -504,6 +561,8 @@ int main(int argc, char **argv)
 		{ "cancelled_by_a_child", cancelled_by_a_child },
 		{ "left_by_a_child", left_by_a_child },
 		{ "shared_by_processes", shared_by_processes },
+		{ "inherited_alone", inherited_alone },
+		{ "own_table", own_table },
 	};
 	if (argc == 3 && !strcmp(argv[1], "after_exec")) {
 		after_exec(atoi(argv[2]));

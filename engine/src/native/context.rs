@@ -120,7 +120,8 @@ impl Context {
     ///
     /// # Errors
     /// `EOPNOTSUPP`: makes no sense asynchronously. `EAGAIN`: as many as the limit allows are
-    /// pending. `ENOMEM`.
+    /// pending. `EXDEV`: it would be pending, and this process, forked into another pid or time
+    /// namespace, may not push to the ring of events. `ENOMEM`.
     #[inline]
     pub unsafe fn issue(&self, call: &Call, order: &Order) -> Result<Issued> {
         // SAFETY: passed on to the caller.
@@ -247,6 +248,9 @@ impl Context {
     /// room.
     #[must_use]
     pub fn pending(&self) -> u32 {
+        if process::enter().is_err() {
+            return 0;
+        }
         self.ring.lock().pending()
     }
 }

@@ -5,6 +5,7 @@ use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::{Errno, Result, User};
 
 use super::table::{self, Keep, Moves};
+use crate::op::ADDRESS_END;
 use crate::request::Req;
 use crate::user;
 
@@ -15,16 +16,23 @@ const VECTOR_MAX: usize = 1024;
 /// Structures that are copied are no longer.
 const STRUCTURE_MAX: usize = 256;
 
-/// Copies what the submitter may reuse once the call is pending. What cannot be read stays where it
-/// is: the call itself will say so.
+/// Copies what the submitter may reuse once the call is pending. What cannot be read now is not read
+/// later either, when something else may be there: the call finds an address that nobody has, and
+/// says so if it comes to look.
 ///
 /// # Errors
-/// `ENOMEM`.
+/// `ENOMEM`, and others that memory could not be read for.
 pub fn copy(mut req: Req) -> Result<()> {
     let Some(row) = table::row(req.call.nr) else { return Ok(()) };
     let mut sizes = [0usize; 6];
     for (size, keep) in sizes.iter_mut().zip(row.keeps) {
-        *size = size_of_copy(req, *keep).unwrap_or(0).next_multiple_of(8);
+        *size = match size_of_copy(req, *keep) {
+            Ok(size) => size.next_multiple_of(8),
+            Err(e) => {
+                lose(req, *keep, e)?;
+                0
+            }
+        };
     }
     let all: usize = sizes.iter().sum();
     if all == 0 {
@@ -32,13 +40,24 @@ pub fn copy(mut req: Req) -> Result<()> {
     }
     let mut at = req.copied.reserve(all)?.as_ptr();
     for (&size, keep) in sizes.iter().zip(row.keeps) {
-        if size != 0 && copy_one(req, *keep, at, size).is_ok() {
-            let index = keep.argument();
-            req.call.args[index] = at as usize;
+        if size != 0 {
+            match copy_one(req, *keep, at, size) {
+                Ok(()) => req.call.args[keep.argument()] = at as usize,
+                Err(e) => lose(req, *keep, e)?,
+            }
         }
         // SAFETY: the block has room for all sizes, one after the other.
         at = unsafe { at.add(size) };
     }
+    Ok(())
+}
+
+/// What an argument points to cannot be read.
+fn lose(mut req: Req, keep: Keep, e: Errno) -> Result<()> {
+    if e != Errno::EFAULT {
+        return Err(e);
+    }
+    req.call.args[keep.argument()] = ADDRESS_END as usize;
     Ok(())
 }
 

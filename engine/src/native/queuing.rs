@@ -49,6 +49,12 @@ impl Queuing<'_> {
             return Err(Errno::EAGAIN);
         }
         let ring = locked.ring;
+        if order.slot.is_null()
+            && let Some(events) = ring.events()
+        {
+            // Or the answer would find no way there.
+            events.check_place()?;
+        }
         if !order.slot.is_null() {
             // Whoever sleeps there does not enter: nobody but the engine makes it go on.
             ring.watched.store(true, Relaxed);

@@ -46,9 +46,9 @@ pub const MAX_RW_COUNT: usize = 0x7fff_f000;
 
 /// The end of the addresses a program can have.
 #[cfg(target_arch = "x86_64")]
-const ADDRESS_END: u64 = 0x7fff_ffff_f000;
+pub const ADDRESS_END: u64 = 0x7fff_ffff_f000;
 #[cfg(target_arch = "aarch64")]
-const ADDRESS_END: u64 = 1 << 48;
+pub const ADDRESS_END: u64 = 1 << 48;
 
 /// What the kernel checks of a buffer before it touches it (`access_ok`).
 ///

@@ -191,6 +191,16 @@ fn only_children_on_a_borrowed_stack_are_trapped() {
 }
 
 #[test]
+fn another_table_of_descriptors_is_heard_of() {
+    let (files, others) = (u64::from(g::CLONE_FILES), u64::from(g::CLONE_FS | g::CLONE_NEWNS));
+    with(preload(), |verdict| {
+        for (flags, expected) in [(files, TRAP), (files | others, TRAP), (others, ALLOW)] {
+            assert_eq!(verdict(call(g::__NR_unshare, [flags, 0, 0, 0, 0, 0])), expected);
+        }
+    });
+}
+
+#[test]
 fn clone3_is_not_there() {
     with(preload(), |verdict| {
         assert_eq!(verdict(call(g::__NR_clone3, [0; 6])), ENOSYS);

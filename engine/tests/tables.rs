@@ -1,0 +1,141 @@
+//! A thread that gets a table of descriptors of its own, while the engine has threads.
+
+mod client;
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use client::{Client, sqe};
+use sysring_engine::descriptors;
+use sysring_sys::User;
+use sysring_sys::abi::io_uring::{op, register, setup, sqe_flags};
+
+const BYTES: [u8; 5] = *b"bytes";
+
+fn memory_file() -> File {
+    // SAFETY: the name is a string; the descriptor is new.
+    unsafe { File::from_raw_fd(libc::memfd_create(c"table".as_ptr(), 0)) }
+}
+
+/// A write by a worker.
+fn write(ring: &mut Client, file: &File) -> i32 {
+    let mut write = sqe(op::WRITE, file.as_raw_fd(), 1);
+    (write.addr, write.len, write.flags) = (BYTES.as_ptr() as u64, 5, sqe_flags::ASYNC);
+    ring.push(write);
+    if ring.params.flags & setup::SQPOLL != 0 {
+        ring.publish();
+    }
+    ring.enter(1, 1).unwrap();
+    ring.reap()[0].res
+}
+
+fn content(mut file: &File) -> Vec<u8> {
+    let mut content = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut content).unwrap();
+    content
+}
+
+/// The process has one picture of its descriptors, so one thread at a time has a table of its own; the
+/// engine's threads may still have that of the one before.
+fn in_thread(work: impl FnOnce() + Send + 'static) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (done, ended) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        descriptors::unshared();
+        work();
+        done.send(()).unwrap();
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(60));
+    assert_ne!(ended, Err(mpsc::RecvTimeoutError::Timeout), "does not end");
+    thread.join().unwrap();
+}
+
+/// Descriptors of other numbers are used than threads with the old table know: of the two files that
+/// have the number, the right one must be meant.
+fn goes_on_with_its_own(flags: u32, unshare: fn()) {
+    in_thread(move || {
+        let mut ring = Client::new(8, flags);
+        assert_eq!(write(&mut ring, &memory_file()), 5);
+        // Its descriptors are known to this thread alone.
+        unshare();
+        for _ in 0..3 {
+            let files: [File; 40] = std::array::from_fn(|_| memory_file());
+            for file in &files {
+                assert_eq!(write(&mut ring, file), 5, "flags {flags:#x}");
+                assert_eq!(content(file), BYTES);
+            }
+        }
+    });
+}
+
+fn by_call() {
+    // SAFETY: concerns the calling thread.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
+    descriptors::unshared();
+}
+
+fn by_closing() {
+    const UNSHARE: u32 = 2;
+    // Numbers that nobody has.
+    assert_eq!(descriptors::close_range(900_000, 900_001, UNSHARE), Some(Ok(())));
+}
+
+#[test]
+fn workers_follow_to_another_table() {
+    goes_on_with_its_own(0, by_call);
+    goes_on_with_its_own(0, by_closing);
+}
+
+#[test]
+fn the_thread_that_submits_follows() {
+    goes_on_with_its_own(setup::SQPOLL, by_call);
+}
+
+#[test]
+fn the_driver_follows_and_nothing_stays_open() {
+    in_thread(|| {
+        let mut ring = Client::new(8, 0);
+        // SAFETY: takes numbers; the descriptor is new.
+        let eventfd = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, 0)) };
+        let mut number = eventfd.as_raw_fd();
+        let argument = User::<u8>::of((&raw mut number).cast());
+        let fd = ring.fd.raw() as u32;
+        assert_eq!(sysring_engine::register(fd, register::EVENTFD, argument, 1), Ok(0));
+        let mut byte = [0u8; 1];
+        for round in 0..3 {
+            if round == 1 {
+                by_call();
+            }
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let mut read = sqe(op::READ, reader.as_raw_fd(), 7);
+            (read.addr, read.len, read.off) = (byte.as_mut_ptr() as u64, 1, u64::MAX);
+            ring.push(read);
+            assert_eq!(ring.enter(1, 0), Ok(1));
+            drop(reader);
+            writer.write_all(&[1]).unwrap();
+            // Nobody enters.
+            let began = Instant::now();
+            let cqes = loop {
+                let cqes = ring.reap();
+                if !cqes.is_empty() {
+                    break cqes;
+                }
+                assert!(began.elapsed() < Duration::from_secs(30), "round {round}");
+                std::thread::sleep(Duration::from_millis(1));
+            };
+            assert_eq!((cqes[0].user_data, cqes[0].res), (7, 1), "round {round}");
+            // The last who could read has gone, as soon as every thread has.
+            // SAFETY: concerns signals of the whole process, which the test harness ignores, too.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+            while writer.write_all(&[1]).is_ok() {
+                assert!(began.elapsed() < Duration::from_secs(30), "round {round}: stays open");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+}
