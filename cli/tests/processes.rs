@@ -27,13 +27,24 @@ fn passes(case: &str, before: &[&str]) {
     assert!(ended.status.success(), "{case} {before:?}: {} {said}", ended.status);
 }
 
+/// Under `sysring run`.
+fn served(name: &str) {
+    passes(name, &[SYSRING, "refuse", "--", SYSRING, "run", "--engine", "user", "--"]);
+}
+
 fn case(name: &str) {
     if kernel_has_io_uring() {
         passes(name, &[]);
     } else {
         eprintln!("not compared: the kernel's io_uring does not work here");
     }
-    passes(name, &[SYSRING, "refuse", "--", SYSRING, "run", "--engine", "user", "--"]);
+    served(name);
+}
+
+/// Linux's own workers keep the table that the thread had, and answer `EBADF`.
+#[test]
+fn own_table() {
+    served("own_table");
 }
 
 macro_rules! cases {
@@ -44,5 +55,5 @@ macro_rules! cases {
 
 cases! {
     setuid_later all_closed unshared sigsys_taken own_filter many_threads passed_on polled_by_a_ring executed started
-    cancelled_by_a_child left_by_a_child shared_by_processes inherited_alone own_table
+    cancelled_by_a_child left_by_a_child shared_by_processes inherited_alone
 }
