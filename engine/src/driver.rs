@@ -5,7 +5,7 @@
 //! process sleeps on their epoll instances and their timers.
 
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicI32};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
 
 use sysring_protocol::Office;
 use sysring_sys::abi::EpollEvent;
