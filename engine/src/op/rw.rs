@@ -328,7 +328,9 @@ fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issu
     // does: it is used by as much as comes.
     let readable = || call::poll_now(req.file.fd, direction.readiness() as u16) != Ok(0);
     if nonblocking || is_regular(req.file.fd) || req.has(flag::BUFFER_SELECT) && readable() {
-        return match segments.transfer(req, Offset::CURRENT, RwFlags::NONE) {
+        // A file may have got the number of a stream.
+        let at = if is_regular(req.file.fd) { offset(req) } else { Offset::CURRENT };
+        return match segments.transfer(req, at, RwFlags::NONE) {
             Ok(n) => done(ring, req, n, segments.total),
             Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),
             Err(e) => failed(ring, req, e),
