@@ -9,6 +9,7 @@
 
 pub mod atomic;
 mod cq;
+mod crew;
 mod inbox;
 #[cfg(all(test, loom))]
 mod models;
@@ -17,6 +18,7 @@ mod sq;
 mod waiters;
 
 pub use cq::{Completions, Cq};
+pub use crew::{Calls, Crew, Hands, Keeps, Line, Pool};
 pub use inbox::{Handle, Inbox};
 pub use office::Office;
 pub use sq::{Entries, Sq};

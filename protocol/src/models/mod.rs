@@ -1,6 +1,7 @@
 //! Every interleaving of small cases, by loom: `cargo xtask model`. What each proves, and within
 //! which bounds, stands in `docs/conformance.md`.
 
+mod crew;
 mod inbox;
 mod lock;
 mod office;

@@ -1,0 +1,341 @@
+//! Workers and the queue they run: who is counted, who sleeps, who is woken, who goes home.
+//!
+//! A job is never left in the queue without somebody who will look there: who puts it in wakes an
+//! idle worker or counts a new one, and who goes home has seen under the same lock that there is
+//! none.
+
+use sysring_sys::Errno;
+use sysring_sys::abi::Timespec;
+
+use crate::atomic::Ordering::Relaxed;
+use crate::atomic::{Futex, Guard, Mutex};
+
+/// Threads counted at once: more come with the next batch, if these are not enough.
+const SPAWN_AT_ONCE: u32 = if cfg!(loom) { 1 } else { 4 };
+/// How long an idle worker waits for more.
+const IDLE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
+
+/// A queue of jobs, first in, first out.
+pub trait Line {
+    /// What is to be done.
+    type Job;
+
+    /// Puts one at the end.
+    fn push(&mut self, job: Self::Job);
+
+    /// Takes the first.
+    fn pop(&mut self) -> Option<Self::Job>;
+
+    /// Moves all of another to the end.
+    fn append(&mut self, other: &mut Self);
+}
+
+/// A thread that works.
+pub trait Hands {
+    /// What it does.
+    type Job;
+
+    /// It is about to look for work.
+    fn look_up(&mut self);
+
+    /// A job is its own from here on; the crew's lock is held. How it keeps it.
+    fn begin(&mut self, job: &mut Self::Job) -> Keeps;
+
+    /// Does it.
+    fn run(&mut self, job: Self::Job);
+
+    /// Starts another of its kind, who has been counted; whether there was one to be had.
+    fn hire(&mut self) -> bool;
+}
+
+/// How a job keeps its worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeps {
+    /// Perhaps for long.
+    pub long: bool,
+    /// In a call, where it hears nothing.
+    pub deaf: bool,
+}
+
+/// What the lock of a crew guards.
+#[derive(Debug)]
+pub struct Pool<L, I> {
+    /// What is to be done.
+    pub queue: L,
+    /// How many jobs there are in the queue.
+    pub queued: u32,
+    idle: u32,
+    total: u32,
+    /// What the workers have, and who starts them.
+    whose: I,
+    /// Nothing more will come: who is idle ends after a while, the last of a personality, too.
+    dismissed: bool,
+    /// The workers share a table of descriptors that the process has no more: nothing new is for
+    /// them, and who is done ends.
+    retired: bool,
+}
+
+/// Workers of one identity, and what they have to do.
+#[derive(Debug)]
+pub struct Crew<L, I> {
+    pool: Mutex<Pool<L, I>>,
+    /// Idle workers sleep on this; it changes whenever there is work.
+    calls: Futex,
+}
+
+/// What is left to be done for work that a crew was given, when no lock is held.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Calls {
+    /// Idle workers to be woken ([`Crew::wake`]).
+    pub wake: u32,
+    /// Workers to be started, who have been counted.
+    pub spawn: u32,
+}
+
+impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
+    const fn new(queue: L, whose: I) -> Pool<L, I> {
+        Pool { queue, queued: 0, idle: 0, total: 0, whose, dismissed: false, retired: false }
+    }
+
+    /// Whether nobody is there, and nothing to do.
+    fn is_free(&self) -> bool {
+        self.total == 0 && self.queued == 0
+    }
+
+    fn add(&mut self, jobs: &mut L, count: u32, most: u32) -> Calls {
+        self.queue.append(jobs);
+        self.queued += count;
+        Calls { wake: self.idle.min(count), spawn: self.count_lacking(most) }
+    }
+
+    /// Counts as many new workers as the queue wants, who are to be started.
+    fn count_lacking(&mut self, most: u32) -> u32 {
+        let room = most.saturating_sub(self.total);
+        let lacking = self.queued.saturating_sub(self.idle).min(SPAWN_AT_ONCE).min(room);
+        self.total += lacking;
+        lacking
+    }
+
+    /// Whether one of a personality must stay: only its own kind could start another, and those that
+    /// are in a call do not.
+    fn needs_one(&self, stays: bool) -> bool {
+        stays && self.idle == 0 && !self.dismissed
+    }
+}
+
+impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
+    /// Nobody, with nothing to do.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new(queue: L, whose: I) -> Crew<L, I> {
+        Crew { pool: Mutex::new(Pool::new(queue, whose)), calls: Futex::new(0) }
+    }
+
+    #[cfg(loom)]
+    #[allow(missing_docs)]
+    pub fn new(queue: L, whose: I) -> Crew<L, I> {
+        Crew { pool: Mutex::new(Pool::new(queue, whose)), calls: Futex::new(0) }
+    }
+
+    /// In a child of `fork`: workers, and what they had, are the parent's.
+    #[cfg(not(loom))]
+    pub fn after_fork(&self, queue: L, whose: I) {
+        self.pool.reset();
+        *self.pool.lock() = Pool::new(queue, whose);
+    }
+
+    /// The queue, for who takes something back that no worker has begun, and counts it.
+    pub fn pool(&self) -> Guard<'_, Pool<L, I>> {
+        self.pool.lock()
+    }
+
+    /// Takes jobs from a thread with this identity, if its workers have the same, or if it is nobody's
+    /// and is to become one with this. `most`: workers there may be. `None`: nothing was taken.
+    pub fn offer(
+        &self,
+        whose: &I,
+        anew: bool,
+        jobs: &mut L,
+        count: u32,
+        most: u32,
+    ) -> Option<Calls> {
+        let mut pool = self.pool.lock();
+        let free = pool.is_free();
+        let refuses = pool.whose != *whose || pool.retired && !free;
+        if refuses && !(free && anew) {
+            return None;
+        }
+        if free {
+            (pool.whose, pool.dismissed, pool.retired) = (*whose, false, false);
+        }
+        Some(pool.add(jobs, count, most))
+    }
+
+    /// Takes jobs from one of its own workers, or, with 0 for `most`, from who may start none.
+    pub fn take(&self, jobs: &mut L, count: u32, most: u32) -> Calls {
+        self.pool.lock().add(jobs, count, most)
+    }
+
+    /// Counts workers for what came from who could start none. The caller must have their identity,
+    /// unless nobody is there: then nothing has come from anybody who cared.
+    pub fn reinforce(&self, whose: &I, most: u32) -> Option<Calls> {
+        let mut pool = self.pool.lock();
+        if pool.queued == 0 || pool.total != 0 && pool.whose != *whose {
+            return None;
+        }
+        pool.whose = *whose;
+        Some(Calls { wake: 0, spawn: pool.count_lacking(most) })
+    }
+
+    /// Whether its workers have this identity.
+    pub fn has(&self, whose: &I) -> bool {
+        self.pool.lock().whose == *whose
+    }
+
+    /// Puts a job into the queue of a crew of which one is always there.
+    pub fn give(&self, job: L::Job) {
+        {
+            let mut pool = self.pool.lock();
+            pool.queue.push(job);
+            pool.queued += 1;
+        }
+        self.wake(1);
+    }
+
+    /// Begins with one worker, who is to be started.
+    pub fn muster(&self) {
+        let mut pool = self.pool.lock();
+        (pool.total, pool.dismissed, pool.retired) = (1, false, false);
+    }
+
+    /// A worker that was counted could not be started. Whether there are others; if not, the caller
+    /// is counted in its place, and has to do the work ([`Crew::stand_in`]).
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        let mut pool = self.pool.lock();
+        let others = pool.total > 1;
+        pool.total -= u32::from(others);
+        others
+    }
+
+    /// One who was counted is not to be had.
+    pub fn miss(&self) {
+        self.pool.lock().total -= 1;
+    }
+
+    /// Whether nobody is left.
+    pub fn is_gone(&self) -> bool {
+        self.pool.lock().total == 0
+    }
+
+    /// Keeps a personality's workers who were to go home; whether anybody was still there.
+    pub fn recall(&self) -> bool {
+        let mut pool = self.pool.lock();
+        // One that is in a call hears nothing.
+        if pool.idle == 0 || pool.retired {
+            return false;
+        }
+        pool.dismissed = false;
+        true
+    }
+
+    /// Sends a personality's workers home, if nobody comes to have work for them soon.
+    pub fn dismiss(&self) {
+        self.pool.lock().dismissed = true;
+        // Not even the last one sleeps for ever any more.
+        self.wake(u32::MAX);
+    }
+
+    /// Has the workers end as soon as they are done.
+    pub fn retire(&self) {
+        self.pool.lock().retired = true;
+        self.wake(u32::MAX);
+    }
+
+    /// From here on whoever is idle has been so for long enough.
+    #[cfg(all(test, loom))]
+    pub(crate) fn expire(&self) {
+        self.calls.expire();
+    }
+
+    /// Wakes idle workers.
+    pub fn wake(&self, count: u32) {
+        if count != 0 {
+            // Relaxed: who reads this count before it takes the lock cannot have it from somebody
+            // who took the lock later.
+            self.calls.fetch_add(1, Relaxed);
+            self.calls.wake(count);
+        }
+    }
+
+    /// A worker's life. The last idle one stays until it is dismissed, where the crew `stays`. `most`: how
+    /// many there may be where some are kept for long.
+    pub fn serve(&self, stays: bool, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+        loop {
+            hands.look_up();
+            self.run_queue(stays, most, hands);
+            // Read before the queue is looked at, it has changed if something came since (`wake`).
+            let seen = self.calls.load(Relaxed);
+            let last;
+            {
+                let mut pool = self.pool.lock();
+                if pool.queued != 0 {
+                    continue;
+                }
+                if pool.retired {
+                    pool.total -= 1;
+                    return;
+                }
+                last = pool.needs_one(stays);
+                pool.idle += 1;
+            }
+            let slept = self.calls.wait(seen, (!last).then_some(&IDLE));
+            let mut pool = self.pool.lock();
+            pool.idle -= 1;
+            if slept == Err(Errno::ETIMEDOUT) && pool.queued == 0 && !pool.needs_one(stays) {
+                pool.total -= 1;
+                return;
+            }
+        }
+    }
+
+    /// No thread is to be had at all: the calling one, which has been counted, is the worker until
+    /// the queue is empty. What it completes may bring more: that finds a worker here, and the loop
+    /// runs it, not another inside it.
+    pub fn stand_in(&self, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+        loop {
+            self.run_queue(false, most, hands);
+            let mut pool = self.pool.lock();
+            if pool.queued == 0 {
+                pool.total -= 1;
+                return;
+            }
+        }
+    }
+
+    /// Runs jobs until there are none.
+    fn run_queue(&self, stays: bool, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+        loop {
+            let (job, reinforce) = {
+                let mut pool = self.pool.lock();
+                let Some(mut job) = pool.queue.pop() else { return };
+                pool.queued -= 1;
+                // A personality's crew grows from within, and while one of them is in a call another
+                // must be there to hear what comes. The process's own is as large as the submitter
+                // found right, unless its members may be gone for long.
+                let keeps = hands.begin(&mut job);
+                let grows = stays || keeps.long;
+                let listens = u32::from(stays && keeps.deaf);
+                let lacking = pool.queued + listens > pool.idle && pool.total < most;
+                pool.total += u32::from(grows && lacking);
+                (job, grows && lacking)
+            };
+            if reinforce && !hands.hire() {
+                // The queue is run by those there are.
+                self.miss();
+            }
+            hands.run(job);
+        }
+    }
+}

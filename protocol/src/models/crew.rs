@@ -1,0 +1,293 @@
+//! Workers: a job that nobody runs is missed at the end, a worker that nobody wakes is a deadlock.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32 as Plain, Ordering::Relaxed as Plainly};
+
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use crate::crew::{Calls, Crew, Hands, Keeps, Line};
+use crate::models::explore;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Job {
+    /// Ends by itself.
+    Short(u32),
+    /// Ends when another of its kind has begun.
+    Long,
+}
+
+impl Line for VecDeque<Job> {
+    type Job = Job;
+
+    fn push(&mut self, job: Job) {
+        self.push_back(job);
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        self.pop_front()
+    }
+
+    fn append(&mut self, other: &mut Self) {
+        self.append(other);
+    }
+}
+
+/// A process. Who looks at it last, when all have gone home, sees that all is done.
+struct World {
+    crew: Crew<VecDeque<Job>, u32>,
+    expected: u32,
+    done: Plain,
+    /// Threads that may still be had.
+    threads: Plain,
+    long: Mutex<u32>,
+    begun: Condvar,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.done.load(Plainly), self.expected, "jobs are left");
+            assert!(self.crew.is_gone(), "somebody is counted who is not there");
+        }
+    }
+}
+
+struct Worker {
+    world: Arc<World>,
+    stays: bool,
+}
+
+impl Hands for Worker {
+    type Job = Job;
+
+    fn look_up(&mut self) {}
+
+    fn begin(&mut self, job: &mut Job) -> Keeps {
+        Keeps { long: *job == Job::Long, deaf: false }
+    }
+
+    fn run(&mut self, job: Job) {
+        match job {
+            Job::Short(_) => {}
+            Job::Long => {
+                let mut long = self.world.long.lock().unwrap();
+                *long += 1;
+                self.world.begun.notify_all();
+                while *long < 2 {
+                    long = self.world.begun.wait(long).unwrap();
+                }
+            }
+        }
+        self.world.done.fetch_add(1, Plainly);
+    }
+
+    fn hire(&mut self) -> bool {
+        start(&self.world, self.stays)
+    }
+}
+
+impl World {
+    fn new(expected: u32, threads: u32) -> Arc<World> {
+        Arc::new(World {
+            crew: Crew::new(VecDeque::new(), 0),
+            expected,
+            done: Plain::new(0),
+            threads: Plain::new(threads),
+            long: Mutex::new(0),
+            begun: Condvar::new(),
+        })
+    }
+}
+
+/// Starts a worker, if there is a thread to be had.
+fn start(world: &Arc<World>, stays: bool) -> bool {
+    if world.threads.load(Plainly) == 0 {
+        return false;
+    }
+    world.threads.fetch_sub(1, Plainly);
+    let world = world.clone();
+    thread::spawn(move || {
+        let mut hands = Worker { world: world.clone(), stays };
+        world.crew.serve(stays, 64, &mut hands);
+    });
+    true
+}
+
+/// As the engine does for who brings work.
+fn make(world: &Arc<World>, calls: Calls) {
+    world.crew.wake(calls.wake);
+    for _ in 0..calls.spawn {
+        if !start(world, false) && !world.crew.has_others() {
+            let mut hands = Worker { world: world.clone(), stays: false };
+            return world.crew.stand_in(0, &mut hands);
+        }
+    }
+}
+
+/// Sends jobs with an identity; whether they were taken.
+fn offer<const N: usize>(world: &Arc<World>, whose: u32, jobs: [Job; N], most: u32) -> bool {
+    let calls = world.crew.offer(&whose, true, &mut VecDeque::from(jobs), N as u32, most);
+    calls.map(|calls| make(world, calls)).is_some()
+}
+
+fn send(world: &Arc<World>, job: Job, most: u32) {
+    assert!(offer(world, 0, [job], most));
+}
+
+/// The two seconds may be over at any time; jobs come from two sides.
+#[test]
+fn work_that_comes_as_the_last_worker_goes_is_done() {
+    explore(|| {
+        let world = World::new(2, 2);
+        let other = world.clone();
+        let clock = thread::spawn(move || other.crew.expire());
+        send(&world, Job::Short(0), 1);
+        send(&world, Job::Short(1), 1);
+        clock.join().unwrap();
+    });
+}
+
+#[test]
+fn two_who_send_share_a_worker() {
+    explore(|| {
+        let world = World::new(3, 1);
+        let other = world.clone();
+        let sender = thread::spawn(move || send(&other, Job::Short(0), 1));
+        send(&world, Job::Short(1), 1);
+        send(&world, Job::Short(2), 1);
+        sender.join().unwrap();
+        world.crew.expire();
+    });
+}
+
+/// Each waits for the other.
+#[test]
+fn work_that_waits_for_other_work_does_not_keep_it() {
+    explore(|| {
+        let world = World::new(2, 3);
+        world.crew.expire();
+        let other = world.clone();
+        let sender = thread::spawn(move || send(&other, Job::Long, 2));
+        send(&world, Job::Long, 2);
+        sender.join().unwrap();
+    });
+}
+
+/// More than workers are started for at once.
+#[test]
+fn work_that_is_kept_for_long_brings_workers_for_the_rest() {
+    explore(|| {
+        let world = World::new(3, 3);
+        world.crew.expire();
+        assert!(offer(&world, 0, [Job::Long, Job::Long, Job::Short(0)], 3));
+    });
+}
+
+#[test]
+fn without_threads_who_sends_does_the_work() {
+    for threads in 0..=1 {
+        explore(move || {
+            let world = World::new(2, threads);
+            world.crew.expire();
+            let other = world.clone();
+            let sender = thread::spawn(move || send(&other, Job::Short(0), 4));
+            send(&world, Job::Short(1), 4);
+            sender.join().unwrap();
+        });
+    }
+}
+
+/// A crew is another's only when nobody is there and nothing to do.
+#[test]
+fn work_of_another_identity_is_not_taken_before_the_crew_is_free() {
+    explore(|| {
+        let world = World::new(2, 2);
+        let other = world.clone();
+        let clock = thread::spawn(move || other.crew.expire());
+        send(&world, Job::Short(0), 1);
+        let taken = offer(&world, 1, [Job::Short(1)], 1);
+        assert!(taken == world.crew.has(&1));
+        if !taken {
+            send(&world, Job::Short(1), 1);
+        }
+        clock.join().unwrap();
+    });
+}
+
+/// Who may start none leaves work behind, and the driver comes for it.
+#[test]
+fn work_of_who_may_start_nobody_is_done() {
+    explore(|| {
+        let world = World::new(2, 2);
+        let other = world.clone();
+        let clock = thread::spawn(move || other.crew.expire());
+        send(&world, Job::Short(0), 1);
+        let calls = world.crew.take(&mut VecDeque::from([Job::Short(1)]), 1, 0);
+        make(&world, calls);
+        if let Some(calls) = world.crew.reinforce(&0, 1) {
+            make(&world, calls);
+        }
+        clock.join().unwrap();
+    });
+}
+
+/// The process has another table of descriptors: who was about to sleep hears that it is to end.
+#[test]
+fn workers_that_are_retired_do_what_they_have_and_end() {
+    explore(|| {
+        let world = World::new(2, 1);
+        assert!(offer(&world, 0, [Job::Short(0), Job::Short(1)], 1));
+        world.crew.retire();
+    });
+}
+
+/// The last worker of a personality never leaves by itself, and hears of the dismissal.
+#[test]
+fn a_personality_is_dismissed_when_its_work_is_done() {
+    explore(|| {
+        let world = World::new(2, 1);
+        world.crew.muster();
+        assert!(start(&world, true));
+        let other = world.clone();
+        let clock = thread::spawn(move || other.crew.expire());
+        world.crew.give(Job::Short(0));
+        world.crew.give(Job::Short(1));
+        world.crew.dismiss();
+        clock.join().unwrap();
+    });
+}
+
+/// Where there are two, both may have been idle for long enough.
+#[test]
+fn the_last_of_a_personality_stays() {
+    explore(|| {
+        let world = World::new(3, 2);
+        world.crew.muster();
+        world.crew.give(Job::Short(0));
+        world.crew.give(Job::Short(1));
+        assert!(start(&world, true));
+        let other = world.clone();
+        thread::spawn(move || other.crew.expire()).join().unwrap();
+        world.crew.give(Job::Short(2));
+        world.crew.dismiss();
+    });
+}
+
+#[test]
+fn a_personality_that_is_recalled_in_time_works_on() {
+    explore(|| {
+        let world = World::new(1, 1);
+        world.crew.muster();
+        assert!(start(&world, true));
+        world.crew.dismiss();
+        if world.crew.recall() {
+            world.crew.give(Job::Short(0));
+        } else {
+            // Nobody hears it: who has work makes a crew of its own.
+            world.done.fetch_add(1, Plainly);
+        }
+        world.crew.dismiss();
+        world.crew.expire();
+    });
+}
