@@ -112,7 +112,16 @@ impl<'a> Ring<'a> {
         }
         let flags = self.params.flags;
         self.params = Params { flags, ..given };
-        match map(self.backend, self.fd, &self.params, None) {
+        let map_anew = || map(self.backend, self.fd, &self.params, None);
+        // The old ones are of no use any more: where calls fail at random it is tried again.
+        let mut mapped = map_anew();
+        for _ in 0..100 {
+            if mapped.is_ok() || !self.backend.fails_at_random() {
+                break;
+            }
+            mapped = map_anew();
+        }
+        match mapped {
             Ok((queues, sqes)) => (self.queues, self.sqes) = (queues, sqes),
             Err(e) => return e,
         }

@@ -119,8 +119,10 @@ fn restrictions(random: &mut Random) -> Vec<[u64; 2]> {
         }
     }
     for code in 0..=uring::register::CLONE_BUFFERS as u8 {
-        // A ring that may not let go of its files holds them beyond its end.
-        let lets_go = u32::from(code) == uring::register::UNREGISTER_FILES;
+        // A ring that may not let go of its files holds them beyond its end; and one that may not
+        // give its index back has none.
+        let needed = [uring::register::UNREGISTER_FILES, uring::register::UNREGISTER_RING_FDS];
+        let lets_go = needed.contains(&u32::from(code));
         if random.percent(85) || lets_go {
             list.push(entry(restriction::REGISTER_OP, code));
         }
