@@ -202,11 +202,14 @@ impl Locked<'_> {
 
     fn leave_to_workers(&mut self, mut req: Req) {
         self.file(req, Stage::Punted);
-        if self.is_me(req.creds)
-            && let Some(me) = req.creds.take()
+        if let Some(wanted) = req.creds
+            && self.acting().is_none()
+            && (self.is_me(req.creds) || wanted.crew.is_gone() && self.has_credentials(wanted))
         {
-            // Workers are found by the credentials of the thread that is here.
-            me.put();
+            // Workers are found by the credentials of the thread that is here; where none was to be had
+            // to keep them, there are no others.
+            req.creds = None;
+            wanted.put();
         }
         if let Some(personality) = req.creds {
             req.crew = Some(&personality.crew);
