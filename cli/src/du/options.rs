@@ -124,8 +124,8 @@ pub struct Du {
           allow_hyphen_values = true)]
     pub threshold: Option<Threshold>,
 
-    /// On each line the latest time of what is counted there: written [mtime], read [atime], changed
-    /// [ctime]
+    /// On each line the latest time of what is counted there: written (mtime), read (atime), changed
+    /// (ctime)
     #[arg(long, value_enum, value_name = "WHICH", num_args = 0..=1, require_equals = true,
           default_missing_value = "mtime", hide_possible_values = true)]
     pub time: Option<Which>,
