@@ -120,8 +120,7 @@ impl Crew {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`.
     pub fn muster(&self, personality: &'static Personality) -> Result<()> {
-        self.0.muster();
-        start_acting(personality).inspect_err(|_| self.0.miss())
+        self.0.muster(|| start_acting(personality))
     }
 
     /// Starts workers who have been counted; if there are none to be had, the caller is one.

@@ -179,7 +179,10 @@ impl Locked<'_> {
 
     /// The same, for some nanoseconds.
     pub fn breathe_for(&mut self, time: i64) {
+        // What was punted is for workers with this thread's credentials, not the next one's.
+        let punted = wq::Batch::of(self);
         self.ring.control().lock.unlock();
+        punted.send();
         if time != 0 {
             call::nanosleep(time);
         }

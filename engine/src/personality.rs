@@ -146,8 +146,13 @@ impl Personality {
     pub fn put(&self) {
         if self.refs.fetch_sub(1, Release) == 1 {
             let _choosing = CHOOSING.lock();
-            if self.refs.load(Acquire) == 0 && !self.crew.is_gone() {
-                self.crew.dismiss();
+            if self.refs.load(Acquire) != 0 || self.crew.is_gone() {
+                return;
+            }
+            match self.credentials().are_whole() {
+                true => self.crew.dismiss(),
+                // Nobody will be found to have the same.
+                false => self.crew.retire(),
             }
         }
     }

@@ -6,7 +6,7 @@ use sysring_sys::{Errno, Result};
 use crate::locked::Locked;
 use crate::op::table::{self, Row, row_flag};
 use crate::personality::Personality;
-use crate::request::{Req, flag};
+use crate::request::{Req, Stage, flag};
 use crate::stats;
 
 /// A link under construction.
@@ -334,8 +334,12 @@ impl Locked<'_> {
             return;
         }
         if self.acting().is_none() && !self.handed_back.is_empty() {
-            let mut handed_back = core::mem::take(&mut self.handed_back);
-            self.tasks.append(&mut handed_back);
+            // One by one, for they are listed as held: who cancelled one would look for it there.
+            while let Some(mut req) = self.handed_back.pop() {
+                self.unfile(req);
+                req.stage = Stage::Queued;
+                self.tasks.push(req);
+            }
         }
         loop {
             while let Some(mut req) = self.tasks.pop() {

@@ -66,6 +66,8 @@ pub struct Pool<L, I> {
     pub queued: u32,
     idle: u32,
     total: u32,
+    /// Workers whose jobs keep them perhaps for long.
+    kept: u32,
     /// What the workers have, and who starts them.
     whose: I,
     /// Nothing more will come: who is idle ends after a while, the last of a personality, too.
@@ -95,7 +97,16 @@ pub struct Calls {
 
 impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
     const fn new(queue: L, whose: I) -> Pool<L, I> {
-        Pool { queue, queued: 0, idle: 0, total: 0, whose, dismissed: false, retired: false }
+        Pool {
+            queue,
+            queued: 0,
+            idle: 0,
+            total: 0,
+            kept: 0,
+            whose,
+            dismissed: false,
+            retired: false,
+        }
     }
 
     /// Whether nobody is there, and nothing to do.
@@ -203,18 +214,25 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         self.wake(1);
     }
 
-    /// Begins with one worker, who is to be started.
-    pub fn muster(&self) {
+    /// Begins with one worker, whom `start` starts. Until then nobody is there, and no job comes that
+    /// would be left alone if there is none to be had.
+    ///
+    /// # Errors
+    /// Those of `start`.
+    pub fn muster<E>(&self, start: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut pool = self.pool.lock();
+        start()?;
         (pool.total, pool.dismissed, pool.retired) = (1, false, false);
+        Ok(())
     }
 
-    /// A worker that was counted could not be started. Whether there are others; if not, the caller
-    /// is counted in its place, and has to do the work ([`Crew::stand_in`]).
+    /// A worker that was counted could not be started. Whether there are others, who are not kept by
+    /// what may take for ever; if not, the caller is counted in its place, and has to do the work
+    /// ([`Crew::stand_in`]).
     #[must_use]
     pub fn has_others(&self) -> bool {
         let mut pool = self.pool.lock();
-        let others = pool.total > 1;
+        let others = pool.total - pool.kept > 1;
         pool.total -= u32::from(others);
         others
     }
@@ -317,7 +335,7 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     /// Runs jobs until there are none.
     fn run_queue(&self, stays: bool, most: u32, hands: &mut impl Hands<Job = L::Job>) {
         loop {
-            let (job, reinforce) = {
+            let (job, keeps, reinforce) = {
                 let mut pool = self.pool.lock();
                 let Some(mut job) = pool.queue.pop() else { return };
                 pool.queued -= 1;
@@ -329,13 +347,17 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
                 let listens = u32::from(stays && keeps.deaf);
                 let lacking = pool.queued + listens > pool.idle && pool.total < most;
                 pool.total += u32::from(grows && lacking);
-                (job, grows && lacking)
+                pool.kept += u32::from(keeps.long);
+                (job, keeps, grows && lacking)
             };
             if reinforce && !hands.hire() {
                 // The queue is run by those there are.
                 self.miss();
             }
             hands.run(job);
+            if keeps.long {
+                self.pool.lock().kept -= 1;
+            }
         }
     }
 }

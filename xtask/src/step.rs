@@ -8,7 +8,7 @@ use crate::report::Report;
 use crate::tally::Tally;
 
 /// The seconds a step may use before it counts as hung.
-const LIMIT: &str = "900";
+const LIMIT: &str = "1800";
 
 /// Where a step's outcome is read.
 #[derive(Clone, Copy, Eq, PartialEq)]

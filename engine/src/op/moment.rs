@@ -34,6 +34,9 @@ pub fn after_fork() {
 /// No handler of the application's may interrupt it: one that came here, too, would wait for its own
 /// thread.
 pub fn without_blocking<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -> Result<T> {
+    if seems_nonblocking(fd) == Some(true) {
+        return act();
+    }
     let _moment = MOMENT.lock();
     let flags = call::file_flags(fd)?;
     if flags & g::O_NONBLOCK != 0 {
@@ -60,18 +63,25 @@ pub fn without_blocking_or_signals<T>(fd: Fd, act: impl FnOnce() -> Result<T>) -
 /// Whether the application has made an open file non-blocking.
 #[must_use]
 pub fn is_nonblocking(fd: Fd) -> bool {
-    let is = || call::file_flags(fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0);
-    let before = COUNT.load(SeqCst);
-    if !is() {
-        return false;
+    if let Some(is) = seems_nonblocking(fd) {
+        return is;
     }
-    fence(SeqCst);
-    if before.is_multiple_of(2) && COUNT.load(SeqCst) == before {
-        return true;
-    }
-    // It may be for a moment only.
     let _ = process::enter();
     let _quiet = Quiet::new();
     let _moment = MOMENT.lock();
-    is()
+    has_flag(fd)
+}
+
+/// The same, without waiting for anybody. `None`: it may be so for a moment only.
+fn seems_nonblocking(fd: Fd) -> Option<bool> {
+    let before = COUNT.load(SeqCst);
+    if !has_flag(fd) {
+        return Some(false);
+    }
+    fence(SeqCst);
+    (before.is_multiple_of(2) && COUNT.load(SeqCst) == before).then_some(true)
+}
+
+fn has_flag(fd: Fd) -> bool {
+    call::file_flags(fd).is_ok_and(|flags| flags & g::O_NONBLOCK != 0)
 }

@@ -242,13 +242,18 @@ fn workers_that_are_retired_do_what_they_have_and_end() {
     });
 }
 
+/// Begins a personality's crew.
+fn muster(world: &Arc<World>) {
+    let started = world.crew.muster(|| if start(world, true) { Ok(()) } else { Err(()) });
+    assert!(started.is_ok());
+}
+
 /// The last worker of a personality never leaves by itself, and hears of the dismissal.
 #[test]
 fn a_personality_is_dismissed_when_its_work_is_done() {
     explore(|| {
         let world = World::new(2, 1);
-        world.crew.muster();
-        assert!(start(&world, true));
+        muster(&world);
         let other = world.clone();
         let clock = thread::spawn(move || other.crew.expire());
         world.crew.give(Job::Short(0));
@@ -263,10 +268,9 @@ fn a_personality_is_dismissed_when_its_work_is_done() {
 fn the_last_of_a_personality_stays() {
     explore(|| {
         let world = World::new(3, 2);
-        world.crew.muster();
+        muster(&world);
         world.crew.give(Job::Short(0));
         world.crew.give(Job::Short(1));
-        assert!(start(&world, true));
         let other = world.clone();
         thread::spawn(move || other.crew.expire()).join().unwrap();
         world.crew.give(Job::Short(2));
@@ -278,8 +282,7 @@ fn the_last_of_a_personality_stays() {
 fn a_personality_that_is_recalled_in_time_works_on() {
     explore(|| {
         let world = World::new(1, 1);
-        world.crew.muster();
-        assert!(start(&world, true));
+        muster(&world);
         world.crew.dismiss();
         if world.crew.recall() {
             world.crew.give(Job::Short(0));
