@@ -18,7 +18,9 @@ block:
   where it is issued: to hand a single call of this kind to another thread costs three times what
   the call does. Ask for a worker where that matters;
 - *at once, by its thread*: the call is about the thread that makes it; no other does;
-- a form that does not block, or a moment in which the file does not;
+- a form that does not block, or a moment in which the file does not. `RWF_NOWAIT` does not cover
+  files opened with `O_DIRECT`: their transfers wait for the device where they are issued. Ask for a
+  worker there;
 - *readiness*: the engine waits for the descriptor with epoll, and tries again: no thread waits;
 - *a sleeper*: a thread of its own waits in the call, and can be called back; *a worker*: a thread
   that makes calls one after the other, which end by themselves;
