@@ -8,7 +8,7 @@ use sysring_events::attr::{
 };
 use sysring_events::crc32c;
 use sysring_sys::abi::Timespec;
-use sysring_sys::abi::io_uring::{self as abi, op, sqe_flags, timeout};
+use sysring_sys::abi::io_uring::{self as abi, feat, op, sqe_flags, timeout};
 use sysring_sys::{Errno, vdso};
 
 use super::Ring;
@@ -44,7 +44,9 @@ use super::submission::{Full, Submission};
 /// ring.submit_and_wait(1)?;
 /// let completion = ring.completion().expect("waited for");
 /// let mut answers = Answers::none();
-/// assert_eq!(nop.completed(&completion, &mut answers), Outcome::Done(Ok(0)));
+/// // SAFETY: its completion; it had no memory.
+/// let outcome = unsafe { nop.completed(&completion, &mut answers) };
+/// assert_eq!(outcome, Outcome::Done(Ok(0)));
 /// let timing: Timing = answers.get().expect("required");
 /// println!("{} ns, {:?}", timing.completed - timing.issued, answers.get::<Path>());
 /// # Ok(())
@@ -59,6 +61,8 @@ pub struct Asked {
     /// Where its data lies, all of it.
     data: (u64, u32),
     until: Timespec,
+    /// What spares the completion of a deadline, where the ring knows it (Linux 5.17).
+    skip: u8,
     moved: u32,
     pushes: u64,
     retries: u64,
@@ -119,6 +123,7 @@ impl Asked {
         if let Some(personality) = personality.filter(|_| agreed & Credentials::MASK != 0) {
             entry.personality = personality;
         }
+        let skips = ring.report().features() & feat::CQE_SKIP != 0;
         let queued = if agreed & Timing::MASK != 0 { vdso::monotonic() } else { 0 };
         Ok(Asked {
             data: (entry.addr, entry.len),
@@ -126,6 +131,7 @@ impl Asked {
             wanted: *wanted,
             agreed,
             until: Timespec { tv_sec: 0, tv_nsec: 0 },
+            skip: if skips { sqe_flags::CQE_SKIP_SUCCESS } else { 0 },
             moved: 0,
             pushes: 0,
             retries: 0,
@@ -171,7 +177,7 @@ impl Asked {
         entry.flags |= sqe_flags::IO_LINK;
         let timer = abi::Sqe {
             opcode: op::LINK_TIMEOUT,
-            flags: sqe_flags::CQE_SKIP_SUCCESS,
+            flags: self.skip,
             fd: -1,
             addr: (&raw const self.until) as u64,
             len: 1,
@@ -188,7 +194,11 @@ impl Asked {
 
     /// What its completion means: one with its `user_data`. If it is over, `answers` has the values of
     /// what was honoured.
-    pub fn completed(
+    ///
+    /// # Safety
+    /// The completion is of what was [pushed](Asked::push) last, and what that read or wrote is still
+    /// there: a checksum is of this memory.
+    pub unsafe fn completed(
         &mut self,
         completion: &impl AsRef<Cqe>,
         answers: &mut Answers<'_>,
@@ -256,7 +266,8 @@ impl Asked {
             let data: &[u8] = if len == 0 {
                 &[]
             } else {
-                // SAFETY: so much has moved from or to there; who pushed it has promised that it stays.
+                // SAFETY: so much has moved from or to there, and it is still there: the promise made to
+                // `completed`, which alone gets here.
                 unsafe { core::slice::from_raw_parts(self.data.0 as *const u8, len) }
             };
             Checksum { crc32c: crc32c(0, data), bytes: len as u64 }

@@ -28,7 +28,8 @@ fn run(ring: &mut Ring, asked: &mut Asked) -> (Result<u32, Errno>, Answers<'stat
                 continue;
             }
             assert_eq!(completion.user_data(), MINE);
-            match asked.completed(&completion, &mut answers) {
+            // SAFETY: of the last push; callers' memory outlives this.
+            match unsafe { asked.completed(&completion, &mut answers) } {
                 Outcome::Done(result) => return (result, answers, pushes),
                 Outcome::Again => break,
             }
