@@ -261,6 +261,32 @@ fn lengths_are_those_of_files_and_links() {
 }
 
 #[test]
+fn a_unit_behind_bytes_changes_only_the_unit() {
+    let scratch = Scratch::new();
+    plant(scratch.path());
+    let all = [
+        &["-sbh"][..],
+        &["-sbk"],
+        &["-b", "-k", "-m"],
+        &["-b", "--si"],
+        &["-b", "-B", "4K"],
+        &["-bb"],
+        &["-hb"],
+        &["-h", "-b"],
+        &["-B", "1M", "-b"],
+        &["-k", "-b", "-h"],
+        &["-h", "-b", "-k"],
+    ];
+    for options in all {
+        let of = |program, first: &[&str]| {
+            let arguments = [options, &["b/sparse"]].concat();
+            stdout(&run(program, first, &arguments, scratch.path()))
+        };
+        assert_eq!(of(SYSRING, &["du"]), of("du", &[]), "{options:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_said_and_the_rest_counted() {
     let scratch = Scratch::new();
     let root = scratch.path().join("tree");

@@ -1,6 +1,7 @@
 //! `sysring du`: how much room the files of a tree take.
 
 mod bounds;
+mod bytes;
 mod count;
 mod lists;
 mod options;

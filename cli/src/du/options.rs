@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use sysring_walk::Follow;
 
 use super::bounds::{Style, Threshold};
+use super::bytes::{Bytes, UNITS};
 use crate::files::matching;
 use crate::files::units::{self, Unit};
 
@@ -61,6 +62,10 @@ pub struct Du {
     #[arg(long, short = 'c')]
     pub total: bool,
 
+    // Before the other units, which are taken from what it looks at.
+    #[command(flatten)]
+    pub bytes: Bytes,
+
     /// Sizes that people can read: 1K, 234M, 2.5G
     #[arg(long, short = 'h', overrides_with_all = UNITS)]
     pub human_readable: bool,
@@ -81,10 +86,6 @@ pub struct Du {
     /// Units of 1024 × 1024 bytes
     #[arg(short = 'm', overrides_with_all = UNITS)]
     pub mega: bool,
-
-    /// The same as --apparent-size --block-size=1
-    #[arg(long, short, overrides_with_all = UNITS)]
-    pub bytes: bool,
 
     /// How long files are, not what they take on the disk; directories, which have no length that
     /// means anything, count nothing (as in GNU du from 9.2 on)
@@ -178,9 +179,6 @@ pub enum Which {
 /// Of these the last one counts.
 const LINKS: [&str; 3] = ["dereference", "dereference_args", "no_dereference"];
 
-/// And of these.
-const UNITS: [&str; 6] = ["human_readable", "si", "block_size", "kilo", "mega", "bytes"];
-
 impl Du {
     /// The units to print.
     pub fn unit(&self) -> Unit {
@@ -193,11 +191,11 @@ impl Du {
 
     fn asked_unit(&self) -> Unit {
         match &self.block_size {
+            _ if self.bytes.is_unit => Unit::blocks(1),
             _ if self.human_readable => Unit::Human { base: 1024 },
             _ if self.si => Unit::Human { base: 1000 },
             _ if self.kilo => Unit::blocks(1 << 10),
             _ if self.mega => Unit::blocks(1 << 20),
-            _ if self.bytes => Unit::blocks(1),
             Some(unit) => unit.clone(),
             None => units::of_environment(),
         }
@@ -210,7 +208,7 @@ impl Du {
 
     /// Whether lengths are counted, not room.
     pub fn apparent(&self) -> bool {
-        self.apparent_size || self.bytes
+        self.apparent_size || self.bytes.is_said
     }
 
     pub fn walk_options(&self) -> sysring_walk::Options {
