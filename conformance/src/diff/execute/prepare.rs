@@ -8,7 +8,7 @@ use super::{Run, write_all};
 use crate::diff::lane;
 use crate::diff::layout::*;
 use crate::diff::program::{Program, Whose};
-use crate::diff::world::memory;
+use crate::diff::world::{memory, renew};
 use crate::raw::{Backend, Memory, Ring};
 
 /// The thread that submits sleeps after this many milliseconds without work.
@@ -36,7 +36,7 @@ pub(super) fn memory_of(program: &Program) {
     memory(BUFFER_RINGS, BUFFER_RING_LEN * GROUPS).fill(0);
     memory(PLACE, ADDRESSES + 0x1000 - PLACE).fill(0);
     memory(REGION, 0x1000).fill(0);
-    memory(LENT, LENT_LEN).fill(0);
+    renew(LENT, LENT_LEN);
     for (i, byte) in memory(REGISTERED, REGISTERED_LEN * REGISTERED_COUNT).iter_mut().enumerate() {
         *byte = (i as u8).wrapping_mul(13);
     }

@@ -48,6 +48,19 @@ pub fn memory(at: u64, len: u64) -> &'static mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(lane::at(at) as *mut u8, len as usize) }
 }
 
+/// New memory in the place of what was lent to a ring. The ring of the program before may be closing
+/// still, which is the kernel's own affair, and has the old: a tail that it wrote into this one's
+/// memory, behind a head that is further on, would keep Linux 6.18 in `io_uring_enter` for ever, not
+/// to be killed.
+pub fn renew(at: u64, len: u64) {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    let start = lane::at(at) as *mut libc::c_void;
+    // SAFETY: `map_arena` mapped these pages for programs, and the one before is over.
+    let got = unsafe { libc::mmap(start, len as usize, protection, flags, -1, 0) };
+    assert!(got == start, "no memory to lend: {}", io::Error::last_os_error());
+}
+
 pub struct World {
     folder: PathBuf,
     pub children: Option<Children>,
