@@ -428,7 +428,7 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
             Some(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => {
                 would_block(req, Direction::of(req))
             }
-            Some(e) if keeps_link(ring) => answered(ring, req, e),
+            Some(e) if keeps_link(ring) && comes_from_file(req, e) => answered(ring, req, e),
             Some(e) => failed(ring, req, e),
             None => Issued::Done(n),
         };
@@ -445,6 +445,13 @@ pub fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
 /// when it polls, does not look at it.
 fn keeps_link(ring: &Locked<'_>) -> bool {
     ring.ring.shape.has(setup::IOPOLL)
+}
+
+/// Whether an error is the file's answer: flags that it does not know and places that no file has
+/// are refused before it is asked.
+fn comes_from_file(req: Req, e: Errno) -> bool {
+    let ends = (req.sqe.off as i64).checked_add(Segments::of(req).total as i64);
+    e != Errno::EOPNOTSUPP && req.sqe.off as i64 >= 0 && ends.is_some()
 }
 
 /// The last `n` bytes of the `left` that were asked for are in: the request succeeds, or is short
