@@ -565,9 +565,11 @@ pub fn drop_handle(ring: &Ring) {
 
 /// The last descriptor is gone: what is under way is cancelled, and nothing new begins.
 fn shut(ring: &Ring) {
-    sqpoll::stop(ring);
     let mut locked = ring.lock();
     locked.closing = true;
+    // Under the lock: who is about to start the thread anew finds that the ring closes, or we find
+    // the thread.
+    sqpoll::stop(ring);
     cancel_all(&mut locked);
     if let Some(queues) = &locked.queues {
         queues.give_back();

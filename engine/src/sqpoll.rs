@@ -81,7 +81,8 @@ pub fn start(ring: &'static Ring) -> Result<()> {
 
 /// Tells the thread to end.
 pub fn stop(ring: &Ring) {
-    if ring.sqpoll.state.swap(ENDING, Release) == RUNNING {
+    let state = &ring.sqpoll.state;
+    if state.compare_exchange(RUNNING, ENDING, Release, Relaxed).is_ok() {
         wake(ring);
     }
 }
@@ -107,6 +108,10 @@ pub fn replace(ring: &Ring) {
     // SAFETY: rings are never unmapped.
     let ring: &'static Ring = unsafe { &*ptr::from_ref(ring) };
     let _ = start(ring);
+    // Who closed it meanwhile found no thread to stop.
+    if ring.lock().closing {
+        stop(ring);
+    }
 }
 
 /// `IORING_ENTER_SQ_WAKEUP`.
