@@ -162,10 +162,18 @@ impl Locked<'_> {
         if self.announced {
             return;
         }
-        self.announced = true;
+        (self.announced, self.announce_at) = (true, None);
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
         self.signal_eventfd();
         self.tell_pollers();
+    }
+
+    /// Something is there that only a thread of the application's can do: those who wait in `enter`
+    /// are woken for it, others are told.
+    pub fn call_for_application(&mut self) {
+        if self.ring.sleepers.load(Relaxed) == 0 {
+            self.announce();
+        }
     }
 
     /// What the application would do if it came.

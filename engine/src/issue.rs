@@ -247,15 +247,22 @@ impl Locked<'_> {
     /// Leaves a request to those who have its credentials.
     #[cold]
     pub fn entrust(&mut self, mut req: Req) {
-        if req.creds.is_some_and(Personality::is_lost) {
-            // There was no thread to keep them; the kernel cancels what it has no thread for, too.
+        let lost = req.creds.is_some_and(Personality::is_lost);
+        if lost && self.submitter {
+            // There was no thread to keep them, and who comes instead has others; the kernel cancels
+            // what it has no thread for, too.
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
-        if req.creds.is_none_or(|personality| personality.crew.is_gone()) {
+        if lost || req.creds.is_none_or(|personality| personality.crew.is_gone()) {
             // For the next thread of the application's, or of the engine's that comes along and is
             // like it; or for who submits it at this moment, and lets go of the lock now and then.
             self.file(req, Stage::Held);
-            return self.handed_back.push(req);
+            self.handed_back.push(req);
+            if lost && !self.ring.shape.has(setup::SQPOLL) {
+                // Nobody else ever will.
+                self.call_for_application();
+            }
+            return;
         }
         if table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE)
             && let Err(e) = self.resolve_file(req)
@@ -288,13 +295,13 @@ impl Locked<'_> {
         }
         // Who looks at the queue comes in for this.
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+        if self.ring.shape.has(setup::SQPOLL) && !self.submitter {
+            crate::sqpoll::wake(self.ring);
+            return self.acting().is_none();
+        }
         if self.acting().is_none() {
             // Not for the engine's other threads either, which need not look again.
             return true;
-        }
-        if self.ring.shape.has(setup::SQPOLL) {
-            crate::sqpoll::wake(self.ring);
-            return false;
         }
         self.be_looked_after();
         true

@@ -9,6 +9,7 @@ use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, arch, call};
 
+use crate::locked::Locked;
 use crate::ring::Ring;
 use crate::wait::time_left;
 use crate::{descriptors, thread};
@@ -159,12 +160,19 @@ extern "C" fn run(ring: usize) -> ! {
     thread::end()
 }
 
+/// By the thread, which has the credentials of what it submits.
+fn lock(ring: &Ring) -> Locked<'_> {
+    let mut locked = ring.lock();
+    locked.submitter = true;
+    locked
+}
+
 /// One round: what the application has queued, what is ready, what is due. Whether there was any.
 fn pass(ring: &Ring) -> bool {
     if ring.disabled().load(Relaxed) {
         return false;
     }
-    let mut locked = ring.lock();
+    let mut locked = lock(ring);
     let submitted = locked.submit(u32::MAX).unwrap_or(0);
     locked.progress();
     locked.reap();
@@ -175,7 +183,7 @@ fn pass(ring: &Ring) -> bool {
 fn nap(ring: &Ring) {
     if ring.sq().may_sleep(ring.sq_flags()) || ring.disabled().load(Relaxed) {
         let (set, until) = {
-            let mut locked = ring.lock();
+            let mut locked = lock(ring);
             locked.progress();
             (locked.set(), locked.timers.next_deadline())
         };
@@ -195,7 +203,7 @@ fn sleep(ring: &Ring, set: Fd, until: Option<i64>) {
     let mut fds = [watch(set.raw()), watch(bell)];
     let _ = call::ppoll(&mut fds, time_left(until).as_mut(), None);
     let _ = call::eventfd_take(Fd::new(bell));
-    ring.lock().reap();
+    lock(ring).reap();
 }
 
 fn bind(ring: &Ring) {

@@ -114,9 +114,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             }
             _ => nap(&mut locked_after, ring, until, mask),
         };
-        locked = locked_after.unwrap_or_else(|| ring.lock());
-        // The thread is the application's, as before.
-        locked.submitter = true;
+        locked = locked_after.unwrap_or_else(|| lock_again(ring));
         if alone.is_some() {
             locked.aio.counted = false;
         }
@@ -149,6 +147,13 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     (locked, result)
 }
 
+/// The thread is the application's, as before it slept.
+fn lock_again(ring: &Ring) -> Locked<'_> {
+    let mut locked = ring.lock();
+    locked.submitter = true;
+    locked
+}
+
 /// Sleeps on the ring's epoll instance and acts on what it brought. (Out of line, as the next: the
 /// stack of one way to sleep is enough.)
 #[inline(never)]
@@ -161,7 +166,7 @@ fn sleep_for_anything<'r>(
 ) -> Result<()> {
     let mut events = [NO_EVENT; BATCH];
     let n = sleep(set, &mut events, until, mask)?;
-    locked.insert(ring.lock()).handle(&events[..n]);
+    locked.insert(lock_again(ring)).handle(&events[..n]);
     Ok(())
 }
 
@@ -190,7 +195,7 @@ fn nap<'r>(
     let soon = call::now(call::CLOCK_MONOTONIC) + NAP;
     let until = until.map_or(soon, |at| at.min(soon));
     call::ppoll(&mut [], time_left(Some(until)).as_mut(), mask.as_ref())?;
-    locked.insert(ring.lock()).reap();
+    locked.insert(lock_again(ring)).reap();
     Ok(())
 }
 
@@ -208,7 +213,7 @@ fn step_aside<'r>(
         slept = call::ppoll(&mut [], Some(&mut Timespec { tv_sec: 0, tv_nsec: 0 }), mask.as_ref())
             .map(drop);
     }
-    locked.insert(ring.lock()).waiters.is_here_again();
+    locked.insert(lock_again(ring)).waiters.is_here_again();
     slept
 }
 
@@ -224,7 +229,7 @@ fn sleep_for_aio<'r>(
     const NONE: IoEvent = IoEvent { data: 0, obj: 0, res: 0, res2: 0 };
     let mut events = [NONE; aio::BATCH];
     let n = alone.sleep(&mut events, until, mask)?;
-    locked.insert(ring.lock()).aio_take(&events[..n]);
+    locked.insert(lock_again(ring)).aio_take(&events[..n]);
     Ok(())
 }
 
