@@ -151,7 +151,8 @@ impl Locked<'_> {
     fn announce_what_is_left(&mut self) {
         self.announce_at = None;
         let set = self.readiness.set_if_any();
-        if set.is_valid() && call::poll_now(set, g::EPOLLIN as u16) != Ok(0) {
+        let ready = set.is_valid() && call::poll_now(set, g::EPOLLIN as u16) != Ok(0);
+        if ready || !self.handed_back.is_empty() {
             self.announce();
         }
     }
@@ -236,8 +237,10 @@ impl Locked<'_> {
     /// The application stays away, so the driver listens for what becomes ready next; whether it can,
     /// and need not look in.
     fn be_listened_to(&mut self) -> bool {
+        // What the driver only announces stays ready: shown again, it would be heard again at once.
+        let taken = !self.ring.shape.has(setup::DEFER_TASKRUN);
         self.listened_to = self.handed_back.is_empty()
-            && (self.driven || self.show_driver(g::EPOLLONESHOT).is_ok());
+            && (self.driven || taken && self.show_driver(g::EPOLLONESHOT).is_ok());
         self.listened_to
     }
 
@@ -469,15 +472,18 @@ fn tend_all() -> Option<i64> {
             }
         } else if due.is_some_and(|due| due <= now) {
             locked.announce();
-        } else if locked.announce_at.is_some_and(|at| at <= now) {
+        } else if locked.announced {
+            // The application is to come.
+        } else if locked.announce_at.map_or(locked.unattended, |at| at <= now) {
             locked.announce_what_is_left();
         }
         locked.tell_pollers();
-        let away = locked.unattended && locked.may_become_ready();
+        // What has been announced waits for the application.
+        let told = deferred && locked.announced;
+        let away = locked.unattended && locked.may_become_ready() && !told;
         let again = (away && !locked.be_listened_to()).then(|| now + locked.look_in_after());
         let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
-        // What has been announced waits for the application.
-        let timer = locked.timers.next_deadline().filter(|_| !locked.announced);
+        let timer = locked.timers.next_deadline().filter(|_| !told);
         next = [next, again, tick, timer, locked.announce_at].into_iter().flatten().min();
     });
     next
