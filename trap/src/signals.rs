@@ -22,6 +22,14 @@ const SIGNALS: i32 = 64;
 /// What no mask can hold.
 const UNBLOCKABLE: u64 = 1 << (g::SIGKILL - 1) | 1 << (g::SIGSTOP - 1);
 
+/// What the threads of a scope leave open, though nothing else: the signals that a thread raises by
+/// what it does.
+const FAULTS: u64 = 1 << (g::SIGSEGV - 1)
+    | 1 << (g::SIGBUS - 1)
+    | 1 << (g::SIGILL - 1)
+    | 1 << (g::SIGFPE - 1)
+    | 1 << (g::SIGTRAP - 1);
+
 /// The action the application set for SIGSYS: handler, flags, restorer, mask. Each word is
 /// whole; two threads that set it at once get one of each, and deserve no better.
 static ACTION: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
@@ -197,9 +205,9 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
     // From a filter of the application's: cannot be blocked or ignored.
     let forced = code == SYS_SECCOMP;
     if !forced {
-        // One of the engine's threads, woken from a call it sleeps in: nobody else blocks the
-        // signals that libc keeps for itself.
-        if code == SI_TKILL && mask.with(SIGSYS).0 | UNBLOCKABLE == SigSet::ALL.0 {
+        // A thread of the engine's or of a scope's, called out of a call it sleeps in: nobody else
+        // blocks the signals that libc keeps for itself.
+        if code == SI_TKILL && mask.with(SIGSYS).0 | UNBLOCKABLE | FAULTS == SigSet::ALL.0 {
             return;
         }
         if blocked {
