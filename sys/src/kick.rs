@@ -7,43 +7,53 @@ use core::sync::atomic::Ordering::Relaxed;
 use crate::abi::signal::{SA_RESTORER, SIG_DFL, SIGSYS, SigAction, SigSet};
 use crate::{Result, User, arch, call};
 
-/// SIGSYS has a handler that may be run on any thread of ours.
-static HANDLED: AtomicBool = AtomicBool::new(false);
+/// The trap has SIGSYS, and keeps it.
+static TRAPPED: AtomicBool = AtomicBool::new(false);
 
-/// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`.
+/// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`, and
+/// that stays.
 pub fn is_handled_from_now_on() {
-    HANDLED.store(true, Relaxed);
+    TRAPPED.store(true, Relaxed);
 }
 
 /// Whether a signal is known to call a thread back.
 #[must_use]
 pub fn is_handled() -> bool {
-    HANDLED.load(Relaxed)
+    TRAPPED.load(Relaxed) || handler() == Ok(ours())
 }
 
 /// Sees that a signal calls a thread back; whether it does. Without a trap SIGSYS is probably
-/// nobody's: then it is given a handler that does nothing.
+/// nobody's: then it is given a handler that does nothing. The program may set one of its own at any
+/// time, so each time it is asked anew.
 pub fn prepare() -> bool {
-    if HANDLED.load(Relaxed) {
+    if TRAPPED.load(Relaxed) {
         return true;
     }
-    let mut old = SigAction::default();
-    // SAFETY: only asks.
-    let asked = unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut old)) };
-    if asked.is_err() || old.handler != SIG_DFL {
-        return false;
+    match handler() {
+        Ok(handler) if handler == ours() => return true,
+        Ok(SIG_DFL) => {}
+        _ => return false,
     }
     let new = SigAction {
-        handler: ignore as *const () as usize,
+        handler: ours(),
         flags: SA_RESTORER,
         restorer: arch::sigreturn_address(),
         mask: SigSet::EMPTY,
     };
     // SAFETY: the handler does nothing; SIGSYS had the default action, which is to die.
-    if unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok() {
-        HANDLED.store(true, Relaxed);
-    }
-    HANDLED.load(Relaxed)
+    unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok()
+}
+
+/// The handler that SIGSYS has.
+fn handler() -> Result<usize> {
+    let mut action = SigAction::default();
+    // SAFETY: only asks.
+    unsafe { call::sigaction(SIGSYS, User::NULL, User::of(&raw mut action)) }?;
+    Ok(action.handler)
+}
+
+fn ours() -> usize {
+    ignore as *const () as usize
 }
 
 /// Ends the call that a thread of this process makes, if a signal can. 0: nobody.
@@ -55,3 +65,27 @@ pub fn kick(process: i32, thread: i32) -> Result<()> {
 }
 
 extern "C" fn ignore(_signal: i32) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_of_the_programs_is_noticed() {
+        extern "C" fn other(_signal: i32) {}
+        let set = |handler| {
+            let restorer = arch::sigreturn_address();
+            let new = SigAction { handler, flags: SA_RESTORER, restorer, mask: SigSet::EMPTY };
+            // SAFETY: both handlers do nothing, and nobody sends the signal.
+            unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.unwrap();
+        };
+        assert!(!is_handled());
+        assert!(prepare() && is_handled() && prepare());
+        set(other as *const () as usize);
+        assert!(!prepare() && !is_handled());
+        assert_eq!(handler(), Ok(other as *const () as usize));
+        // Given back, it is taken again.
+        set(SIG_DFL);
+        assert!(prepare() && is_handled());
+    }
+}
