@@ -40,12 +40,15 @@ impl Sq<MixedSqe> {
     /// Takes an entry of two places, which must lie side by side; `false` where there is no room.
     fn push_large(&mut self, entry: Sqe128) -> bool {
         let padding = u32::from(self.is_at_last_place());
-        if self.room() < 2 + padding {
-            return false;
-        }
-        if padding != 0 {
+        let has_room = self.room() >= 2 + padding;
+        // Two places are never three: there the entry has room when the other side has taken the
+        // padding.
+        if padding != 0 && (has_room || self.capacity() == 2) {
             // In a chain what comes before it goes on behind it.
             self.push(op::Nop::new().build().skip_success().link().into());
+        }
+        if !has_room {
+            return false;
         }
         let [first, second] = entry.halves();
         self.push(MixedSqe(first)) && self.push(MixedSqe(second))
@@ -64,7 +67,8 @@ impl<C: CqEntry> Ring<MixedSqe, C> {
     /// the second half would be taken for an entry of its own.)
     ///
     /// # Errors
-    /// [`Full`]: the entry was not added.
+    /// [`Full`]: the entry was not added. Submit, and there is room. (On a queue of two places the
+    /// entry that does nothing may have been, so `submit` may tell of one more.)
     pub unsafe fn push_large(&mut self, entry: impl Into<Sqe128>) -> Result<(), Full> {
         if self.sq.push_large(entry.into()) { Ok(()) } else { Err(Full) }
     }

@@ -113,3 +113,30 @@ fn a_chain_goes_on_over_the_end_of_the_queue() {
         assert_eq!((ends[0], ends[ends.len() - 1]), ((1, -5), (2, -libc::ECANCELED)));
     });
 }
+
+#[test]
+fn a_queue_of_two_places_takes_large_ones_behind_small_ones() {
+    both(|engine| {
+        let builder = Ring::builder().engine(engine).mixed_submissions();
+        let Some(mut ring) = known(engine, builder.build(2)) else { return };
+        for round in 0..5 {
+            // SAFETY: a NOP uses no memory.
+            unsafe { ring.push(op::Nop::new().build().user_data(1)) }.unwrap();
+            // One with an even number of places before it, and one with an odd one.
+            if round % 2 == 0 {
+                ring.submit().unwrap();
+            }
+            let mut refusals = 0;
+            // SAFETY: as above; it has 128 bytes.
+            while unsafe { ring.push_large(op::Nop128::new().build().user_data(2)) }.is_err() {
+                refusals += 1;
+                assert!(refusals < 3, "for ever full");
+                ring.submit().unwrap();
+            }
+            ring.submit().unwrap();
+            let ends: Vec<_> =
+                ring.completions().map(|cqe| (cqe.user_data(), cqe.result())).collect();
+            assert_eq!(ends, [(1, Ok(0)), (2, Ok(0))], "round {round}");
+        }
+    });
+}
