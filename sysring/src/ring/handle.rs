@@ -1,5 +1,8 @@
 //! The calls of a ring.
 
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
+
 use sysring_door::{self as door, Engine as Serves};
 use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Errno, Fd, User};
@@ -39,11 +42,16 @@ pub struct Handle {
     pub serves: Serves,
     pub fd: Fd,
     pub setup: u32,
+    /// No other ring of this process has or had it, as descriptors' numbers come again.
+    pub id: u64,
 }
 
 impl Handle {
     pub fn new(serves: Serves, fd: Fd, params: &Params) -> Handle {
-        Handle { serves, fd, setup: params.flags }
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // Only a number: nothing is told by it.
+        let id = LAST.fetch_add(1, Relaxed);
+        Handle { serves, fd, setup: params.flags, id }
     }
 
     #[inline(always)]

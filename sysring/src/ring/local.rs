@@ -31,6 +31,8 @@ pub struct LocalRing<S: SqEntry = Sqe, C: CqEntry = Cqe> {
 /// A place in the thread's table of rings, given back when it is dropped.
 struct Index {
     of: Way,
+    /// The ring, by [`Handle::id`].
+    ring: u64,
     at: Result<u32, Errno>,
     here: PhantomData<*mut ()>,
 }
@@ -40,7 +42,7 @@ impl Index {
         // Any index will do.
         let mut entry = RsrcUpdate { offset: u32::MAX, resv: 0, data: ring.fd.raw() as u64 };
         let answer = ring.register(regs::RING_FDS, User::of(&raw mut entry).cast(), 1);
-        Index { of: ring.way(), at: answer.map(|_| entry.offset), here: PhantomData }
+        Index { of: ring.way(), ring: ring.id, at: answer.map(|_| entry.offset), here: PhantomData }
     }
 }
 
@@ -80,8 +82,8 @@ impl<S: SqEntry, C: CqEntry> LocalRing<S, C> {
     fn way(&self) -> Way {
         let by_descriptor = self.ring.handle.way();
         match self.index.at {
-            // Through `&mut` there may be another ring by now.
-            Ok(index) if self.index.of.number == by_descriptor.number => {
+            // Through `&mut` there may be another ring by now, with the same number even.
+            Ok(index) if self.index.ring == self.ring.handle.id => {
                 Way { number: index as i32, flags: enter::REGISTERED_RING, ..by_descriptor }
             }
             _ => by_descriptor,

@@ -248,7 +248,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     /// as many.
     pub fn submit_with_registered(&mut self, waits: &Waits, index: u32) -> Result<u32, Errno> {
         let (submit, way) = (self.sq.publish(), self.handle.way());
-        waits.with(index, self.handle.fd, |want, flags, argument, size| {
+        waits.with(index, self.handle.id, |want, flags, argument, size| {
             self.enter_otherwise(way, submit, want, flags, argument, size)
         })
     }

@@ -9,7 +9,7 @@ use sysring_sys::abi::io_uring::{
     RegionDesc, enter, register,
 };
 use sysring_sys::abi::signal::{SIGSET_SIZE, SigSet};
-use sysring_sys::{Errno, Fd, User};
+use sysring_sys::{Errno, User};
 
 use super::handle::Handle;
 use super::memory::Mapping;
@@ -120,7 +120,8 @@ impl Wait {
 pub struct Waits {
     memory: Mapping,
     count: u32,
-    of: Fd,
+    /// The ring, by [`Handle::id`].
+    of: u64,
 }
 
 // SAFETY: the memory is the value's own; it is written to through `&mut`, and the other side only
@@ -156,7 +157,7 @@ impl Waits {
         };
         ring.register(register::MEM_REGION, User::of(&raw mut argument).cast(), 1)?;
         let memory = Mapping::new(ring.serves, ring.fd, len, OFF_PARAM_REGION)?;
-        let mut waits = Waits { memory, count, of: ring.fd };
+        let mut waits = Waits { memory, count, of: ring.id };
         (0..count).for_each(|index| waits.set(index, &Wait::at_least(1)));
         Ok(waits)
     }
@@ -208,7 +209,7 @@ impl Waits {
     pub(super) fn with<R>(
         &self,
         index: u32,
-        of: Fd,
+        of: u64,
         call: impl FnOnce(u32, u32, User<u8>, usize) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
         if self.of != of || index >= self.count {
