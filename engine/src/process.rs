@@ -56,6 +56,8 @@ pub fn enter_again() {
 
 const MARKED: u32 = 1;
 const UNRELIABLE: u32 = 2;
+/// What `madvise` has never heard of.
+const NO_ADVICE: u32 = 9999;
 
 /// This process listens for file events (`inotify`, `fanotify`), which kernel AIO raises none of.
 static NOTIFIED: AtomicBool = AtomicBool::new(false);
@@ -126,8 +128,10 @@ fn enter_anew(mark: *mut AtomicU32) -> Result<()> {
 
 fn first_time() -> Result<()> {
     let page = call::map_anonymous(PAGE, false)?;
-    // SAFETY: the page is ours; wiping it in children loses nothing.
-    let honest = unsafe { call::madvise(page as usize, PAGE, g::MADV_WIPEONFORK) }.is_ok();
+    // SAFETY: the page is ours; wiping it in children loses nothing, and the other is no advice.
+    let advised = |advice| unsafe { call::madvise(page as usize, PAGE, advice) }.is_ok();
+    // QEMU's user mode takes any advice, and follows none.
+    let honest = advised(g::MADV_WIPEONFORK) && !advised(NO_ADVICE);
     let word = page.cast::<AtomicU32>();
     PID.store(call::getpid(), Relaxed);
     // Without the advice every entry asks for the process id instead.
