@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use crate::emulated::finish;
+use crate::files::{target_directory, workspace};
 use crate::prerequisites;
 use crate::report::Report;
 use crate::step::{Outcome, Step};
@@ -162,15 +163,4 @@ fn compile(source: &Path, program: &Path) -> Result<(), String> {
     let mut compiler = Command::new("aarch64-linux-gnu-gcc");
     compiler.args(["-O1", "-Wall", "-pthread", "-o"]).arg(program).arg(source);
     finish(&mut compiler)
-}
-
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the workspace is there")
-}
-
-pub fn target_directory() -> PathBuf {
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(directory) => std::path::absolute(directory).expect("a path"),
-        None => workspace().join("target"),
-    }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::files::told;
 use crate::libtest::Libtest;
 use crate::report::Report;
 use crate::step;
@@ -73,8 +74,4 @@ pub fn finish(command: &mut Command) -> Result<(), String> {
         Ok(status) => Err(format!("{command:?}: {status}")),
         Err(e) => Err(format!("{command:?}: {e}")),
     }
-}
-
-pub fn told(path: &Path, error: std::io::Error) -> String {
-    format!("{}: {error}", path.display())
 }

@@ -3,6 +3,7 @@
 mod aarch64;
 mod coverage;
 mod emulated;
+mod files;
 mod fuzz;
 mod header;
 mod install;

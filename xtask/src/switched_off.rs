@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use crate::aarch64::{target_directory, workspace};
-use crate::emulated::{self, finish, told};
+use crate::emulated::{self, finish};
+use crate::files::{copy, list, make, target_directory, told, workspace, write};
 use crate::prerequisites;
 use crate::report::Report;
 use crate::tally::Tally;
@@ -34,23 +34,31 @@ pub fn run() -> ExitCode {
 
 /// Runs the tests, where the machine can be had.
 pub fn report() -> Report {
-    let missing = TOOLS.iter().chain(&PROGRAMS).find(|tool| !prerequisites::is_installed(tool));
-    let why_not = match missing {
-        Some(tool) => Some(format!("{tool} is not installed")),
-        None if cfg!(not(target_arch = "x86_64")) => Some("the kernel is for x86-64".to_owned()),
-        None => None,
+    let made = match mirror_for_it() {
+        Ok(mirror) => prepare(&mirror),
+        Err(why) => {
+            println!("skipped: {NAME}: {why}");
+            return Report { tally: Tally { skipped: 1, ..Tally::default() }, ..Report::default() };
+        }
     };
-    if let Some(why) = why_not {
-        println!("skipped: {NAME}: {why}");
-        return Report { tally: Tally { skipped: 1, ..Tally::default() }, ..Report::default() };
-    }
-    prepare().map_or_else(
+    made.map_or_else(
         |why| {
             println!("{why}");
             Report::failed(NAME)
         },
         |(kernel, archive)| boot(&kernel, &archive),
     )
+}
+
+/// Where the kernel comes from; or why this machine cannot run one.
+fn mirror_for_it() -> Result<String, String> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err("the kernel is for x86-64".to_owned());
+    }
+    if let Some(tool) = TOOLS.iter().chain(&PROGRAMS).find(|t| !prerequisites::is_installed(t)) {
+        return Err(format!("{tool} is not installed"));
+    }
+    mirror().ok_or_else(|| "apt has no Debian mirror configured".to_owned())
 }
 
 fn boot(kernel: &Path, archive: &Path) -> Report {
@@ -64,11 +72,11 @@ fn boot(kernel: &Path, archive: &Path) -> Report {
 }
 
 /// The kernel, and the root for it.
-fn prepare() -> Result<(PathBuf, PathBuf), String> {
+fn prepare(mirror: &str) -> Result<(PathBuf, PathBuf), String> {
     let folder = target_directory().join("switched-off-machine");
     let kernel = folder.join("vmlinuz");
     if !kernel.exists() {
-        fetch(&folder, &kernel)?;
+        fetch(&folder, &kernel, mirror)?;
     }
     let (root, archive) = (folder.join("root"), folder.join("root.cpio"));
     let _ = fs::remove_dir_all(&root);
@@ -96,8 +104,8 @@ fn prepare() -> Result<(PathBuf, PathBuf), String> {
 /// What the programs are linked with, at its place.
 fn add_libraries(root: &Path) -> Result<(), String> {
     let bin = root.join("bin");
-    for program in fs::read_dir(&bin).map_err(|e| told(&bin, e))?.flatten() {
-        let asked = Command::new("ldd").arg(program.path()).output();
+    for program in list(&bin)? {
+        let asked = Command::new("ldd").arg(program).output();
         let said = asked.map_err(|e| format!("ldd: {e}"))?.stdout;
         for library in String::from_utf8_lossy(&said).split_whitespace() {
             let place = root.join(library.trim_start_matches('/'));
@@ -111,11 +119,10 @@ fn add_libraries(root: &Path) -> Result<(), String> {
 }
 
 /// The kernel from its package, which this machine's apt fetches and checks. State and lists are ours.
-fn fetch(folder: &Path, kernel: &Path) -> Result<(), String> {
+fn fetch(folder: &Path, kernel: &Path, mirror: &str) -> Result<(), String> {
     for place in ["state/lists/partial", "cache/archives/partial", "package"] {
         make(&folder.join(place))?;
     }
-    let mirror = mirror().ok_or("apt has no Debian mirror configured on this machine")?;
     let list = folder.join("sources.list");
     write(&list, &format!("deb {mirror} {RELEASE} main\n"))?;
     let at = |name: &str| folder.join(name).display().to_string();
@@ -163,22 +170,8 @@ fn mirror() -> Option<String> {
 }
 
 fn one_of(folder: &Path, named: &str) -> Result<PathBuf, String> {
-    let files = fs::read_dir(folder).map_err(|e| told(folder, e))?;
-    let mut files = files.filter_map(|file| Some(file.ok()?.path()));
     let is_it = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().contains(named))
     };
-    files.find(is_it).ok_or_else(|| format!("{}: no {named}", folder.display()))
-}
-
-fn make(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|e| told(folder, e))
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    fs::write(file, text).map_err(|e| told(file, e))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    fs::copy(from, to).map(drop).map_err(|e| told(from, e))
+    list(folder)?.into_iter().find(is_it).ok_or_else(|| format!("{}: no {named}", folder.display()))
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::target_directory;
-use crate::emulated::{self, finish, told};
+use crate::emulated::{self, finish};
+use crate::files::{copy, list, make, target_directory, told, write};
 use crate::report::Report;
 
 /// What the tests and [`INIT`] call, and what that needs.
@@ -82,7 +82,7 @@ impl Machine {
             make(&root.join(folder))?;
         }
         let users = root.join("usr/share/base-passwd/passwd.master");
-        fs::copy(&users, root.join("etc/passwd")).map_err(|e| told(&users, e))?;
+        copy(&users, &root.join("etc/passwd"))?;
         fs::remove_dir_all(root.join("usr/share")).map_err(|e| told(&root, e))
     }
 
@@ -105,14 +105,14 @@ impl Machine {
 
     pub fn add_test(&self, test: &Path) -> Result<(), String> {
         let to = self.tests().join(test.file_name().unwrap_or_default());
-        fs::copy(test, to).map(drop).map_err(|e| told(test, e))
+        copy(test, &to)
     }
 
     /// A file that tests know by its path here.
     pub fn add_at_its_place(&self, file: &Path) -> Result<(), String> {
         let to = self.root().join(file.strip_prefix("/").unwrap_or(file));
         make(to.parent().unwrap_or(&to))?;
-        fs::copy(file, to).map(drop).map_err(|e| told(file, e))
+        copy(file, &to)
     }
 
     /// The root becomes an archive that the kernel unpacks.
@@ -137,17 +137,4 @@ impl Machine {
         command.extend(["-kernel", &kernel, "-initrd", &archive]);
         emulated::run(name, &command)
     }
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let entries = fs::read_dir(folder).map_err(|e| told(folder, e))?;
-    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
-}
-
-fn make(folder: &Path) -> Result<(), String> {
-    fs::create_dir_all(folder).map_err(|e| told(folder, e))
-}
-
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    fs::write(file, text).map_err(|e| told(file, e))
 }
