@@ -9,15 +9,8 @@
 
 #include <sysring.h>
 
-#define CHECK(what)                                                               \
-	do {                                                                      \
-		if (!(what)) {                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			return 1;                                                 \
-		}                                                                 \
-	} while (0)
+#include "check.h"
 
-#define MASK(bit) (1ULL << (bit))
 enum { BUDGET = 7, TENANT = 1000 };
 
 /* How much is left of what calls may read; asked before each. */

@@ -14,15 +14,7 @@
 
 #include <sysring.h>
 
-#define CHECK(what)                                                               \
-	do {                                                                      \
-		if (!(what)) {                                                    \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
-			return 1;                                                 \
-		}                                                                 \
-	} while (0)
-
-#define MASK(bit) (1ULL << (bit))
+#include "check.h"
 
 static struct sysring_call call(long number, uint64_t a, uint64_t b, uint64_t c)
 {

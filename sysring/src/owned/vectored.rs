@@ -1,6 +1,6 @@
 //! Transfers of several buffers at once.
 
-use sysring_sys::abi::Msghdr;
+use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::raw::net;
 
 use super::file::CURRENT;
@@ -81,9 +81,7 @@ impl Ring {
         socket: &Handle,
         buffers: S,
     ) -> Operation<SendVectored<S>> {
-        let (place, message) = (socket.place(self), Message::default());
-        let _socket = socket.clone();
-        self.operation(SendVectored { place, buffers, message, whole: false, _socket })
+        self.send_message(socket, buffers, 0)
     }
 
     /// The same, and does not end before all is sent, but with an error (`MSG_WAITALL`; for streams
@@ -93,9 +91,17 @@ impl Ring {
         socket: &Handle,
         buffers: S,
     ) -> Operation<SendVectored<S>> {
+        self.send_message(socket, buffers, net::MSG_WAITALL)
+    }
+
+    fn send_message<S: BufSet>(
+        &self,
+        socket: &Handle,
+        buffers: S,
+        flags: u32,
+    ) -> Operation<SendVectored<S>> {
         let (place, message) = (socket.place(self), Message::default());
-        let _socket = socket.clone();
-        self.operation(SendVectored { place, buffers, message, whole: true, _socket })
+        self.operation(SendVectored { place, buffers, message, flags, _socket: socket.clone() })
     }
 }
 
@@ -174,6 +180,14 @@ impl Default for Message {
     }
 }
 
+impl Message {
+    /// The header, with these vectors, where it is to stay.
+    fn with(&mut self, (at, count): (*mut Iovec, u32)) -> *mut Msghdr {
+        (self.header.msg_iov, self.header.msg_iovlen) = (at, count as usize);
+        &raw mut self.header
+    }
+}
+
 /// See [`Ring::recv_vectored`].
 #[derive(Debug)]
 pub struct RecvVectored<S> {
@@ -189,10 +203,8 @@ unsafe impl<S: BufMutSet> Request for RecvVectored<S> {
     type Output = WithBufs<S>;
 
     fn entry(&mut self) -> Sqe {
-        let Message { vectors, header } = &mut self.message;
-        let (at, count) = vectors.of_room(&mut self.buffers);
-        (header.msg_iov, header.msg_iovlen) = (at, count as usize);
-        op::RecvMsg::new(self.place, &raw mut *header).build()
+        let vectors = self.message.vectors.of_room(&mut self.buffers);
+        op::RecvMsg::new(self.place, self.message.with(vectors)).build()
     }
 
     fn finish(self, completion: Completion) -> WithBufs<S> {
@@ -206,7 +218,7 @@ pub struct SendVectored<S> {
     place: Place,
     buffers: S,
     message: Message,
-    whole: bool,
+    flags: u32,
     _socket: Handle,
 }
 
@@ -215,12 +227,9 @@ unsafe impl<S: BufSet> Request for SendVectored<S> {
     type Output = WithBufs<S>;
 
     fn entry(&mut self) -> Sqe {
-        let Message { vectors, header } = &mut self.message;
-        let (at, count) = vectors.of(&self.buffers);
-        (header.msg_iov, header.msg_iovlen) = (at, count as usize);
-        let whole = if self.whole { net::MSG_WAITALL } else { 0 };
-        op::SendMsg::new(self.place, &raw const *header)
-            .message_flags(net::MSG_NOSIGNAL | whole)
+        let vectors = self.message.vectors.of(&self.buffers);
+        op::SendMsg::new(self.place, self.message.with(vectors))
+            .message_flags(net::MSG_NOSIGNAL | self.flags)
             .build()
     }
 
