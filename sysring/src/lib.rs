@@ -65,7 +65,26 @@
 //! million. Where randomisation is off (in a debugger, under `setarch -R`), every child that is the
 //! same program dies, and hardly any other. An executable linked at a fixed address is refused
 //! ([`InstallError::FixedAddress`]), for its children may be itself.
-
+// What is named above, and is not in this build, is found with its feature.
+#![cfg_attr(
+    not(feature = "std"),
+    doc = "",
+    doc = "[`owned`]: #cargo-features",
+    doc = "[`future`]: #cargo-features",
+    doc = "[`owned::Stream`]: #cargo-features"
+)]
+#![cfg_attr(
+    not(feature = "engine"),
+    doc = "",
+    doc = "[`calls`]: #cargo-features",
+    doc = "[`InstallError::Blocked`]: #cargo-features",
+    doc = "[`InstallError::FixedAddress`]: #cargo-features"
+)]
+#![cfg_attr(
+    not(all(feature = "std", feature = "engine")),
+    doc = "",
+    doc = "[`install`]: #cargo-features"
+)]
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "engine")]

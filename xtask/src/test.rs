@@ -24,6 +24,15 @@ pub fn all() -> ExitCode {
         "cargo clippy --package cat-static --bins --features freestanding -- -D warnings",
         &[],
     );
+    for (name, features) in [
+        ("documentation of sysring without features", ""),
+        ("documentation of sysring with std alone", "--features std"),
+        ("documentation of sysring with engine alone", "--features engine"),
+        ("documentation of sysring with all features", "--features std,engine,stream,syslet"),
+    ] {
+        let command = format!("cargo doc --no-deps -p sysring --no-default-features {features}");
+        step(name, Status, &command, &[("RUSTDOCFLAGS", "-D warnings")]);
+    }
     step(
         "documentation",
         Status,

@@ -76,6 +76,7 @@
 //! issues it: workers that have others are replaced (`setuid` between two calls included). Calls
 //! that are pending when the process ends, end with it. A signal handler must not use a context that
 //! it may have interrupted. What a worker does raises no `SIGPIPE`.
+#![cfg_attr(not(feature = "std"), doc = "", doc = "[`Listener`]: ../index.html#cargo-features")]
 
 mod batch;
 mod call;

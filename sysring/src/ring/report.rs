@@ -45,7 +45,7 @@ pub enum Reason {
     Alone,
     /// `sysring run` serves this process.
     Placed,
-    /// [`install`](crate::install_engine) has been called.
+    /// `install` has been called.
     Installed,
     /// The kernel refuses one of the three calls.
     Refused {
