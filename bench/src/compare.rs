@@ -1,4 +1,4 @@
-//! A B A B …: contenders take turns, round by round, and are compared within each round.
+//! A B B A …: contenders take turns, round by round, and are compared within each round.
 //!
 //! On a shared machine times drift by tens of percent within a minute. What ran a second ago is
 //! comparable with what runs now; what ran a minute ago is not. So a figure here is the median of
@@ -27,14 +27,17 @@ pub struct Samples {
     pub rounds: Result<Vec<Vec<f64>>, Error>,
 }
 
-/// Runs every contender once per round, in turn, after one round whose results are dropped.
+/// Runs every contender once per round, in turn, after one round whose results are dropped. Each
+/// round begins with another, for what ran before leaves its mark.
 pub fn interleave(rounds: usize, contenders: &mut [Contender]) -> Vec<Samples> {
     let mut all: Vec<Samples> = contenders
         .iter()
         .map(|c| Samples { label: c.label.clone(), rounds: Ok(Vec::with_capacity(rounds)) })
         .collect();
     for round in 0..=rounds {
-        for (contender, samples) in contenders.iter_mut().zip(&mut all) {
+        for turn in 0..contenders.len() {
+            let at = (round + turn) % contenders.len();
+            let (contender, samples) = (&mut contenders[at], &mut all[at]);
             let Ok(values) = &mut samples.rounds else { continue };
             match (contender.run)() {
                 Ok(_) if round == 0 => {}
@@ -94,10 +97,10 @@ mod tests {
             })
         };
         let samples = interleave(2, &mut [contender("a"), contender("b")]);
-        assert_eq!(*order.borrow(), ["a", "b", "a", "b", "a", "b"]);
+        assert_eq!(*order.borrow(), ["a", "b", "b", "a", "a", "b"]);
         let rounds = |i: usize| samples[i].rounds.as_ref().unwrap().clone();
-        assert_eq!(rounds(0), [[3.0], [5.0]]);
-        assert_eq!(rounds(1), [[4.0], [6.0]]);
+        assert_eq!(rounds(0), [[4.0], [5.0]]);
+        assert_eq!(rounds(1), [[3.0], [6.0]]);
     }
 
     #[test]

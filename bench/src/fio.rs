@@ -28,7 +28,8 @@ struct Job<'a> {
     /// The metric that the targets are about.
     main: usize,
     beside_kernel: f64,
-    beside_posixaio: Option<f64>,
+    /// fio's other engines, with their targets.
+    beside: &'a [(&'static str, Option<f64>)],
 }
 
 const READ: &[&str] = &[
@@ -55,12 +56,12 @@ pub fn cached(settings: &Settings) -> Result<Vec<Row>, Error> {
             options: READ,
             main: 0,
             beside_kernel: 0.85,
-            beside_posixaio: Some(2.0),
+            beside: &[("posixaio", Some(2.0))],
         },
     )
 }
 
-/// The same past the page cache.
+/// The same past the page cache; libaio shows what kernel AIO is worth on this disk.
 pub fn direct(settings: &Settings) -> Result<Vec<Row>, Error> {
     run(
         settings,
@@ -70,7 +71,7 @@ pub fn direct(settings: &Settings) -> Result<Vec<Row>, Error> {
             options: &[READ, &["--direct=1"]].concat(),
             main: 0,
             beside_kernel: 1.0,
-            beside_posixaio: Some(2.0),
+            beside: &[("posixaio", Some(2.0)), ("libaio", None)],
         },
     )
 }
@@ -85,7 +86,7 @@ pub fn write(settings: &Settings) -> Result<Vec<Row>, Error> {
         options: WRITE,
         main: 1,
         beside_kernel: 0.95,
-        beside_posixaio: None,
+        beside: &[("posixaio", None)],
     };
     let direct = Job {
         work: "fio, 128 KiB sequential writes + fsync, O_DIRECT",
@@ -150,28 +151,25 @@ fn run(settings: &Settings, job: &Job<'_>) -> Result<Vec<Row>, Error> {
     let seconds = settings.seconds.unwrap_or(1);
     let fio = |command: Command, engine| fio(command, engine, &path, job.options, seconds);
     let rounds = settings.rounds.unwrap_or(if settings.quick { 3 } else { 11 });
-    let samples = interleave(
-        rounds,
-        &mut [
-            Contender::new("kernel", || fio(Command::new("fio"), "io_uring")),
-            if settings.noise {
-                Contender::new("kernel again", || fio(Command::new("fio"), "io_uring"))
-            } else {
-                Contender::new("sysring", || fio(sysring::command(settings, "fio")?, "io_uring"))
-            },
-            Contender::new("posixaio", || fio(Command::new("fio"), "posixaio")),
-        ],
-    );
+    let mut contenders = vec![
+        Contender::new("kernel", || fio(Command::new("fio"), "io_uring")),
+        if settings.noise {
+            Contender::new("kernel again", || fio(Command::new("fio"), "io_uring"))
+        } else {
+            Contender::new("sysring", || fio(sysring::command(settings, "fio")?, "io_uring"))
+        },
+    ];
+    let others = job.beside.iter().map(|(engine, _)| *engine);
+    contenders.extend(others.map(|it| Contender::new(it, || fio(Command::new("fio"), it))));
+    let samples = interleave(rounds, &mut contenders);
     let row = |metric: usize, baseline: &Samples, at_least| {
         let goal = Goal::Ratio { at_least };
         Row::new(job.work, (metric, METRICS[metric]), goal, baseline, &samples[1])
     };
-    Ok(vec![
-        row(job.main, &samples[0], Some(job.beside_kernel)),
-        row(job.main, &samples[2], job.beside_posixaio),
-        row(2, &samples[0], None),
-        row(3, &samples[0], None),
-    ])
+    let mut rows = vec![row(job.main, &samples[0], Some(job.beside_kernel))];
+    rows.extend(samples[2..].iter().zip(job.beside).map(|(it, (_, to))| row(job.main, it, *to)));
+    rows.extend([2, 3].map(|metric| row(metric, &samples[0], None)));
+    Ok(rows)
 }
 
 /// One run; a value for each of `METRICS`.
