@@ -173,49 +173,6 @@ fn overflow_keeps_everything() {
 }
 
 #[test]
-fn direct_io_goes_through_kernel_aio() {
-    direct_io_in(&std::env::temp_dir());
-}
-
-/// Its files know `O_DIRECT`, since Linux 6.6, and cannot be asked not to wait.
-#[test]
-fn direct_io_where_files_only_wait() {
-    direct_io_in(std::path::Path::new("/dev/shm"));
-}
-
-fn direct_io_in(folder: &std::path::Path) {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = folder.join(format!("sysring-direct-{}", std::process::id()));
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .custom_flags(0o40000)
-        .open(&path);
-    let Ok(file) = opened else {
-        eprintln!("skipped: no O_DIRECT in {}", path.display());
-        return;
-    };
-    let _ = std::fs::remove_file(&path);
-    #[repr(align(4096))]
-    struct Aligned([u8; 4096]);
-    let data = Aligned([9; 4096]);
-    let mut back = Aligned([0; 4096]);
-    let mut ring = Client::new(8, 0);
-    let mut write = sqe(op::WRITE, file.as_raw_fd(), 1);
-    (write.addr, write.len) = (data.0.as_ptr() as u64, 4096);
-    write.flags = sqe_flags::IO_LINK;
-    ring.push(write);
-    let mut read = sqe(op::READ, file.as_raw_fd(), 2);
-    (read.addr, read.len) = (back.0.as_mut_ptr() as u64, 4096);
-    ring.push(read);
-    assert_eq!(ring.enter(2, 2), Ok(2));
-    assert!(ring.reap().iter().all(|c| c.res == 4096));
-    assert_eq!(back.0, [9; 4096]);
-}
-
-#[test]
 fn sqpoll_submits_by_itself() {
     let mut ring = Client::new(8, setup::SQPOLL);
     ring.push(sqe(op::NOP, -1, 5));
