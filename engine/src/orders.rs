@@ -31,6 +31,7 @@ const WORKERS: usize = 64;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Orders {
+    /// What has become of the order (`STEP`), and above that its number.
     state: AtomicU32,
     /// The process that is asked.
     to: AtomicI32,
@@ -61,6 +62,9 @@ const TIMERS: usize = 16;
 const NONE: u32 = 0;
 const ASKED: u32 = 1;
 const ANSWERED: u32 = 2;
+const STEP: u32 = 3;
+/// From the state of one order to that of the next.
+const NEXT: u32 = STEP + 1;
 
 impl Orders {
     /// The calling thread, a worker, may be in a call that only a signal ends.
@@ -79,7 +83,7 @@ impl Orders {
     }
 
     fn is_for_us(&self) -> bool {
-        self.state.load(Relaxed) == ASKED && self.to.load(Relaxed) == process::id()
+        self.state.load(Relaxed) & STEP == ASKED && self.to.load(Relaxed) == process::id()
     }
 
     /// Interrupts what workers of a process are in.
@@ -107,13 +111,11 @@ impl Locked<'_> {
         if parent == 0 || call::tgkill(parent, parent, EXISTS).is_err() {
             return None;
         }
+        let number = self.turn_to_ask();
         let orders = &mut self.control().orders;
-        if orders.state.load(Relaxed) != NONE {
-            return None;
-        }
         orders.sqe = *sqe;
         orders.to.store(parent, Relaxed);
-        orders.state.store(ASKED, Relaxed);
+        orders.state.store(number | ASKED, Relaxed);
         let mut answer = None;
         for _ in 0..LOOKS {
             self.ring.orders().call_workers(parent);
@@ -121,13 +123,34 @@ impl Locked<'_> {
             driver::call_parents();
             self.breathe_for(MILLISECOND);
             let orders = self.ring.orders();
-            if orders.state.load(Relaxed) == ANSWERED {
+            let state = orders.state.load(Relaxed);
+            if state == number | ANSWERED {
                 answer = Some(orders.answer.load(Relaxed));
+            }
+            if state != number | ASKED {
                 break;
             }
         }
-        self.ring.orders().state.store(NONE, Relaxed);
+        let state = &self.ring.orders().state;
+        // Who was away for long (stopped, perhaps) may have lost its turn.
+        if state.load(Relaxed) & !STEP == number {
+            state.store(number | NONE, Relaxed);
+        }
         answer
+    }
+
+    /// Waits until no other order is there: the number of the next. One that stays for longer than
+    /// anybody waits for an answer is nobody's any more: who asked was killed, or stopped.
+    fn turn_to_ask(&mut self) -> u32 {
+        let mut seen = self.ring.orders().state.load(Relaxed);
+        let mut looks = 0;
+        while seen & STEP != NONE && looks < 2 * LOOKS {
+            self.breathe_for(MILLISECOND);
+            let state = self.ring.orders().state.load(Relaxed);
+            looks = if state & !STEP == seen & !STEP { looks + 1 } else { 0 };
+            seen = state;
+        }
+        (seen & !STEP).wrapping_add(NEXT)
     }
 
     /// Carries out what a child asks for.
@@ -142,7 +165,8 @@ impl Locked<'_> {
         let answer = cancel::carry_out(self, &sqe);
         let orders = self.ring.orders();
         orders.answer.store(answer, Relaxed);
-        orders.state.store(ANSWERED, Relaxed);
+        let number = orders.state.load(Relaxed) & !STEP;
+        orders.state.store(number | ANSWERED, Relaxed);
     }
 }
 
