@@ -3,7 +3,7 @@
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::io_uring::{setup, sq_flags};
+use sysring_sys::abi::io_uring::sq_flags;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -258,7 +258,7 @@ impl Locked<'_> {
             // like it; or for who submits it at this moment, and lets go of the lock now and then.
             self.file(req, Stage::Held);
             self.handed_back.push(req);
-            if lost && !self.ring.shape.has(setup::SQPOLL) {
+            if lost && !self.ring.sqpoll.is_here() {
                 // Nobody else ever will.
                 self.call_for_application();
             }
@@ -295,9 +295,9 @@ impl Locked<'_> {
         }
         // Who looks at the queue comes in for this.
         self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
-        if self.ring.shape.has(setup::SQPOLL) && !self.submitter {
+        if self.ring.sqpoll.is_here() && !self.submitter {
             crate::sqpoll::wake(self.ring);
-            return self.acting().is_none();
+            return false;
         }
         if self.acting().is_none() {
             // Not for the engine's other threads either, which need not look again.

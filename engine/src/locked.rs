@@ -17,7 +17,7 @@ use crate::{driver, unsettled, wq};
 #[derive(Debug)]
 pub struct Locked<'r> {
     pub ring: &'r Ring,
-    /// The thread is the application's: its credentials are the ones to work with.
+    /// The thread is one of those that submit: its credentials are the ones to work with.
     pub submitter: bool,
     /// The thread is a worker.
     pub worker: Option<Worker>,
@@ -54,11 +54,11 @@ impl Ring {
         Locked::new(self, None, Role::Settler)
     }
 
-    /// As `lock`, by a thread of the application's.
+    /// As `lock`, by a thread of the application's: which submits, unless the ring has one for that.
     pub fn lock_as_submitter(&self) -> Locked<'_> {
         self.control().lock.lock();
         let mut locked = Locked::new(self, None, Role::Holder);
-        locked.submitter = true;
+        locked.submitter = !self.sqpoll.is_here();
         if locked.readiness.out_of_place {
             locked.take_place();
         }

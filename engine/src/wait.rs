@@ -150,7 +150,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
 /// The thread is the application's, as before it slept.
 fn lock_again(ring: &Ring) -> Locked<'_> {
     let mut locked = ring.lock();
-    locked.submitter = true;
+    locked.submitter = !ring.sqpoll.is_here();
     locked
 }
 
