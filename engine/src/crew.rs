@@ -84,6 +84,11 @@ impl Crew {
         self.0.is_gone()
     }
 
+    /// Whether somebody is there for a request ([`Crew::give`]).
+    pub fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
     /// Takes requests from a thread with these credentials, if its workers have the same, or if it is
     /// nobody's and is to become one with these. `None`: nothing was taken.
     pub fn offer(
@@ -119,8 +124,8 @@ impl Crew {
     ///
     /// # Errors
     /// `EAGAIN` or `ENOMEM`.
-    pub fn muster(&self, personality: &'static Personality) -> Result<()> {
-        self.0.muster(|| start_acting(personality))
+    pub fn muster(&'static self, personality: &'static Personality) -> Result<()> {
+        self.0.muster(|| start_acting(self, personality))
     }
 
     /// Starts workers who have been counted; if there are none to be had, the caller is one.
@@ -149,9 +154,12 @@ impl Crew {
         self.0.retire();
     }
 
-    /// A request for a personality's crew, one of whom is always there.
-    pub fn give(&self, req: Req) {
-        self.0.give(req);
+    /// A request for a personality's crew, one of whom is always there until it is retired.
+    ///
+    /// # Errors
+    /// The request, where it is.
+    pub fn give(&self, req: Req) -> core::result::Result<(), Req> {
+        self.0.give(req)
     }
 
     /// Takes a request back that no worker has begun; whether it was still there.
@@ -245,14 +253,14 @@ impl Hands for Life {
 
     fn hire(&mut self) -> bool {
         match self.worker.acting {
-            Some(personality) => start_acting(personality).is_ok(),
+            Some(personality) => start_acting(self.worker.crew, personality).is_ok(),
             None => thread::start(worker, ptr::from_ref(self.worker.crew) as usize).is_ok(),
         }
     }
 }
 
-fn start_acting(personality: &'static Personality) -> Result<()> {
-    thread::start(worker_as, ptr::from_ref(personality) as usize).map(drop)
+fn start_acting(crew: &'static Crew, personality: &'static Personality) -> Result<()> {
+    thread::start(worker_as, personality.post(crew)).map(drop)
 }
 
 extern "C" fn worker(crew: usize) -> ! {
@@ -262,9 +270,8 @@ extern "C" fn worker(crew: usize) -> ! {
     thread::end()
 }
 
-extern "C" fn worker_as(personality: usize) -> ! {
-    // SAFETY: `start_acting` gave us a personality; they are static.
-    let personality: &'static Personality = unsafe { &*(personality as *const Personality) };
-    Life::of(Worker { crew: &personality.crew, acting: Some(personality) }, run).live();
+extern "C" fn worker_as(post: usize) -> ! {
+    let (crew, personality) = Personality::at_post(post);
+    Life::of(Worker { crew, acting: Some(personality) }, run).live();
     thread::end()
 }

@@ -24,7 +24,7 @@ use crate::request::{Req, Stage};
 use crate::ring::{Ring, fd_of};
 use crate::shape::Shape;
 use crate::sync::Mutex;
-use crate::{driver, register, sleeper, sqpoll, stats, wait, wq, wq_limits};
+use crate::{driver, personality, register, sleeper, sqpoll, stats, wait, wq, wq_limits};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. Where the limit on open files is lower still, no ring can be made.
@@ -686,6 +686,7 @@ pub fn unshared() {
     }
     wq::retire();
     sleeper::retire();
+    personality::retire();
     driver::replace();
     each(sqpoll::replace);
 }

@@ -204,7 +204,7 @@ impl Locked<'_> {
         self.file(req, Stage::Punted);
         if let Some(wanted) = req.creds
             && self.acting().is_none()
-            && (self.is_me(req.creds) || wanted.crew.is_gone() && self.has_credentials(wanted))
+            && (self.is_me(req.creds) || !wanted.crew().is_open() && self.has_credentials(wanted))
         {
             // Workers are found by the credentials of the thread that is here; where none was to be had
             // to keep them, there are no others.
@@ -212,7 +212,7 @@ impl Locked<'_> {
             wanted.put();
         }
         if let Some(personality) = req.creds {
-            req.crew = Some(&personality.crew);
+            req.crew = Some(personality.crew());
             self.entrusted.push(req);
             self.entrusted_count += 1;
         } else {
@@ -253,7 +253,7 @@ impl Locked<'_> {
             // what it has no thread for, too.
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
-        if lost || req.creds.is_none_or(|personality| personality.crew.is_gone()) {
+        if lost || req.creds.is_none_or(|personality| !personality.crew().is_open()) {
             // For the next thread of the application's, or of the engine's that comes along and is
             // like it; or for who submits it at this moment, and lets go of the lock now and then.
             self.file(req, Stage::Held);
@@ -277,7 +277,8 @@ impl Locked<'_> {
         self.leave_to_workers(req);
     }
 
-    /// By a worker with its credentials: the request's turn has come.
+    /// By a worker with its credentials: the request's turn has come. (Or nobody is left where it was
+    /// sent to, and it is sent anew.)
     pub fn issue_entrusted(&mut self, mut req: Req) {
         req.clear(flag::ENTRUSTED);
         self.posted_remotely = true;

@@ -7,7 +7,7 @@
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 use sysring_sys::call::Credentials;
 use sysring_sys::{Errno, Result, call};
@@ -24,7 +24,10 @@ const MOST: usize = 64;
 pub struct Personality {
     /// Entries in tables, requests. Zero: not in use.
     refs: AtomicU32,
-    pub crew: Crew,
+    /// One that is there, and one whose table of descriptors the process has no more.
+    crews: [Crew; 2],
+    /// Which is the one.
+    latest: AtomicUsize,
     /// No thread was to be had that would keep them.
     lost: AtomicBool,
     credentials: UnsafeCell<Credentials>,
@@ -37,7 +40,8 @@ unsafe impl Sync for Personality {}
 static ALL: [Personality; MOST] = [const {
     Personality {
         refs: AtomicU32::new(0),
-        crew: Crew::new(),
+        crews: [const { Crew::new() }; 2],
+        latest: AtomicUsize::new(0),
         lost: AtomicBool::new(false),
         credentials: UnsafeCell::new(Credentials::UNKNOWN),
     }
@@ -67,7 +71,8 @@ impl Personality {
         if let Some(known) = ALL.iter().filter(same).find(|p| p.hold() || p.revive()) {
             return Ok(known);
         }
-        let free = |p: &&Personality| p.refs.load(Acquire) == 0 && p.crew.is_gone();
+        let free =
+            |p: &&Personality| p.refs.load(Acquire) == 0 && p.crews.iter().all(Crew::is_gone);
         let new = ALL.iter().find(free).ok_or(Errno::ENOMEM)?;
         // SAFETY: nobody has it, and nobody else chooses.
         unsafe { *new.credentials.get() = mine };
@@ -81,17 +86,60 @@ impl Personality {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`: none to be had.
     fn attend(&'static self) -> Result<()> {
-        if !self.crew.is_gone() {
+        if self.crew().is_open() {
             return Ok(());
         }
         // What others have to do for those who have these credentials, it does.
         driver::prepare()?;
         let _choosing = CHOOSING.lock();
-        if self.crew.is_gone() {
-            self.crew.muster(self)?;
+        if !self.crew().is_open() {
+            self.muster()?;
         }
         self.lost.store(false, Relaxed);
         Ok(())
+    }
+
+    /// Begins a crew with the caller's credentials and its table of descriptors. While nobody chooses.
+    ///
+    /// # Errors
+    /// `EAGAIN`: of the crews before, none has come to its end. `EAGAIN` or `ENOMEM`: no thread.
+    fn muster(&'static self) -> Result<()> {
+        let free = self.crews.iter().position(Crew::is_gone).ok_or(Errno::EAGAIN)?;
+        self.crews[free].muster(self)?;
+        self.latest.store(free, Relaxed);
+        Ok(())
+    }
+
+    /// Who has the credentials.
+    #[must_use]
+    pub fn crew(&self) -> &Crew {
+        &self.crews[self.latest.load(Relaxed) % 2]
+    }
+
+    /// What a thread of a crew of this one's is told when it starts.
+    pub fn post(&'static self, crew: &Crew) -> usize {
+        ptr::from_ref(self) as usize + usize::from(ptr::eq(crew, &self.crews[1]))
+    }
+
+    /// What it was told.
+    pub fn at_post(post: usize) -> (&'static Crew, &'static Personality) {
+        // SAFETY: `post` has put the number of the crew into a bit that is 0 in the address.
+        let personality = unsafe { &*((post & !1) as *const Personality) };
+        (&personality.crews[post & 1], personality)
+    }
+
+    /// The process has another table of descriptors, the calling thread's. Where that has the
+    /// credentials, it starts others with both; else nobody is there who could. While nobody chooses.
+    fn replace(&'static self, mine: &Credentials) {
+        if !self.crew().is_open() {
+            return;
+        }
+        // What comes to it now is refused, and comes again.
+        self.crew().retire();
+        if self.refs.load(Acquire) != 0 {
+            let same = mine.are_whole() && self.credentials() == mine;
+            self.lost.store(!same || self.muster().is_err(), Relaxed);
+        }
     }
 
     /// The same if somebody else than the caller has it. Where there is no thread to be had, what
@@ -105,7 +153,7 @@ impl Personality {
     /// Whether nobody is left who has the credentials, for certain.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Relaxed) && self.crew.is_gone()
+        self.lost.load(Relaxed) && !self.crew().is_open()
     }
 
     fn credentials(&self) -> &Credentials {
@@ -135,7 +183,7 @@ impl Personality {
 
     /// One has it again, if its threads have not ended yet. While nobody else chooses.
     fn revive(&self) -> bool {
-        let recalled = self.refs.load(Acquire) == 0 && self.crew.recall();
+        let recalled = self.refs.load(Acquire) == 0 && self.crew().recall();
         if recalled {
             self.refs.store(1, Release);
         }
@@ -146,16 +194,24 @@ impl Personality {
     pub fn put(&self) {
         if self.refs.fetch_sub(1, Release) == 1 {
             let _choosing = CHOOSING.lock();
-            if self.refs.load(Acquire) != 0 || self.crew.is_gone() {
+            if self.refs.load(Acquire) != 0 || self.crew().is_gone() {
                 return;
             }
             match self.credentials().are_whole() {
-                true => self.crew.dismiss(),
+                true => self.crew().dismiss(),
                 // Nobody will be found to have the same.
-                false => self.crew.retire(),
+                false => self.crew().retire(),
             }
         }
     }
+}
+
+/// The calling thread has got a table of descriptors of its own, and the process goes on with that:
+/// those who have the credentials share the one before, and others take their place.
+pub fn retire() {
+    let mine = call::credentials();
+    let _choosing = CHOOSING.lock();
+    ALL.iter().for_each(|personality| personality.replace(&mine));
 }
 
 /// In a child of `fork`: those who had the credentials are the parent's.
@@ -163,7 +219,7 @@ pub fn after_fork() {
     CHOOSING.reset();
     for personality in &ALL {
         personality.refs.store(0, Relaxed);
-        personality.crew.after_fork();
+        personality.crews.iter().for_each(Crew::after_fork);
     }
 }
 

@@ -132,7 +132,9 @@ impl Batch {
     /// Sees that somebody runs them. No ring is locked.
     pub fn send(mut self) {
         while let Some(req) = self.entrusted.pop() {
-            crew_of(req).give(req);
+            if let Err(req) = crew_of(req).give(req) {
+                send_anew(req);
+            }
         }
         if let Some(calls) = self.calls.take() {
             if let Some(whose) = &self.anew {
@@ -149,6 +151,15 @@ impl Batch {
             run_alone(req);
         }
     }
+}
+
+/// Those who were to run it have been replaced meanwhile.
+#[cold]
+fn send_anew(req: Req) {
+    // SAFETY: the request holds on to its ring, whose memory is never unmapped.
+    let ring = unsafe { &*req.ring };
+    ring.lock().issue_entrusted(req);
+    descriptors::put(ring);
 }
 
 /// On the thread that brings it.

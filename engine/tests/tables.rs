@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::descriptors;
-use sysring_sys::User;
 use sysring_sys::abi::io_uring::{op, register, setup, sqe_flags};
+use sysring_sys::{Errno, User};
 
 const BYTES: [u8; 5] = *b"bytes";
 
@@ -22,8 +22,14 @@ fn memory_file() -> File {
 
 /// A write by a worker.
 fn write(ring: &mut Client, file: &File) -> i32 {
+    write_as(ring, file, 0)
+}
+
+/// The same with the credentials of a personality.
+fn write_as(ring: &mut Client, file: &File, personality: u16) -> i32 {
     let mut write = sqe(op::WRITE, file.as_raw_fd(), 1);
     (write.addr, write.len, write.flags) = (BYTES.as_ptr() as u64, 5, sqe_flags::ASYNC);
+    write.personality = personality;
     ring.push(write);
     if ring.params.flags & setup::SQPOLL != 0 {
         ring.publish();
@@ -94,6 +100,68 @@ fn workers_follow_to_another_table() {
 #[test]
 fn the_thread_that_submits_follows() {
     goes_on_with_its_own(setup::SQPOLL, by_call);
+}
+
+fn register_personality(ring: &Client) -> u16 {
+    let fd = ring.fd.raw() as u32;
+    sysring_engine::register(fd, register::PERSONALITY, User::NULL, 0).unwrap() as u16
+}
+
+#[test]
+fn who_has_credentials_follows() {
+    in_thread(|| {
+        let mut ring = Client::new(8, 0);
+        let me = register_personality(&ring);
+        assert_eq!(write_as(&mut ring, &memory_file(), me), 5);
+        let mut pipe = None;
+        for round in 0..3 {
+            by_call();
+            let files: [File; 40] = std::array::from_fn(|_| memory_file());
+            for file in &files {
+                assert_eq!(write_as(&mut ring, file, me), 5, "round {round}");
+                assert_eq!(content(file), BYTES);
+            }
+            // In a table that the test harness has not.
+            pipe.get_or_insert_with(|| std::io::pipe().unwrap());
+        }
+        // The tables before are gone, and with them who could read.
+        let (_, mut writer) = pipe.unwrap();
+        // SAFETY: concerns signals of the whole process, which the test harness ignores, too.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        let began = Instant::now();
+        while writer.write_all(&[1]).is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(30), "stays open");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
+
+/// Who has the credentials has the table before, and nobody else could get them.
+#[test]
+fn what_nobody_has_the_credentials_for_is_cancelled() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which has credentials to lose");
+        return;
+    }
+    in_thread(|| {
+        let mut ring = Client::new(8, 0);
+        let root = register_personality(&ring);
+        // SAFETY: takes numbers; libc would change the credentials of all threads.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 1000, 1000, 1000) }, 0);
+        let nobody = register_personality(&ring);
+        for personality in [root, nobody] {
+            assert_eq!(write_as(&mut ring, &memory_file(), personality), 5);
+        }
+        by_call();
+        let files: [File; 40] = std::array::from_fn(|_| memory_file());
+        for file in &files {
+            let answer = write_as(&mut ring, file, root);
+            assert_eq!((answer, content(file)), (Errno::ECANCELED.to_res(), vec![]));
+            assert_eq!(write_as(&mut ring, file, nobody), 5);
+            assert_eq!(content(file), BYTES);
+        }
+    });
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         self.total == 0 && self.queued == 0
     }
 
+    /// Whether somebody is there for what comes.
+    fn is_open(&self) -> bool {
+        self.total != 0 && !self.retired
+    }
+
     fn add(&mut self, jobs: &mut L, count: u32, most: u32) -> Calls {
         self.queue.append(jobs);
         self.queued += count;
@@ -204,14 +209,21 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         self.pool.lock().whose == *whose
     }
 
-    /// Puts a job into the queue of a crew of which one is always there.
-    pub fn give(&self, job: L::Job) {
+    /// Puts a job into the queue of a crew of which one is always there, until it is retired.
+    ///
+    /// # Errors
+    /// The job, where it is: who is left of it may be about to go.
+    pub fn give(&self, job: L::Job) -> Result<(), L::Job> {
         {
             let mut pool = self.pool.lock();
+            if !pool.is_open() {
+                return Err(job);
+            }
             pool.queue.push(job);
             pool.queued += 1;
         }
         self.wake(1);
+        Ok(())
     }
 
     /// Begins with one worker, whom `start` starts. Until then nobody is there, and no job comes that
@@ -240,6 +252,11 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     /// One who was counted is not to be had.
     pub fn miss(&self) {
         self.pool.lock().total -= 1;
+    }
+
+    /// Whether somebody is there for what comes.
+    pub fn is_open(&self) -> bool {
+        self.pool.lock().is_open()
     }
 
     /// Whether nobody is left.

@@ -256,8 +256,8 @@ fn a_personality_is_dismissed_when_its_work_is_done() {
         muster(&world);
         let other = world.clone();
         let clock = thread::spawn(move || other.crew.expire());
-        world.crew.give(Job::Short(0));
-        world.crew.give(Job::Short(1));
+        assert_eq!(world.crew.give(Job::Short(0)), Ok(()));
+        assert_eq!(world.crew.give(Job::Short(1)), Ok(()));
         world.crew.dismiss();
         clock.join().unwrap();
     });
@@ -269,12 +269,29 @@ fn the_last_of_a_personality_stays() {
     explore(|| {
         let world = World::new(3, 2);
         muster(&world);
-        world.crew.give(Job::Short(0));
-        world.crew.give(Job::Short(1));
+        assert_eq!(world.crew.give(Job::Short(0)), Ok(()));
+        assert_eq!(world.crew.give(Job::Short(1)), Ok(()));
         let other = world.clone();
         thread::spawn(move || other.crew.expire()).join().unwrap();
-        world.crew.give(Job::Short(2));
+        assert_eq!(world.crew.give(Job::Short(2)), Ok(()));
         world.crew.dismiss();
+    });
+}
+
+/// Who is replaced runs what it was given in time, and refuses the rest.
+#[test]
+fn what_comes_to_a_personality_that_is_retired_is_done_or_refused() {
+    explore(|| {
+        let world = World::new(2, 1);
+        muster(&world);
+        let other = world.clone();
+        let replaces = thread::spawn(move || other.crew.retire());
+        for job in [0, 1] {
+            if world.crew.give(Job::Short(job)).is_err() {
+                world.done.fetch_add(1, Plainly);
+            }
+        }
+        replaces.join().unwrap();
     });
 }
 
@@ -285,7 +302,7 @@ fn a_personality_that_is_recalled_in_time_works_on() {
         muster(&world);
         world.crew.dismiss();
         if world.crew.recall() {
-            world.crew.give(Job::Short(0));
+            assert_eq!(world.crew.give(Job::Short(0)), Ok(()));
         } else {
             // Nobody hears it: who has work makes a crew of its own.
             world.done.fetch_add(1, Plainly);
