@@ -17,7 +17,6 @@ use sysring_sys::{Errno, Fd, Result, User};
 use crate::hints::hint;
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::op::table;
 use crate::poll;
 use crate::request::{Req, Stage, flag};
 use crate::{descriptors, listeners, process, stats, user};
@@ -260,7 +259,7 @@ impl Locked<'_> {
         req.stage = Stage::Queued;
         req.res = event.res as i32;
         self.posted_remotely = true;
-        let Some(finish) = table::must(req.sqe.opcode).finish else { return };
+        let Some(finish) = req.row.finish else { return };
         let issued = match req.res == Errno::EAGAIN.to_res() && !req.has(flag::NOWAIT) {
             // We asked it not to wait; the request did not.
             true => Issued::Work,

@@ -4,7 +4,7 @@ use sysring_sys::abi::io_uring::{cancel, op};
 use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::locked::Locked;
-use crate::op::table::{self, row_flag};
+use crate::op::table::row_flag;
 use crate::request::{Req, Stage, flag};
 use crate::{thread, wq};
 
@@ -82,7 +82,7 @@ impl Match {
         let by_user_data =
             self.flags & (cancel::FD | cancel::OP) == 0 || self.flags & cancel::USERDATA != 0;
         if self.flags & cancel::FD != 0 {
-            let needs_file = table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE);
+            let needs_file = req.row.has(row_flag::NEEDS_FILE);
             if !needs_file || !self.means_file_of(req) {
                 return false;
             }
@@ -128,7 +128,7 @@ impl Locked<'_> {
             if !what.means(req) || !cancellable(req) {
                 continue;
             }
-            let list = table::must(req.sqe.opcode).flags & row_flag::LISTS;
+            let list = req.row.flags & row_flag::LISTS;
             let answer = self.cancel_one(req);
             if !what.means_several() {
                 return answer;
@@ -145,7 +145,7 @@ impl Locked<'_> {
     /// Stops one request, if it can be stopped where it is. What that is answered with: 0, or of
     /// those that the kernel keeps in lists of their own how many were stopped.
     pub fn cancel_one(&mut self, req: Req) -> Result<usize> {
-        let listed = table::must(req.sqe.opcode).has(row_flag::LISTS);
+        let listed = req.row.has(row_flag::LISTS);
         self.stop(req).map(|()| usize::from(listed))
     }
 
@@ -181,7 +181,7 @@ impl Locked<'_> {
     /// Ends a request where it waits. Its completion comes behind that of whoever cancelled it, as
     /// the kernel posts the two.
     pub fn take_down(&mut self, mut req: Req) {
-        if let Some(cancelled) = table::must(req.sqe.opcode).cancelled {
+        if let Some(cancelled) = req.row.cancelled {
             cancelled(req);
         }
         self.handed_back.remove(req);
@@ -256,6 +256,6 @@ impl Locked<'_> {
 /// request that was told to stop once is not told again.
 fn cancellable(req: Req) -> bool {
     req.sqe.opcode != op::LINK_TIMEOUT
-        && !table::must(req.sqe.opcode).has(row_flag::ITS_OWN)
+        && !req.row.has(row_flag::ITS_OWN)
         && !req.has(flag::CANCELED)
 }

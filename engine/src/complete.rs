@@ -7,7 +7,6 @@ use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
 use crate::locked::Locked;
-use crate::op::table;
 use crate::request::{Req, Stage, flag};
 use crate::ring::Ring;
 use crate::{process, stats};
@@ -84,6 +83,7 @@ impl Locked<'_> {
     }
 
     /// The end of a request: its CQE, its file, the links behind it, its place.
+    #[inline(never)]
     pub fn complete(&mut self, mut req: Req, res: i32, cflags: u32) {
         // What has moved already is told, whatever became of the rest.
         req.res = if res < 0 && req.done != 0 { req.done as i32 } else { res };
@@ -105,12 +105,30 @@ impl Locked<'_> {
     }
 
     /// As `complete`, with result and flags already in the request.
-    pub fn complete_as_set(&mut self, mut req: Req) {
+    pub fn complete_as_set(&mut self, req: Req) {
+        self.end(req);
+    }
+
+    /// The same, where it is worth being inlined.
+    #[inline(always)]
+    pub fn end(&mut self, req: Req) {
+        if !req.is_entangled() && self.cq_put_at_once(req.sqe.user_data, req.res, req.cflags) {
+            self.posted += 1;
+            self.outstanding -= 1;
+            self.slab.put(req);
+        } else {
+            self.complete_entangled(req);
+        }
+    }
+
+    /// The end of a request that has to do with others, or whose CQE must wait.
+    #[inline(never)]
+    fn complete_entangled(&mut self, mut req: Req) {
         if req.notice.is_some() {
             req.cflags |= cqe_flags::MORE;
         }
         let told = req.has(flag::CQE_SKIP)
-            || match table::must(req.sqe.opcode).tell {
+            || match req.row.tell {
                 None => self.tell(req),
                 Some(tell) => tell(self, req),
             };
@@ -138,7 +156,7 @@ impl Locked<'_> {
     pub fn tell_untold(&mut self) {
         while let Some(req) = self.untold.first() {
             self.retelling = true;
-            let told = table::must(req.sqe.opcode).tell.is_none_or(|tell| tell(self, req));
+            let told = req.row.tell.is_none_or(|tell| tell(self, req));
             self.retelling = false;
             if !told {
                 return;
@@ -173,6 +191,7 @@ impl Locked<'_> {
         self.slab.put(req);
     }
 
+    #[cold]
     fn forget_rest(&mut self, req: Req) {
         if req.has(flag::DEFERRED) {
             self.deferred -= 1;

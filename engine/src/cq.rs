@@ -27,13 +27,19 @@ impl Ring {
 impl Locked<'_> {
     /// CQEs in the ring that the application has not consumed.
     pub fn cq_ready(&mut self) -> u32 {
-        let ready = self.ring.cq().ready(self.control().cq_tail);
+        let ready = self.cq_used();
         match self.ring.events() {
             None => ready,
             Some(events) if events.is_empty() => 0,
             // Others push into a ring that is shared, too, and do not count.
             Some(_) => ready.max(1),
         }
+    }
+
+    /// Places in the ring that are taken.
+    #[inline(always)]
+    fn cq_used(&mut self) -> u32 {
+        self.ring.cq().ready(self.control().cq_tail)
     }
 
     /// How many there can be.
@@ -53,36 +59,70 @@ impl Locked<'_> {
         if self.ring.shape.takes_two(flags) {
             return self.cq_make_room_for_two();
         }
-        self.cq_ready() < self.ring.layout().cq_entries
+        self.cq_used() < self.ring.cq_size()
     }
 
     #[cold]
     fn cq_make_room_for_two(&mut self) -> bool {
         let entries = self.ring.layout().cq_entries;
         let last_place = self.control().cq_tail & (entries - 1) == entries - 1;
-        if last_place && self.cq_ready() < entries {
+        if last_place && self.cq_used() < entries {
             self.cq_put(Cqe { flags: cqe_flags::SKIP, ..Cqe::default() }, [0; 2]);
         }
-        self.cq_ready().saturating_add(2) <= entries
+        self.cq_used().saturating_add(2) <= entries
+    }
+
+    /// Puts a CQE of 16 bytes into a ring of such, if there is room and nothing waits for it, and
+    /// the ring is not being torn down. Whether it did: the rest is for `post_wide`.
+    #[inline(always)]
+    pub fn cq_put_at_once(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
+        let ring = self.ring;
+        if self.closing || ring.shape.has(setup::CQE32 | setup::CQE_MIXED) {
+            return false;
+        }
+        let entries = ring.cq_size();
+        let rings = ring.rings_at.load(Relaxed);
+        let cq = ring.cq();
+        let control = self.control();
+        let tail = control.cq_tail;
+        if control.overflow_head != control.overflow_tail || cq.ready(tail) >= entries {
+            return false;
+        }
+        let index = (tail & (entries - 1)) as usize;
+        // SAFETY: the index is masked with our own copy of the size; volatile, as the application
+        // may look at any time. Field by field: they have just been written one by one, and a load
+        // of two at once would wait for both stores.
+        unsafe {
+            let at = rings.add(at::CQES).cast::<Cqe>().add(index);
+            (&raw mut (*at).user_data).write_volatile(user_data);
+            (&raw mut (*at).res).write_volatile(res);
+            (&raw mut (*at).flags).write_volatile(flags);
+        }
+        let tail = tail.wrapping_add(1);
+        control.cq_tail = tail;
+        cq.publish(tail);
+        true
     }
 
     /// Writes a CQE at the tail; there is room.
     pub fn cq_put(&mut self, cqe: Cqe, extra: [u64; 2]) {
-        let shape = self.ring.layout();
+        let ring = self.ring;
+        let shape = ring.shape;
         let two = shape.takes_two(cqe.flags);
-        let index = (self.control().cq_tail & (shape.cq_entries - 1)) as usize;
+        let last = self.control().cq_tail;
+        let index = (last & (ring.cq_size() - 1)) as usize;
         // SAFETY: the index is masked with our own copy of the size; volatile, as the application
         // may look at any time.
         unsafe {
-            let at = self.ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
+            let at = ring.rings_at.load(Relaxed).add(at::CQES + index * shape.cqe_stride());
             at.cast::<Cqe>().write_volatile(cqe);
             if shape.has(setup::CQE32) || two {
                 at.add(16).cast::<[u64; 2]>().write_volatile(extra);
             }
         }
-        let tail = self.control().cq_tail.wrapping_add(if two { 2 } else { 1 });
+        let tail = last.wrapping_add(if two { 2 } else { 1 });
         self.control().cq_tail = tail;
-        self.ring.cq().publish(tail);
+        ring.cq().publish(tail);
     }
 
     /// Counts an event that was put into the context's ring of events, which takes the place of a

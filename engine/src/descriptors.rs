@@ -65,6 +65,7 @@ impl Drop for Held {
     }
 }
 
+#[inline(always)]
 fn entry(fd: Fd) -> Option<&'static AtomicPtr<Ring>> {
     let entries = ENTRIES.load(Acquire);
     if entries.is_null() || !fd.is_valid() || fd.raw() as usize >= TABLE {
@@ -276,6 +277,7 @@ pub fn let_go(fd: Fd) {
 }
 
 /// Whether `fd` is one of the engine's own, which the application must not see: answer `EBADF`.
+#[inline(always)]
 #[must_use]
 pub fn is_internal(fd: Fd) -> bool {
     entry(fd).is_some_and(|entry| entry.load(Relaxed) == INTERNAL)

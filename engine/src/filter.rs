@@ -12,7 +12,6 @@ use sysring_sys::{Errno, Result};
 
 use crate::cbpf::{Context, Program};
 use crate::memory;
-use crate::op::table;
 use crate::request::Req;
 
 /// What an operation tells filters of a request, behind what all of them do.
@@ -126,7 +125,13 @@ impl Filters {
     ///
     /// # Errors
     /// `EACCES`.
+    #[inline(always)]
     pub fn check(&self, req: Req) -> Result<()> {
+        if self.is_none() { Ok(()) } else { self.ask(req) }
+    }
+
+    #[cold]
+    fn ask(&self, req: Req) -> Result<()> {
         let opcode = req.sqe.opcode;
         let mut head = self.heads().get(usize::from(opcode)).copied().unwrap_or(Head::None);
         let mut context = None;
@@ -179,7 +184,7 @@ fn release(mut head: Head) {
 
 /// What filters are told of a request.
 fn describe(req: Req) -> Context {
-    let teller = table::must(req.sqe.opcode).teller;
+    let teller = req.row.teller;
     let mut told = Told::default();
     (teller.tell)(req, &mut told);
     let user_data = req.sqe.user_data.to_ne_bytes();

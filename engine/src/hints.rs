@@ -31,13 +31,13 @@ pub struct Hints {
 
 const HINTS: usize = 16;
 /// Uses before a hint is asked for again.
-const TRUSTED: u8 = 128;
+const TRUSTED: u16 = 512;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     fd: i32,
     hint: u8,
-    uses: u8,
+    uses: u16,
     /// The submission in which it was last seen to be still right.
     seen: u32,
 }
@@ -54,6 +54,7 @@ impl Hints {
         Hints { entries: [unknown; HINTS], submission: 0, within: false }
     }
 
+    #[inline(always)]
     fn entry(&mut self, fd: Fd) -> &mut Entry {
         &mut self.entries[fd.raw() as usize % HINTS]
     }
@@ -81,12 +82,18 @@ impl Hints {
         direct
     }
 
+    #[inline(always)]
     pub fn look(&mut self, fd: Fd) -> u8 {
         let entry = self.entry(fd);
         if entry.fd == fd.raw() && entry.uses != 0 {
             entry.uses -= 1;
             return entry.hint;
         }
+        self.find_out(fd)
+    }
+
+    #[cold]
+    fn find_out(&mut self, fd: Fd) -> u8 {
         let mut hint = 0;
         if call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0) {
             hint |= hint::DIRECT;
@@ -100,7 +107,7 @@ impl Hints {
             // Pipes have an O_DIRECT too: packets, which AIO knows nothing of.
             hint = if nowait::is_honoured() { 0 } else { hint::WAITS };
         }
-        *entry = Entry { fd: fd.raw(), hint, uses: TRUSTED, seen: 0 };
+        *self.entry(fd) = Entry { fd: fd.raw(), hint, uses: TRUSTED, seen: 0 };
         hint
     }
 

@@ -10,7 +10,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::descriptors;
 use crate::locked::Locked;
 use crate::op;
-use crate::op::table::{self, row_flag};
+use crate::op::table::row_flag;
 use crate::personality::Personality;
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
@@ -76,7 +76,7 @@ impl From<Fd> for Value {
 impl Locked<'_> {
     /// Sends a request down the road until it completes or waits somewhere.
     pub fn issue(&mut self, mut req: Req) {
-        let row = table::must(req.sqe.opcode);
+        let row = req.row;
         req.stage = Stage::Queued;
         if self.closing {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
@@ -91,7 +91,11 @@ impl Locked<'_> {
         }
         let issued = (row.issue)(self, req);
         match issued {
-            Issued::Done(_) | Issued::Set => self.inlined += 1,
+            Issued::Set => {
+                self.inlined += 1;
+                return self.end(req);
+            }
+            Issued::Done(_) => self.inlined += 1,
             _ => self.start_linked_timeout(req),
         }
         self.carry_on(req, issued);
@@ -100,12 +104,10 @@ impl Locked<'_> {
     /// What follows an attempt.
     pub fn carry_on(&mut self, mut req: Req, issued: Issued) {
         match issued {
-            Issued::Done(res)
-                if res < 0 && table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE) =>
-            {
+            Issued::Done(res) if res < 0 && req.row.has(row_flag::NEEDS_FILE) => {
                 self.failed_on_file(req, res);
             }
-            Issued::Done(res) if table::must(req.sqe.opcode).has(row_flag::KEEPS_LINK) => {
+            Issued::Done(res) if req.row.has(row_flag::KEEPS_LINK) => {
                 self.complete_as_it_is(req, res);
             }
             Issued::Done(res) => self.complete(req, res, 0),
@@ -142,7 +144,7 @@ impl Locked<'_> {
     fn failed_on_file(&mut self, req: Req, res: i32) {
         let none = op::not_open(req);
         let res = if none { Errno::EBADF.to_res() } else { res };
-        if !none && table::must(req.sqe.opcode).has(row_flag::KEEPS_LINK) {
+        if !none && req.row.has(row_flag::KEEPS_LINK) {
             self.complete_as_it_is(req, res);
         } else {
             self.complete(req, res, 0);
@@ -162,7 +164,7 @@ impl Locked<'_> {
         if !self.has_credentials_of(req) {
             return self.entrust(req);
         }
-        let row = table::must(req.sqe.opcode);
+        let row = req.row;
         let issued = (row.issue)(self, req);
         if let Issued::Wait(events) = issued
             && req.has(flag::ARMED)
@@ -178,7 +180,7 @@ impl Locked<'_> {
 
     /// To the workers, when the lock is let go.
     pub fn punt(&mut self, req: Req) {
-        let row = table::must(req.sqe.opcode);
+        let row = req.row;
         if row.work.is_none() {
             return self.complete(req, Errno::EAGAIN.to_res(), 0);
         }
@@ -230,14 +232,18 @@ impl Locked<'_> {
     /// submitted, or may do the same whoever runs it.
     #[inline(always)]
     fn has_credentials_of(&self, req: Req) -> bool {
-        match (req.creds, self.acting()) {
+        req.creds.is_none() && self.worker.is_none() || self.has_these_credentials(req.creds)
+    }
+
+    #[inline(never)]
+    fn has_these_credentials(&self, wanted: Option<&'static Personality>) -> bool {
+        match (wanted, self.acting()) {
             (None, None) => true,
             (Some(wanted), None) => self.has_credentials(wanted),
             (wanted, acting) => wanted.map(ptr::from_ref) == acting.map(ptr::from_ref),
         }
     }
 
-    #[inline(never)]
     fn has_credentials(&self, wanted: &Personality) -> bool {
         self.is_me(Some(wanted))
             || self.submitter && wanted.is_present()
@@ -264,7 +270,7 @@ impl Locked<'_> {
             }
             return;
         }
-        if table::must(req.sqe.opcode).has(row_flag::NEEDS_FILE)
+        if req.row.has(row_flag::NEEDS_FILE)
             && let Err(e) = self.resolve_file(req)
         {
             return self.complete(req, e.to_res(), 0);
@@ -318,7 +324,7 @@ impl Locked<'_> {
         if req.has(flag::WATCHED) {
             return self.was_watched(req);
         }
-        let row = table::must(req.sqe.opcode);
+        let row = req.row;
         let issued = match row.finish {
             Some(finish) => finish(self, req),
             None => Issued::Done(req.res),
@@ -348,28 +354,26 @@ impl Locked<'_> {
             return Ok(());
         }
         req.set(flag::STABLE);
-        match table::must(req.sqe.opcode).stabilise {
+        match req.row.stabilise {
             Some(stabilise) => stabilise(req),
             None => Ok(()),
         }
     }
 
     /// Finds the open file, when the request's turn has come (`FEAT_LINKED_FILE`).
+    #[inline(always)]
     fn resolve_file(&mut self, mut req: Req) -> Result<()> {
         if req.file.owned {
             return Ok(());
         }
-        req.file = if req.has(flag::FIXED_FILE) {
+        if req.has(flag::FIXED_FILE) {
             let index = req.sqe.fd as u32;
             self.use_tag(req, self.files.tag(index));
-            File { fd: self.files.get(index)?, owned: false }
-        } else {
-            if descriptors::is_internal(Fd::new(req.sqe.fd)) {
-                return Err(Errno::EBADF);
-            }
-            File { fd: Fd::new(req.sqe.fd), owned: false }
-        };
-        Ok(())
+            req.file.fd = self.files.get(index)?;
+            return Ok(());
+        }
+        req.file.fd = Fd::new(req.sqe.fd);
+        if descriptors::is_internal(req.file.fd) { Err(Errno::EBADF) } else { Ok(()) }
     }
 
     /// Keeps the open file for a request that outlives its submission: the application may close
@@ -409,13 +413,19 @@ impl Locked<'_> {
 
     /// Gives the files back.
     #[inline(always)]
-    pub fn release_file(&mut self, mut req: Req) {
+    pub fn release_file(&mut self, req: Req) {
         self.disarm(req);
-        if req.file.owned {
-            descriptors::let_go(req.file.fd);
+        if req.file.owned || req.other.owned {
+            Self::let_go_of_files(req);
         }
-        if req.other.owned {
-            descriptors::let_go(req.other.fd);
+    }
+
+    #[cold]
+    fn let_go_of_files(mut req: Req) {
+        for file in [req.file, req.other] {
+            if file.owned {
+                descriptors::let_go(file.fd);
+            }
         }
         (req.file, req.other) = (File::NONE, File::NONE);
     }

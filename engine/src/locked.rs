@@ -120,6 +120,7 @@ impl<'r> Locked<'r> {
 
 impl Locked<'_> {
     /// The thread is a worker of this personality: it may do nothing but that's work.
+    #[inline(always)]
     #[must_use]
     pub fn acting(&self) -> Option<&'static Personality> {
         self.worker.and_then(|worker| worker.acting)
@@ -137,10 +138,11 @@ impl Locked<'_> {
         self.readiness.out_of_place = false;
     }
 
+    #[inline(always)]
     pub fn control(&mut self) -> &mut Control {
-        // SAFETY: the lock is held; `submitter` and `disabled`, which are read without it, are
-        // atomics.
-        unsafe { &mut *self.ring.regions().control.start().cast::<Control>() }
+        // SAFETY: as for `control_at`, and the lock is held; `submitter` and `disabled`, which are
+        // read without it, are atomics.
+        unsafe { &mut *self.ring.control_at() }
     }
 
     /// Whether what waits here is for others to run.

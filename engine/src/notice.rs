@@ -7,6 +7,7 @@ use sysring_sys::Result;
 use sysring_sys::abi::io_uring::{Sqe, cqe_flags, op};
 
 use crate::locked::Locked;
+use crate::op::table;
 use crate::request::{Req, flag};
 
 impl Locked<'_> {
@@ -18,7 +19,7 @@ impl Locked<'_> {
         let ring = self.ring;
         let mut notice = self.slab.take(ring)?;
         let user_data = req.sqe.user_data;
-        notice.begin(&Sqe { opcode: op::NOP, user_data, ..Sqe::default() });
+        notice.begin(&Sqe { opcode: op::NOP, user_data, ..Sqe::default() }, table::of(op::NOP));
         notice.set(flag::NOTICE);
         (notice.res, notice.cflags) = (0, cqe_flags::NOTIF);
         req.notice = Some(notice);

@@ -15,7 +15,7 @@ use sysring_sys::abi::signal::SIGSYS;
 use sysring_sys::{Errno, call};
 
 use crate::locked::Locked;
-use crate::op::{cancel, timeout as timeout_op};
+use crate::op::{cancel, table, timeout as timeout_op};
 use crate::request::{Req, Stage, flag};
 use crate::ring::Ring;
 use crate::{driver, process, thread};
@@ -218,12 +218,13 @@ impl Locked<'_> {
             orders.timers[at] = orders.timers[count - 1];
             orders.left.store(count as u32 - 1, Relaxed);
             self.outstanding += 1;
-            req.begin(&Sqe {
+            let sqe = Sqe {
                 opcode: op::TIMEOUT,
                 user_data: left.user_data,
                 op_flags: left.op_flags,
                 ..Sqe::default()
-            });
+            };
+            req.begin(&sqe, table::of(op::TIMEOUT));
             req.scratch = [0; 2];
             req.deadline = left.deadline;
             if self.timers.insert(req).is_err() {

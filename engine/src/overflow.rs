@@ -49,6 +49,7 @@ impl Locked<'_> {
     }
 
     #[must_use]
+    #[inline(always)]
     pub fn overflow_is_empty(&mut self) -> bool {
         let control = self.control();
         control.overflow_head == control.overflow_tail

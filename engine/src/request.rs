@@ -4,16 +4,18 @@ use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
 use sysring_protocol::Handle;
-use sysring_sys::abi::io_uring::Sqe;
+use sysring_sys::abi::io_uring::{Sqe, op};
 use sysring_sys::{Fd, Result};
 
 use crate::crew::Crew;
 use crate::kbuf::Taken;
 use crate::memory;
 use crate::native::Call;
+use crate::op::table::{self, Row};
 use crate::personality::Personality;
 use crate::ring::Ring;
 use crate::tag::Tag;
+use crate::timeout::NOWHERE;
 
 /// Where a request is on its road.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,24 +41,26 @@ pub enum Stage {
     Asleep,
 }
 
-/// What has been decided about a request.
+/// What has been decided about a request. What its SQE says has the same bit here.
 pub mod flag {
+    use sysring_sys::abi::io_uring::sqe_flags;
+
     /// A link follows (soft).
-    pub const LINK: u32 = 1 << 0;
+    pub const LINK: u32 = sqe_flags::IO_LINK as u32;
     /// A link follows that survives failure.
-    pub const HARDLINK: u32 = 1 << 1;
+    pub const HARDLINK: u32 = sqe_flags::IO_HARDLINK as u32;
     /// Failed: the soft links behind it are cancelled.
-    pub const FAIL: u32 = 1 << 2;
+    pub const FAIL: u32 = 1 << 7;
     /// No CQE if it succeeds.
-    pub const CQE_SKIP: u32 = 1 << 3;
+    pub const CQE_SKIP: u32 = sqe_flags::CQE_SKIP_SUCCESS as u32;
     /// It failed and was to be silent: so are the links it takes down.
-    pub const SKIP_LINK_CQES: u32 = 1 << 4;
+    pub const SKIP_LINK_CQES: u32 = 1 << 19;
     /// Waits for everything before it.
-    pub const DRAIN: u32 = 1 << 5;
+    pub const DRAIN: u32 = sqe_flags::IO_DRAIN as u32;
     /// Not inline if that could block.
-    pub const ASYNC: u32 = 1 << 6;
+    pub const ASYNC: u32 = sqe_flags::ASYNC as u32;
     /// `fd` is an index into the registered files.
-    pub const FIXED_FILE: u32 = 1 << 7;
+    pub const FIXED_FILE: u32 = sqe_flags::FIXED_FILE as u32;
     /// `EAGAIN` is an answer, not a reason to wait.
     pub const NOWAIT: u32 = 1 << 8;
     /// A LINK_TIMEOUT follows it and is to be started with it.
@@ -80,7 +84,7 @@ pub mod flag {
     /// In the ring's list of requests in flight.
     pub const LISTED: u32 = 1 << 18;
     /// Takes its buffer from a group.
-    pub const BUFFER_SELECT: u32 = 1 << 19;
+    pub const BUFFER_SELECT: u32 = sqe_flags::BUFFER_SELECT as u32;
     /// The descriptor is registered with the ring's epoll instance.
     pub const ARMED: u32 = 1 << 20;
     /// Of several shots this is the last, though all went well.
@@ -106,6 +110,20 @@ pub mod flag {
     pub const WIDE_CQE: u32 = 1 << 30;
     /// A notification: all that is left is to tell it.
     pub const NOTICE: u32 = 1 << 31;
+    /// What an SQE says even if it is refused: links are kept together, and a silent one's are silent.
+    pub const KEPT: u32 = LINK | HARDLINK | CQE_SKIP;
+    /// Its end is more than a CQE of 16 bytes.
+    pub const ENTANGLED: u32 = LINK
+        | HARDLINK
+        | FAIL
+        | CQE_SKIP
+        | WIDE_CQE
+        | ARM_LTIMEOUT
+        | LINK_TIMEOUT
+        | LISTED
+        | ARMED
+        | DEFERRED
+        | TAGGED;
 }
 
 /// The open file a request works on.
@@ -153,6 +171,7 @@ impl Copied {
         })
     }
 
+    #[inline(always)]
     pub fn free(&mut self) {
         if let Some(start) = self.start.take() {
             // SAFETY: allocated with this length by `reserve`; nothing else keeps the address.
@@ -168,29 +187,47 @@ pub struct Links {
     pub next: Option<Req>,
 }
 
-/// A request. Owned by its ring's lock, but for the time a worker runs it.
+/// A request. Owned by its ring's lock, but for the time a worker runs it. What every request needs
+/// comes first: two lines of the processor's cache.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Request {
     /// The entry as it was when it was accepted.
     pub sqe: Sqe,
-    /// The system call of a native one.
-    pub call: Call,
-    pub ring: *const Ring,
-    /// Its place in the slab.
-    pub id: u32,
+    /// What the road knows of its operation.
+    pub row: &'static Row,
+    /// In one queue at a time: tasks, drain, workers, remote completions.
+    pub queued: Option<Req>,
+    pub flags: u32,
     /// Counts the lives of this place, so that a late event finds that it came too late.
     pub life: u32,
-    pub stage: Stage,
-    pub flags: u32,
-    pub file: File,
-    /// A second one, for operations between two.
-    pub other: File,
     /// What its CQE will say.
     pub res: i32,
     pub cflags: u32,
     /// Bytes done by earlier attempts.
     pub done: u32,
+    /// A timer's place in the heap.
+    pub heap_index: u32,
+    pub file: File,
+    /// A second one, for operations between two.
+    pub other: File,
+    pub stage: Stage,
+    /// The request behind it in its link.
+    pub link: Option<Req>,
+    /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
+    pub partner: Option<Req>,
+    /// The notification that follows its last CQE.
+    pub notice: Option<Req>,
+    /// The crew that it was left to, latest.
+    pub crew: Option<&'static Crew>,
+    /// Two words for the operation's own use.
+    pub scratch: [u64; 2],
+    pub copied: Copied,
+    /// The credentials it is to be run with, where these are not those of the thread that has it now.
+    pub creds: Option<&'static Personality>,
+    pub ring: *const Ring,
+    /// Its place in the slab.
+    pub id: u32,
     /// What it waits for, as `epoll` names it.
     pub events: u32,
     /// What came, as `epoll` told it.
@@ -199,35 +236,20 @@ pub struct Request {
     pub watch: Fd,
     /// It is the application's own number, and stays registered.
     pub watch_stays: bool,
-    /// The request behind it in its link.
-    pub link: Option<Req>,
-    /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
-    pub partner: Option<Req>,
-    /// The notification that follows its last CQE.
-    pub notice: Option<Req>,
     /// In the ring's list of requests in flight.
     pub flight: Links,
-    /// In one queue at a time: tasks, drain, workers, remote completions.
-    pub queued: Option<Req>,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
     /// The count of CQEs from which a timeout counts its own; how often its ring had told others
     /// when a poll began to listen.
     pub sequence: u32,
-    /// A timer's place in the heap.
-    pub heap_index: u32,
     /// The thread that runs it, in [`Stage::Running`].
     pub worker: i32,
-    /// The crew that it was left to, latest.
-    pub crew: Option<&'static Crew>,
     /// The buffer it has taken, and how long that is in full.
     pub buffer: Taken,
     pub full: u32,
-    /// Two words for the operation's own use.
-    pub scratch: [u64; 2],
-    pub copied: Copied,
-    /// The credentials it is to be run with, where these are not those of the thread that has it now.
-    pub creds: Option<&'static Personality>,
+    /// The system call of a native one.
+    pub call: Call,
     /// Of what it works with: a file, another, a buffer.
     pub tags: [Tag; 3],
 }
@@ -255,6 +277,7 @@ impl Req {
         self.0.as_ptr()
     }
 
+    #[inline(always)]
     #[must_use]
     pub fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
@@ -266,6 +289,21 @@ impl Req {
 
     pub fn clear(&mut self, flags: u32) {
         self.flags &= !flags;
+    }
+
+    /// Whether its end is more than a CQE of 16 bytes: there are lists that it is in, files and memory
+    /// of its own, other requests that hear of it.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_entangled(&self) -> bool {
+        self.has(flag::ENTANGLED)
+            || self.notice.is_some()
+            || self.copied.start.is_some()
+            || self.creds.is_some()
+            || self.file.owned
+            || self.other.owned
+            || self.heap_index != NOWHERE
+            || self.row.tell.is_some()
     }
 
     /// The word epoll and AIO carry for this life of the request.
@@ -398,10 +436,11 @@ impl Queue {
 
 /// Requests by number, in chunks that double and are never given back while the ring lives.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Slab {
+    free: Option<Req>,
     chunks: [*mut Request; CHUNKS],
     made: u32,
-    free: Option<Req>,
 }
 
 /// The first chunk fits the requests of a small ring into four pages.
@@ -416,26 +455,26 @@ impl Default for Slab {
 
 impl Slab {
     pub const fn new() -> Slab {
-        Slab { chunks: [core::ptr::null_mut(); CHUNKS], made: 0, free: None }
+        Slab { free: None, chunks: [core::ptr::null_mut(); CHUNKS], made: 0 }
     }
 
     /// A blank request of `ring`.
     ///
     /// # Errors
     /// `ENOMEM`.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, ring: *const Ring) -> Result<Req> {
         let mut req = match self.free {
             Some(req) => req,
             None => self.grow(ring)?,
         };
-        self.free = req.queued.take();
+        self.free = req.queued;
         req.stage = Stage::Queued;
         Ok(req)
     }
 
     /// Gives a request back.
-    #[inline]
+    #[inline(always)]
     pub fn put(&mut self, mut req: Req) {
         req.stage = Stage::Free;
         req.life = req.life.wrapping_add(1);
@@ -507,6 +546,7 @@ impl Request {
     fn blank(ring: *const Ring, id: u32) -> Request {
         Request {
             sqe: Sqe::default(),
+            row: table::of(op::NOP),
             call: Call { nr: 0, args: [0; 6] },
             ring,
             id,
@@ -529,7 +569,7 @@ impl Request {
             queued: None,
             deadline: 0,
             sequence: 0,
-            heap_index: crate::timeout::NOWHERE,
+            heap_index: NOWHERE,
             worker: 0,
             crew: None,
             buffer: Taken::NONE,
@@ -542,10 +582,12 @@ impl Request {
     }
 
     /// Makes a recycled request ready for a new submission.
-    #[inline]
-    pub fn begin(&mut self, sqe: &Sqe) {
+    #[inline(always)]
+    pub fn begin(&mut self, sqe: &Sqe, row: &'static Row) {
         self.sqe = *sqe;
-        self.flags = 0;
+        self.row = row;
+        // What concerns its link and its silence counts even if it is refused.
+        self.flags = u32::from(sqe.flags) & flag::KEPT;
         self.file = File::NONE;
         self.other = File::NONE;
         self.res = 0;

@@ -55,23 +55,28 @@ pub struct Regions {
 }
 
 /// A ring. Its memory is never unmapped but used again: a stale pointer to one finds a ring,
-/// perhaps another, never nothing.
+/// perhaps another, never nothing. What every request needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Ring {
+    pub shape: Shape,
+    sq_entries: AtomicU32,
+    cq_entries: AtomicU32,
+    /// Where the first of the regions begins.
+    control_at: AtomicPtr<Control>,
+    /// Where the queues lie, and how many entries they have: what the lock's holder has put there.
+    pub(crate) rings_at: AtomicPtr<u8>,
+    pub(crate) sqes_at: AtomicPtr<u8>,
+    /// The SQ array; null where there is none.
+    pub(crate) array_at: AtomicPtr<AtomicU32>,
+    pub(crate) state: UnsafeCell<State>,
     /// Descriptors (as one), threads in `enter`, requests with workers. Zero: not in use.
     pub refs: AtomicU32,
     /// Descriptors that name the ring.
     pub handles: AtomicU32,
     /// Its only known descriptor has been closed without a word, and counts still.
     pub adrift: AtomicBool,
-    pub shape: Shape,
     regions: Option<Regions>,
-    /// Where the queues lie, and how many entries they have: what the lock's holder has put there.
-    pub(crate) rings_at: AtomicPtr<u8>,
-    pub(crate) sqes_at: AtomicPtr<u8>,
-    sq_entries: AtomicU32,
-    cq_entries: AtomicU32,
-    pub(crate) state: UnsafeCell<State>,
     /// Requests finished by workers while somebody else held the lock.
     pub(crate) remote: Inbox<Req>,
     /// Sleepers in `enter`, and how often one has come back.
@@ -113,8 +118,10 @@ impl Ring {
             adrift: AtomicBool::new(false),
             shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
             regions: None,
+            control_at: AtomicPtr::new(ptr::null_mut()),
             rings_at: AtomicPtr::new(ptr::null_mut()),
             sqes_at: AtomicPtr::new(ptr::null_mut()),
+            array_at: AtomicPtr::new(ptr::null_mut()),
             sq_entries: AtomicU32::new(0),
             cq_entries: AtomicU32::new(0),
             state: UnsafeCell::new(State::NEW),
@@ -153,6 +160,7 @@ impl Ring {
             events,
         };
         self.shape = shape;
+        self.control_at = AtomicPtr::new(regions.control.start().cast());
         self.regions = Some(regions);
         self.lay_out(shape, &queues);
         // In two steps: the first is a copy of a constant, and needs no stack.
@@ -180,7 +188,13 @@ impl Ring {
     pub fn lay_out(&self, shape: Shape, queues: &Queues) {
         self.sq_entries.store(shape.sq_entries, Relaxed);
         self.cq_entries.store(shape.cq_entries, Relaxed);
-        self.rings_at.store(queues.rings.start(), Relaxed);
+        let rings = queues.rings.start();
+        self.rings_at.store(rings, Relaxed);
+        let array = match shape.has(setup::NO_SQARRAY) {
+            true => ptr::null_mut(),
+            false => rings.wrapping_add(shape.array_at()),
+        };
+        self.array_at.store(array.cast(), Relaxed);
         self.sqes_at.store(queues.sqes.start(), Relaxed);
     }
 
@@ -201,6 +215,13 @@ impl Ring {
     #[must_use]
     pub fn sq_size(&self) -> u32 {
         self.sq_entries.load(Relaxed)
+    }
+
+    /// How many entries the CQ has, as [`layout`](Self::layout) says.
+    #[inline(always)]
+    #[must_use]
+    pub fn cq_size(&self) -> u32 {
+        self.cq_entries.load(Relaxed)
     }
 
     /// Gives the ring's memory back; what was in flight must be gone.
@@ -235,10 +256,17 @@ impl Ring {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: the mapping is at least that large, zeroed, page-aligned, and lives as long as
-        // the ring; the fields that are not atomic are touched under the lock only.
-        unsafe { &*self.regions().control.start().cast::<Control>() }
+        // SAFETY: as for `control_at`; the fields that are not atomic are touched under the lock only.
+        unsafe { &*self.control_at() }
+    }
+
+    /// The ring's own words. They were mapped by `renew`, before the ring could be reached: at least
+    /// that large, zeroed, page-aligned, and there for as long as the ring.
+    #[inline(always)]
+    pub(crate) fn control_at(&self) -> *mut Control {
+        self.control_at.load(Relaxed)
     }
 
     /// A word of the shared queues.

@@ -30,6 +30,7 @@ pub mod at {
 }
 
 impl Shape {
+    #[inline(always)]
     #[must_use]
     pub fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
@@ -42,18 +43,21 @@ impl Shape {
     }
 
     /// Bytes from one SQE to the next.
+    #[inline(always)]
     #[must_use]
     pub fn sqe_stride(&self) -> usize {
         if self.has(setup::SQE128) { 128 } else { 64 }
     }
 
     /// Bytes from one CQE to the next.
+    #[inline(always)]
     #[must_use]
     pub fn cqe_stride(&self) -> usize {
         if self.has(setup::CQE32) { 32 } else { 16 }
     }
 
     /// Whether a CQE with these flags takes two places.
+    #[inline(always)]
     #[must_use]
     pub fn takes_two(&self, flags: u32) -> bool {
         flags & cqe_flags::CQE32 != 0 && self.has(setup::CQE_MIXED)

@@ -16,7 +16,7 @@ use sysring_sys::{Errno, Result, call};
 
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::op::table::{self, row_flag};
+use crate::op::table::row_flag;
 use crate::request::{Req, Stage, flag};
 use crate::sync::Mutex;
 use crate::{descriptors, memory, stats, thread};
@@ -139,7 +139,7 @@ pub fn of(req: Req) -> &'static Sleeper {
 /// `ENOMEM`: no thread to be had. `EOPNOTSUPP`: none that could be called back.
 pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     // To wait for a futex, and no more, nobody has to be anybody.
-    let anybody = table::must(req.sqe.opcode).has(row_flag::FUTEX_LIST);
+    let anybody = req.row.has(row_flag::FUTEX_LIST);
     let whose = if anybody { Credentials::UNKNOWN } else { call::credentials() };
     let table = TABLES.load(Relaxed);
     let idle = IDLE_ONES.lock().take(|idle| idle.whose == whose && idle.table == table);
@@ -267,7 +267,7 @@ impl Sleeper {
         }
         // SAFETY: written before the state that was just seen; stays until this one is dismissed.
         let Some(req) = (unsafe { *self.req.get() }) else { return false };
-        let answer = match table::must(req.sqe.opcode).work {
+        let answer = match req.row.work {
             Some(work) => work(req),
             None => Errno::EINVAL.to_res(),
         };

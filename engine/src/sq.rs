@@ -1,5 +1,6 @@
 //! The submission queue, as we see it: the application fills it, we take from it.
 
+use core::mem::transmute;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::{Entries, Sq};
@@ -7,7 +8,7 @@ use sysring_sys::abi::io_uring::{Sqe, setup};
 
 use crate::locked::Locked;
 use crate::ring::Ring;
-use crate::shape::{Shape, at};
+use crate::shape::at;
 
 impl Ring {
     /// The words of the queue.
@@ -24,36 +25,38 @@ impl Ring {
     }
 }
 
-/// The entries of a ring, laid out as it is now.
-struct Sqes<'r> {
-    ring: &'r Ring,
-    shape: Shape,
-}
+/// The entries of a ring.
+struct Sqes<'r>(&'r Ring);
 
 impl Entries for Sqes<'_> {
     type Entry = Sqe;
 
     #[inline(always)]
     fn index_at(&self, position: u32) -> u32 {
-        if self.shape.has(setup::NO_SQARRAY) {
+        let array = self.0.array_at.load(Relaxed);
+        if array.is_null() {
             return position;
         }
-        self.ring.word(self.shape.array_at() + position as usize * 4).load(Relaxed)
+        // SAFETY: the array has a place for every position; the application writes there, too.
+        unsafe { &*array.add(position as usize) }.load(Relaxed)
     }
 
     #[inline(always)]
     fn read(&self, index: u32) -> Sqe {
+        let offset = index as usize * self.0.shape.sqe_stride();
         // SAFETY: the index was checked against our own copy of the size. The application may
-        // write the entry at any time: volatile, and whatever was read is only numbers.
+        // write the entry at any time: volatile, and whatever was read is only numbers. In words, for
+        // the fields of one are more loads.
         unsafe {
-            let at = self.ring.sqes_at.load(Relaxed).add(index as usize * self.shape.sqe_stride());
-            at.cast::<Sqe>().read_volatile()
+            let words = self.0.sqes_at.load(Relaxed).add(offset).cast::<[u64; 8]>().read_volatile();
+            transmute::<[u64; 8], Sqe>(words)
         }
     }
 }
 
 impl Locked<'_> {
     /// SQEs that the application has published and we have not taken.
+    #[inline(always)]
     pub fn sq_available(&mut self) -> u32 {
         let sq = self.ring.sq();
         if self.ring.shape.has(setup::SQ_REWIND) {
@@ -63,17 +66,23 @@ impl Locked<'_> {
         sq.available(self.control().sq_head)
     }
 
+    /// Whether there is any, on a ring that does not rewind.
+    #[inline(always)]
+    pub fn sq_has_more(&mut self) -> bool {
+        self.ring.sq().has_more(self.control().sq_head)
+    }
+
     /// Takes the next SQE; also, how many places there are behind it. `None`: its index in the SQ
     /// array is out of range, it is dropped.
+    #[inline(always)]
     pub fn sq_take(&mut self) -> Option<(Sqe, u32)> {
         let ring = self.ring;
-        let shape = ring.layout();
-        let taken =
-            ring.sq_of(shape.sq_entries).take(&mut self.control().sq_head, &Sqes { ring, shape });
+        let entries = ring.sq_size();
+        let taken = ring.sq_of(entries).take(&mut self.control().sq_head, &Sqes(ring));
         if taken.is_none() {
             ring.word(at::SQ_DROPPED).fetch_add(1, Relaxed);
         }
-        taken.map(|(sqe, index)| (sqe, shape.sq_entries - 1 - index))
+        taken.map(|(sqe, index)| (sqe, entries - 1 - index))
     }
 
     /// Takes the second half of an SQE that is twice as long as others.

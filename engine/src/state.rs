@@ -18,9 +18,28 @@ use crate::restrict::Restrictions;
 use crate::rsrc::BufferTable;
 use crate::timeout::Timers;
 
-/// What the lock guards, private to this process.
+/// What the lock guards, private to this process. What every request needs comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct State {
+    /// Accepted and not completed.
+    pub outstanding: u32,
+    /// Of these, in the drain queue or linked behind a member of it.
+    pub deferred: u32,
+    /// CQEs posted since the last commit, and whether another thread than the submitter did.
+    pub posted: u32,
+    pub posted_remotely: bool,
+    /// The ring is being torn down: nothing is posted or started any more.
+    pub closing: bool,
+    pub drain_active: bool,
+    pub drain_next: bool,
+    pub drain_disabled: bool,
+    /// Requests completed inline since the last commit: a shared counter is dear to touch.
+    pub inlined: u32,
+    pub filters: Filters,
+    /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
+    pub restrictions: Option<Restrictions>,
+    pub restrictions_to_be: Option<Restrictions>,
     pub slab: Slab,
     /// Everything that has left the inline path and not completed.
     pub in_flight: Option<Req>,
@@ -28,13 +47,6 @@ pub struct State {
     pub tasks: Queue,
     /// Behind a drain.
     pub drain: Queue,
-    /// Accepted and not completed.
-    pub outstanding: u32,
-    /// Of these, in the drain queue or linked behind a member of it.
-    pub deferred: u32,
-    pub drain_active: bool,
-    pub drain_next: bool,
-    pub drain_disabled: bool,
     pub timers: Timers,
     pub readiness: Readiness,
     pub aio: Aio,
@@ -42,20 +54,11 @@ pub struct State {
     pub buffers: BufferTable,
     pub groups: Groups,
     pub personalities: personality::Table,
-    pub filters: Filters,
     pub napi: napi::Settings,
     pub queues: Option<Queues>,
     /// Memory for the arguments of waits.
     pub params: Option<mem_region::Params>,
-    /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
-    pub restrictions: Option<Restrictions>,
-    pub restrictions_to_be: Option<Restrictions>,
     pub eventfd: Option<Eventfd>,
-    /// CQEs posted since the last commit, and whether another thread than the submitter did.
-    pub posted: u32,
-    /// Requests completed inline since the last commit: a shared counter is dear to touch.
-    pub inlined: u32,
-    pub posted_remotely: bool,
     /// Requests given to the workers since the last commit.
     pub punted: Queue,
     pub punted_count: u32,
@@ -90,8 +93,6 @@ pub struct State {
     pub unattended: bool,
     /// And hears of what becomes ready, since it has found that the application stays away.
     pub listened_to: bool,
-    /// The ring is being torn down: nothing is posted or started any more.
-    pub closing: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
     pub hints: Hints,
 }

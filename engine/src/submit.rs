@@ -28,6 +28,9 @@ struct Batch {
 const COMMON: u8 =
     sqe_flags::FIXED_FILE | sqe_flags::IO_LINK | sqe_flags::IO_HARDLINK | sqe_flags::ASYNC;
 
+/// Of these, what holds for a request that is not refused.
+const HELD: u32 = flag::FIXED_FILE | flag::ASYNC;
+
 impl Locked<'_> {
     /// Takes up to `want` SQEs; how many were taken.
     ///
@@ -41,7 +44,7 @@ impl Locked<'_> {
         self.hints.begin_submission();
         while batch.left != 0 {
             // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
-            if !rewinds && self.sq_available() == 0 {
+            if !rewinds && !self.sq_has_more() {
                 break;
             }
             let ring = self.ring;
@@ -84,7 +87,7 @@ impl Locked<'_> {
         batch: &mut Batch,
     ) -> Result<()> {
         self.outstanding += 1;
-        req.begin(sqe);
+        req.begin(sqe, table::of(sqe.opcode));
         let prepared = self
             .prepare(req, link, batch)
             .and_then(|()| self.filters.check(req))
@@ -117,8 +120,9 @@ impl Locked<'_> {
     ///
     /// # Errors
     /// `ENOMEM`: too many different ones have requests that wait.
+    #[cold]
     fn sign(&mut self, mut req: Req) -> Result<()> {
-        if req.creds.is_some() || !table::must(req.sqe.opcode).has(row_flag::AS_SUBMITTER) {
+        if req.creds.is_some() || !req.row.has(row_flag::AS_SUBMITTER) {
             return Ok(());
         }
         let me = match self.me {
@@ -141,6 +145,7 @@ impl Locked<'_> {
 
     /// A request that failed to prepare. In a link it stays in its place and fails the link when
     /// it is started, so that a link is never broken in the middle.
+    #[cold]
     fn refuse(&mut self, mut req: Req, e: Errno, link: &mut Link) -> Result<()> {
         req.res = e.to_res();
         self.fail(req);
@@ -167,39 +172,16 @@ impl Locked<'_> {
     /// Checks what is common to all operations, then what is the operation's own.
     fn prepare(&mut self, mut req: Req, link: &mut Link, batch: &mut Batch) -> Result<()> {
         let given = req.sqe.flags;
-        // Links are kept together even when a member is refused, and a silent one's are silent.
-        if given & sqe_flags::CQE_SKIP_SUCCESS != 0 {
-            req.set(flag::CQE_SKIP);
+        let row = req.row;
+        if row.has(row_flag::UNKNOWN | row_flag::WIDE_SQE) {
+            self.prepare_peculiar(req, batch)?;
         }
-        if given & sqe_flags::IO_LINK != 0 {
-            req.set(flag::LINK);
-        }
-        if given & sqe_flags::IO_HARDLINK != 0 {
-            req.set(flag::HARDLINK);
-        }
-        let Some(row) = table::row(req.sqe.opcode) else {
-            req.sqe.opcode = op::NOP;
-            return Err(Errno::EINVAL);
-        };
-        if row.has(row_flag::WIDE_SQE) {
-            self.take_second_half(batch)?;
-        }
-        if given & !sqe_flags::ALL != 0 {
-            return Err(Errno::EINVAL);
-        }
-        if given & sqe_flags::FIXED_FILE != 0 {
-            req.set(flag::FIXED_FILE);
-        }
-        if given & sqe_flags::ASYNC != 0 {
-            req.set(flag::ASYNC);
-        }
+        req.set(u32::from(given) & HELD);
         if given & !COMMON != 0 {
             self.prepare_uncommon(req, row, link)?;
         }
-        if let Some(restrictions) = &self.restrictions
-            && !restrictions.allow(&req.sqe)
-        {
-            return Err(Errno::EACCES);
+        if self.restrictions.is_some() {
+            self.check_restrictions(req)?;
         }
         if self.drain_active {
             req.set(flag::ASYNC);
@@ -216,24 +198,46 @@ impl Locked<'_> {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
-            let number = req.sqe.personality;
-            req.creds = Some(self.personalities.get(number)?);
+            self.assume(req)?;
         }
+        (row.prepare)(self, req)?;
         if req.sqe.opcode == op::LINK_TIMEOUT {
             // It watches the request before it, which must be told.
-            (row.prepare)(self, req)?;
             let Some(mut watched) = link.last else { return Err(Errno::EINVAL) };
             if watched.sqe.opcode == op::LINK_TIMEOUT {
                 return Err(Errno::EINVAL);
             }
             watched.set(flag::ARM_LTIMEOUT);
-            return Ok(());
         }
-        (row.prepare)(self, req)
+        Ok(())
     }
 
-    /// An operation whose SQE has 128 bytes: as all of this ring's have, or it takes two places.
-    fn take_second_half(&mut self, batch: &mut Batch) -> Result<()> {
+    /// Refuses what the ring's restrictions do not allow.
+    #[cold]
+    fn check_restrictions(&self, req: Req) -> Result<()> {
+        match &self.restrictions {
+            Some(restrictions) if !restrictions.allow(&req.sqe) => Err(Errno::EACCES),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a request the credentials that its SQE names.
+    #[cold]
+    fn assume(&mut self, mut req: Req) -> Result<()> {
+        let number = req.sqe.personality;
+        req.creds = Some(self.personalities.get(number)?);
+        Ok(())
+    }
+
+    /// No operation, or one whose SQE has 128 bytes: as all of this ring's have, or it takes two
+    /// places.
+    #[cold]
+    fn prepare_peculiar(&mut self, mut req: Req, batch: &mut Batch) -> Result<()> {
+        if req.row.has(row_flag::UNKNOWN) {
+            req.sqe.opcode = op::NOP;
+            req.row = table::of(op::NOP);
+            return Err(Errno::EINVAL);
+        }
         let shape = self.ring.shape;
         if shape.has(setup::SQE128) {
             return Ok(());
@@ -246,8 +250,12 @@ impl Locked<'_> {
         Ok(())
     }
 
+    #[cold]
     fn prepare_uncommon(&mut self, mut req: Req, row: &Row, link: &mut Link) -> Result<()> {
         let given = req.sqe.flags;
+        if given & !sqe_flags::ALL != 0 {
+            return Err(Errno::EINVAL);
+        }
         if given & sqe_flags::BUFFER_SELECT != 0 {
             if !row.has(row_flag::BUFFER_SELECT) {
                 return Err(Errno::EOPNOTSUPP);
@@ -289,19 +297,25 @@ impl Locked<'_> {
     }
 
     /// Starts a request whose turn in its link it is: now, or behind a drain.
+    #[inline(always)]
     pub fn start(&mut self, req: Req) {
         if self.drain_active && self.must_queue_for_drain(req) {
-            let mut member = Some(req);
-            while let Some(mut r) = member {
-                r.set(flag::DEFERRED);
-                self.deferred += 1;
-                member = r.link;
-            }
-            self.drain.push(req);
-            self.run_drain();
-            return;
+            self.queue_for_drain(req);
+        } else {
+            self.issue(req);
         }
-        self.issue(req);
+    }
+
+    #[cold]
+    fn queue_for_drain(&mut self, req: Req) {
+        let mut member = Some(req);
+        while let Some(mut r) = member {
+            r.set(flag::DEFERRED);
+            self.deferred += 1;
+            member = r.link;
+        }
+        self.drain.push(req);
+        self.run_drain();
     }
 
     fn must_queue_for_drain(&self, req: Req) -> bool {
@@ -343,7 +357,7 @@ impl Locked<'_> {
         }
         loop {
             while let Some(mut req) = self.tasks.pop() {
-                let softly = table::must(req.sqe.opcode).has(row_flag::CANCELS_SOFTLY);
+                let softly = req.row.has(row_flag::CANCELS_SOFTLY);
                 if req.has(flag::TAKEN_DOWN) && softly {
                     req.res = Errno::ECANCELED.to_res();
                     self.complete_as_set(req);

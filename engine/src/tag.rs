@@ -88,8 +88,16 @@ impl Locked<'_> {
     }
 
     /// A request works with what has this tag, until it ends.
-    pub fn use_tag(&mut self, mut req: Req, tag: Tag) {
-        if tag.is_none() || req.tags.contains(&tag) {
+    #[inline(always)]
+    pub fn use_tag(&mut self, req: Req, tag: Tag) {
+        if !tag.is_none() {
+            Self::add_tag(req, tag);
+        }
+    }
+
+    #[cold]
+    fn add_tag(mut req: Req, tag: Tag) {
+        if req.tags.contains(&tag) {
             return;
         }
         if let Some(free) = req.tags.iter_mut().find(|kept| kept.is_none()) {

@@ -15,7 +15,6 @@ use sysring_sys::{Errno, call};
 
 use crate::crew::{Calls, Crew};
 use crate::locked::Locked;
-use crate::op::table;
 use crate::request::{Queue, Req, flag};
 use crate::ring::Ring;
 use crate::{descriptors, driver, stats, wq_limits};
@@ -214,7 +213,7 @@ pub fn interrupt(req: Req) {
 
 /// Makes the call; again if a signal meant for an earlier one ended it.
 pub fn run(req: Req) -> i32 {
-    let work = match table::must(req.sqe.opcode).work {
+    let work = match req.row.work {
         _ if req.has(flag::WATCHED) => watch,
         Some(work) => work,
         None => return Errno::EAGAIN.to_res(),

@@ -31,8 +31,6 @@ pub use batch::Step;
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};
 
-use crate::op::table::Row;
-
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
@@ -89,12 +87,6 @@ pub enum Placement {
     Inline,
     /// By a worker, whatever it is: the issuing thread does not even look.
     Worker,
-}
-
-/// The row of what is no operation of io_uring's.
-#[must_use]
-pub(crate) fn row_of(code: u8) -> &'static Row {
-    if code == team::CODE { &team::ROW } else { &request::ROW }
 }
 
 /// What an attempt came to.

@@ -44,7 +44,7 @@ pub struct To {
 /// Begins a request for a call that would block.
 pub fn begin(mut req: Req, call: &Call, to: To) {
     let (user_data, addr) = (to.user_data, to.slot.address());
-    req.begin(&Sqe { opcode: CODE, user_data, addr, ..Sqe::default() });
+    req.begin(&Sqe { opcode: CODE, user_data, addr, ..Sqe::default() }, &ROW);
     req.call = *call;
     if let Some(row) = table::row(call.nr)
         && row.fd != NONE

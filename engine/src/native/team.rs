@@ -232,7 +232,8 @@ fn invite(team: NonNull<Team>, count: u32, submitter: bool) {
         locked.outstanding += 1;
         locked.invitations += 1;
         shared.refs.fetch_add(1, Relaxed);
-        req.begin(&Sqe { opcode: CODE, addr: team.as_ptr() as usize as u64, ..Sqe::default() });
+        let addr = team.as_ptr() as usize as u64;
+        req.begin(&Sqe { opcode: CODE, addr, ..Sqe::default() }, &ROW);
         locked.carry_on(req, issue::Issued::Work);
     }
 }

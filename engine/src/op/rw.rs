@@ -98,25 +98,33 @@ pub fn prepare_fixed(_: &mut Locked<'_>, req: Req) -> Result<()> {
 }
 
 fn prepare_common(mut req: Req) -> Result<()> {
-    check_priority(req.sqe.ioprio)?;
-    if req.sqe.pad2 != 0 {
-        // Attributes (protection information): not advertised, none is known. The kernel reads
-        // the one it knows before it finds that it cannot be.
-        const PROTECTION: u64 = 1;
-        if req.sqe.pad2 == PROTECTION {
-            user::read(User::<[u64; 4]>::new(req.sqe.addr3))?;
-        }
-        return Err(Errno::EINVAL);
+    if req.sqe.ioprio != 0 {
+        check_priority(req.sqe.ioprio)?;
     }
-    req.scratch = [0; 2];
+    if req.sqe.pad2 != 0 {
+        return Err(refuse_attributes(req));
+    }
     if req.sqe.op_flags & RwFlags::NOWAIT.0 != 0 {
         req.set(flag::NOWAIT);
     }
     Ok(())
 }
 
+/// Attributes (protection information): not advertised, none is known. The kernel reads the one it
+/// knows before it finds that it cannot be.
+#[cold]
+fn refuse_attributes(req: Req) -> Errno {
+    const PROTECTION: u64 = 1;
+    match req.sqe.pad2 {
+        PROTECTION => user::read(User::<[u64; 4]>::new(req.sqe.addr3)).err(),
+        _ => None,
+    }
+    .unwrap_or(Errno::EINVAL)
+}
+
 /// The classes and levels of `ioprio_set(2)`; the real-time class needs a capability, which the
 /// kernel checks again where the priority is used.
+#[cold]
 fn check_priority(ioprio: u16) -> Result<()> {
     let (class, level) = (ioprio >> 13, ioprio & 0x7);
     match class {
@@ -124,6 +132,12 @@ fn check_priority(ioprio: u16) -> Result<()> {
         0..=3 if level < 8 => Ok(()),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// Refuses a request for polled completion on a ring that does not poll.
+fn refuse_polling(ring: &mut Locked<'_>, req: Req) -> Option<Issued> {
+    let refused = req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !ring.ring.shape.has(setup::IOPOLL);
+    refused.then(|| failed(ring, req, not_polled(req)))
 }
 
 /// Whether the memory of a request lies in the registered buffer it names.
@@ -155,8 +169,33 @@ pub fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
     }
 }
 
-/// What a request takes from its group goes back to it while it waits.
+/// READ_FIXED and WRITE_FIXED, READV_FIXED and WRITEV_FIXED: in a registered buffer.
+pub fn issue_fixed(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if let Some(refused) = refuse_polling(ring, req) {
+        return refused;
+    }
+    match check_fixed(ring, req) {
+        Ok(()) => attempt(ring, req),
+        Err(e) => Issued::Done(e.to_res()),
+    }
+}
+
+/// READ and WRITE.
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if req.has(flag::BUFFER_SELECT) {
+        return issue_with_taken(ring, req);
+    }
+    attempt_on(ring, req, Segments::of_one)
+}
+
+/// READV and WRITEV.
+pub fn issue_vectored(ring: &mut Locked<'_>, req: Req) -> Issued {
+    if req.has(flag::BUFFER_SELECT) { issue_with_taken(ring, req) } else { attempt(ring, req) }
+}
+
+/// What a request takes from its group goes back to it while it waits.
+#[inline(never)]
+fn issue_with_taken(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Err(e) = ring.take_buffer(req, req.sqe.len as usize) {
         let e = if e == Errno::ENOENT { Errno::ENOBUFS } else { e };
         return failed(ring, req, super::first_error(req, e));
@@ -174,55 +213,95 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     issued
 }
 
-fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
-    let polled = ring.ring.shape.has(setup::IOPOLL);
-    if req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !polled {
-        return failed(ring, req, not_polled(req));
+fn attempt(ring: &mut Locked<'_>, req: Req) -> Issued {
+    attempt_on(ring, req, Segments::of)
+}
+
+/// What is there at once is the whole transfer, as a rule. All else is out of the way.
+#[inline(always)]
+fn attempt_on(ring: &mut Locked<'_>, req: Req, memory: impl Fn(Req) -> Segments) -> Issued {
+    let mut hint = ring.hints.look(req.file.fd);
+    if (hint & (hint::DIRECT | hint::WAITS) != 0
+        || req.has(flag::ASYNC)
+        || req.sqe.op_flags & RwFlags::HIPRI.0 != 0
+        || ring.ring.shape.has(setup::IOPOLL))
+        && let Some(issued) = another_way(ring, req, &mut hint)
+    {
+        return issued;
     }
-    if let Err(e) = check_fixed(ring, req) {
-        return Issued::Done(e.to_res());
+    let segments = memory(req);
+    match ask(req, &segments, hint) {
+        Ok(n) if n == segments.total && n != 0 && !req.has(flag::BUFFER_TAKEN) => whole(req, n),
+        answer => weigh(ring, req, hint, segments.total, answer),
+    }
+}
+
+/// The way of what is not simply attempted, if it has one of its own.
+#[inline(never)]
+fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Issued> {
+    if let Some(refused) = refuse_polling(ring, req) {
+        return Some(refused);
     }
     let direction = Direction::of(req);
-    let mut hint = ring.hints.look(req.file.fd);
-    if hint & hint::DIRECT != 0 && !ring.hints.is_still_direct(req.file.fd) {
+    if *known & hint::DIRECT != 0 && !ring.hints.is_still_direct(req.file.fd) {
         // Another file has the number. AIO would wait for a stream where nobody may.
         ring.hints.forget(req.file.fd);
-        hint = ring.hints.look(req.file.fd);
+        *known = ring.hints.look(req.file.fd);
     }
-    if polled {
+    let hint = *known;
+    if ring.ring.shape.has(setup::IOPOLL) {
         if hint & hint::POLLS == 0
             && let Err(e) = check_polled(req)
         {
-            return failed(ring, req, e);
+            return Some(failed(ring, req, e));
         }
         // All of them are polled for: here, not in the call.
         req.sqe.op_flags &= !RwFlags::HIPRI.0;
     }
     if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
-        return match process::is_notified() {
+        return Some(match process::is_notified() {
             true => Issued::Work,
             false => direct(ring, req, direction, hint),
-        };
+        });
     }
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
-        return Issued::Work;
+        return Some(Issued::Work);
     }
     if hint & (hint::WAITS | hint::REGULAR) == hint::WAITS {
-        return without_nowait(ring, req, direction);
+        return Some(without_nowait(ring, req, direction));
     }
+    None
+}
+
+/// Asks for a transfer that does not wait.
+#[inline(always)]
+fn ask(req: Req, segments: &Segments, hint: u8) -> Result<usize> {
+    let at = offset(req);
+    // A flag that not all files take may be refused for another reason first: that is asked for.
+    if hint & hint::WAITS != 0
+        && at != Offset::CURRENT
+        && req.sqe.op_flags & !RwFlags::EVERYWHERE.0 == 0
+    {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    segments.transfer(req, at, RwFlags::NOWAIT)
+}
+
+/// What follows from an answer that is not the whole transfer, of `total` bytes.
+#[inline(never)]
+fn weigh(
+    ring: &mut Locked<'_>,
+    req: Req,
+    hint: u8,
+    mut total: usize,
+    mut answer: Result<usize>,
+) -> Issued {
+    let direction = Direction::of(req);
     loop {
-        let segments = Segments::of(req);
         let at = offset(req);
         let mut stream = false;
-        // A flag that not all files take may be refused for another reason first: that is asked for.
-        let plain = req.sqe.op_flags & !RwFlags::EVERYWHERE.0 == 0;
-        let mut answer = if hint & hint::WAITS != 0 && at != Offset::CURRENT && plain {
-            Err(Errno::EOPNOTSUPP)
-        } else {
-            segments.transfer(req, at, RwFlags::NOWAIT)
-        };
         if answer == Err(Errno::ESPIPE) {
-            if (req.sqe.off as i64).checked_add(segments.total as i64).is_none() {
+            if (req.sqe.off as i64).checked_add(total as i64).is_none() {
                 return failed(ring, req, Errno::EINVAL);
             }
             if req.sqe.off != 0 && socket::kind(req.file.fd) != 0 {
@@ -231,19 +310,19 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             }
             // A stream takes no offset; io_uring ignores the one given.
             stream = true;
-            answer = segments.transfer(req, Offset::CURRENT, RwFlags::NOWAIT);
+            answer = Segments::of(req).transfer(req, Offset::CURRENT, RwFlags::NOWAIT);
         }
         match answer {
-            Ok(_) if segments.total == 0 && hint & hint::REGULAR == 0 => {
+            Ok(_) if total == 0 && hint & hint::REGULAR == 0 => {
                 return match direction.nothing(req.file.fd) {
                     Ok(n) => done(ring, req, n, 0),
                     Err(e) => failed(ring, req, e),
                 };
             }
             Ok(n) => {
-                let whole = n == segments.total || n == 0;
+                let whole = n == total || n == 0;
                 if whole || stream || (at == Offset::CURRENT && !is_regular(req.file.fd)) {
-                    return done(ring, req, n, segments.total);
+                    return done(ring, req, n, total);
                 }
                 // Part of a file was at hand. What follows is either its end or a wait.
                 advance(req, n);
@@ -274,10 +353,14 @@ fn attempt(ring: &mut Locked<'_>, mut req: Req) -> Issued {
                 return at_once(ring, req);
             }
             Err(e) => {
+                let mut req = req;
                 req.clear(flag::UNPOLLABLE);
                 return failed(ring, req, e);
             }
         }
+        let left = Segments::of(req);
+        total = left.total;
+        answer = ask(req, &left, hint);
     }
 }
 
@@ -356,6 +439,7 @@ const LONG: u64 = 2_000_000;
 
 /// A file that cannot be asked not to wait (tmpfs, buffered writes on ext4). It mostly does not:
 /// a plain call costs less than handing it over. One that took long sends the next to a worker.
+#[inline(never)]
 fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
     if ring.hints.look(req.file.fd) & hint::SLOW != 0 {
         return Issued::Work;
@@ -452,6 +536,13 @@ fn keeps_link(ring: &Locked<'_>) -> bool {
 fn comes_from_file(req: Req, e: Errno) -> bool {
     let ends = (req.sqe.off as i64).checked_add(Segments::of(req).total as i64);
     e != Errno::EOPNOTSUPP && req.sqe.off as i64 >= 0 && ends.is_some()
+}
+
+/// The last `n` bytes are in, and nothing is missing.
+#[inline(always)]
+fn whole(mut req: Req, n: usize) -> Issued {
+    (req.res, req.cflags) = (req.done as i32 + n as i32, 0);
+    Issued::Set
 }
 
 /// The last `n` bytes of the `left` that were asked for are in: the request succeeds, or is short

@@ -1,7 +1,7 @@
 //! The operations, a row each. What the road needs to know of one is here, and nowhere else.
 
-use sysring_sys::Result;
 use sysring_sys::abi::io_uring::op;
+use sysring_sys::{Errno, Result};
 
 use super::{
     cancel, epoll, fs, futex, kbuf, msg_ring, net, nop, open, poll, rsrc, rw, send_zc, socket,
@@ -10,7 +10,6 @@ use super::{
 use crate::filter::{SILENT, Teller};
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::native;
 use crate::request::Req;
 
 /// Properties of an operation.
@@ -39,6 +38,8 @@ pub mod row_flag {
     pub const AS_SUBMITTER: u16 = 1 << 8;
     /// That it was cancelled breaks no link.
     pub const CANCELS_SOFTLY: u16 = 1 << 10;
+    /// There is no such operation.
+    pub const UNKNOWN: u16 = 1 << 11;
 }
 
 /// What the road knows of an operation.
@@ -125,12 +126,12 @@ macro_rules! rows {
 /// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
 pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     NOP since "5.1" flags POLLED, nop::prepare, nop::issue;
-    READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
-    WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue, work rw::work, finish rw::finish;
+    READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
+    WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
     FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
-    READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
-    WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue, work rw::work, finish rw::finish;
+    READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
+    WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
     POLL_ADD since "5.1" flags NEEDS_FILE, poll::prepare_add, poll::issue_add;
     POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
     SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_sync_file_range, sync::issue_on_worker,
@@ -194,10 +195,26 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     BIND since "6.11" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_bind, socket::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
-    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue, work rw::work, finish rw::finish;
-    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue, work rw::work, finish rw::finish;
+    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
+    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
     NOP128 since "6.19" flags POLLED | WIDE_SQE, nop::prepare, nop::issue;
     PIPE since "6.16" flags 0, open::prepare_pipe, open::issue_pipe;
+};
+
+/// The row of codes that are no operation's.
+static UNKNOWN: Row = Row {
+    name: "",
+    since: "",
+    flags: row_flag::UNKNOWN,
+    prepare: |_, _| Err(Errno::EINVAL),
+    issue: |_, _| Issued::Done(Errno::EINVAL.to_res()),
+    stabilise: None,
+    work: None,
+    finish: None,
+    cancelled: None,
+    tell: None,
+    teller: &SILENT,
+    note: "",
 };
 
 /// The row of a code an application gave.
@@ -207,12 +224,21 @@ pub fn row(code: u8) -> Option<&'static Row> {
     ROWS.get(usize::from(code))?.as_ref()
 }
 
-/// The row of a request that was accepted: an operation's, or one of native calls'.
+/// The same; where there is none, one that says so.
 #[inline(always)]
 #[must_use]
-pub fn must(code: u8) -> &'static Row {
-    match row(code) {
-        Some(row) => row,
-        None => native::row_of(code),
-    }
+pub fn of(code: u8) -> &'static Row {
+    // A load, and no more: this is asked for each entry.
+    static BY_CODE: [&Row; 256] = {
+        let mut rows = [&UNKNOWN; 256];
+        let mut code = 0;
+        while code < ROWS.len() {
+            if let Some(row) = &ROWS[code] {
+                rows[code] = row;
+            }
+            code += 1;
+        }
+        rows
+    };
+    BY_CODE[usize::from(code)]
 }

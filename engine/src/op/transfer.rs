@@ -23,6 +23,7 @@ pub(super) enum Direction {
 }
 
 impl Direction {
+    #[inline(always)]
     pub(super) fn of(req: Req) -> Direction {
         match req.sqe.opcode {
             op::READ | op::READV | op::READ_FIXED | op::READV_FIXED | op::READ_MULTISHOT => {
@@ -49,6 +50,7 @@ impl Direction {
         }
     }
 
+    #[inline(always)]
     pub(super) fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
         let answer = match self {
             Direction::Read => call::preadv2(fd, vec, at, flags),
@@ -121,6 +123,7 @@ pub(super) fn entries(req: &mut Req) -> &mut [Iovec] {
 }
 
 /// Whether `addr` is a vector, of which the request has a copy.
+#[inline(always)]
 pub(super) fn is_vectored(req: Req) -> bool {
     match req.sqe.opcode {
         op::READV | op::WRITEV => !req.has(flag::BUFFER_SELECT),
@@ -138,16 +141,24 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub(super) fn of(mut req: Req) -> Segments {
-        if is_vectored(req) {
-            let one = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
-            let all = entries(&mut req);
-            let done = skip(all, &mut 0);
-            let left = &all[done..];
-            let total = left.iter().map(|e| e.iov_len as usize).sum();
-            let many = (!all.is_empty()).then_some(left.as_ptr());
-            return Segments { one, many, count: left.len(), total };
-        }
+    #[inline(always)]
+    pub(super) fn of(req: Req) -> Segments {
+        if is_vectored(req) { Segments::of_vector(req) } else { Segments::of_one(req) }
+    }
+
+    #[inline(never)]
+    fn of_vector(mut req: Req) -> Segments {
+        let one = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+        let all = entries(&mut req);
+        let done = skip(all, &mut 0);
+        let left = &all[done..];
+        let total = left.iter().map(|e| e.iov_len as usize).sum();
+        let many = (!all.is_empty()).then_some(left.as_ptr());
+        Segments { one, many, count: left.len(), total }
+    }
+
+    #[inline(always)]
+    pub(super) fn of_one(req: Req) -> Segments {
         let done = req.done as usize;
         let (address, len) = match req.has(flag::BUFFER_TAKEN) {
             true => (req.buffer.address, req.buffer.len),
@@ -161,6 +172,7 @@ impl Segments {
 
     /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
     /// call does not.
+    #[inline(always)]
     pub(super) fn transfer(&self, req: Req, at: Offset, more: RwFlags) -> Result<usize> {
         let flags = RwFlags(req.sqe.op_flags).and(more);
         let answer = Direction::of(req).transfer(req.file.fd, self.vector(), at, flags);
@@ -172,6 +184,7 @@ impl Segments {
         }
     }
 
+    #[inline(always)]
     fn vector(&self) -> Vector {
         match self.many {
             Some(many) => Vector { address: User::of(many), count: self.count },
@@ -207,6 +220,7 @@ pub(super) fn advance(mut req: Req, n: usize) {
 }
 
 /// Where the next attempt starts.
+#[inline(always)]
 pub(super) fn offset(req: Req) -> Offset {
     match req.sqe.off as i64 {
         -1 => Offset::CURRENT,

@@ -11,6 +11,7 @@ use super::Asked;
 use crate::locked::Locked;
 use crate::memory;
 use crate::native::{Then, keep};
+use crate::op::table;
 use crate::request::{Req, flag};
 
 impl Asked {
@@ -105,7 +106,8 @@ pub fn goes_on(ring: &mut Locked<'_>, mut req: Req, answer: isize) -> bool {
 /// hears of.
 pub fn add_deadline(locked: &mut Locked<'_>, mut timer: Req, mut req: Req, at: u64) {
     locked.outstanding += 1;
-    timer.begin(&Sqe { opcode: op::LINK_TIMEOUT, op_flags: timeout::ABS, ..Sqe::default() });
+    let sqe = Sqe { opcode: op::LINK_TIMEOUT, op_flags: timeout::ABS, ..Sqe::default() };
+    timer.begin(&sqe, table::of(op::LINK_TIMEOUT));
     timer.scratch[0] = at.min(i64::MAX as u64);
     timer.set(flag::CQE_SKIP);
     req.link = Some(timer);
