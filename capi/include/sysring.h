@@ -294,7 +294,8 @@ int sysring_wait(const struct sysring_calls *calls, uint32_t count, int64_t time
 int sysring_next(const struct sysring_calls *calls, struct sysring_event *event);
 
 /* Cancels a pending call. Its answer still comes: -ECANCELED, if this was in time. 0, or -ENOENT: no
-   such call is pending; -EALREADY: a thread is making it and was told to stop, and may yet succeed. */
+   such call is pending; -EALREADY: a thread is making it and was told to stop, or a device has it;
+   it may yet succeed. */
 int sysring_cancel(const struct sysring_calls *calls, uint64_t id);
 
 /* Cancels all that is pending. 0, or the first error. */

@@ -292,7 +292,8 @@ pub unsafe extern "C" fn sysring_next(
 }
 
 /// Cancels a pending call. Its answer still comes: -ECANCELED, if this was in time. 0, or -ENOENT: no
-/// such call is pending; -EALREADY: a thread is making it and was told to stop, and may yet succeed.
+/// such call is pending; -EALREADY: a thread is making it and was told to stop, or a device has it;
+/// it may yet succeed.
 ///
 /// # Safety
 /// `calls` is a context.

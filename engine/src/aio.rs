@@ -1,4 +1,4 @@
-//! Kernel AIO: for files opened with O_DIRECT, where the disk does the waiting.
+//! Kernel AIO: for files opened with `O_DIRECT`, where the disk does the waiting.
 //!
 //! Requests queue up during a submission and go to the kernel in one `io_submit`. Completions are
 //! read from the ring the kernel maps, without a call; an eventfd in the ring's epoll instance
@@ -25,6 +25,8 @@ use crate::{descriptors, listeners, process, stats, user};
 pub const BATCH: usize = 32;
 /// The largest context: the kernel counts them against a system-wide limit.
 const MAX_EVENTS: u32 = 512;
+/// That of a context for native calls, of which as many as one likes may be pending.
+const NATIVE_EVENTS: u32 = 256;
 
 #[derive(Debug)]
 enum Context {
@@ -104,9 +106,10 @@ impl Aio {
     }
 }
 
-/// A context with its eventfd in the epoll instance `set`.
-fn open(set: Fd, entries: u32) -> Result<Context> {
-    if process::is_unheard() && listeners::are_there() {
+/// A context with its eventfd in the epoll instance `set`. If nobody tells the engine what the process
+/// listens for (`unheard`), it looks.
+fn open(set: Fd, entries: u32, unheard: bool) -> Result<Context> {
+    if unheard && listeners::are_there() {
         process::notify();
         return Ok(Context::Unavailable);
     }
@@ -130,11 +133,27 @@ fn open(set: Fd, entries: u32) -> Result<Context> {
 }
 
 impl Locked<'_> {
-    /// Queues a request for the next `io_submit`; to a worker where there is no AIO.
+    /// Queues a transfer of a file that is opened with `O_DIRECT`; `request` says all but which file.
+    /// As io_uring does, we ask it not to wait (for dirty pages, a block to be allocated, the disk's
+    /// queue): it says so then, and a worker waits. The way through the kernel is shorter, too.
+    pub fn aio_transfer(&mut self, req: Req, mut request: Iocb) -> Issued {
+        if self.hints.look(req.file.fd) & hint::WAITS == 0 {
+            request.rw_flags |= RwFlags::NOWAIT.0;
+        }
+        self.aio_queue(req, request)
+    }
+
+    /// Queues a request for the next `io_submit`; to a worker where there is no AIO, or where
+    /// it would be missed that AIO raises no file events.
     pub fn aio_queue(&mut self, mut req: Req, request: Iocb) -> Issued {
+        if process::is_notified() {
+            return Issued::Work;
+        }
         if matches!(self.aio.context, Context::Unmade) {
-            let entries = self.ring.layout().cq_entries;
-            let made = self.set().and_then(|set| open(set, entries));
+            let native = self.ring.events().is_some();
+            let entries = if native { NATIVE_EVENTS } else { self.ring.layout().cq_entries };
+            let unheard = native || process::is_unheard();
+            let made = self.set().and_then(|set| open(set, entries, unheard));
             self.aio.context = made.unwrap_or(Context::Unavailable);
         }
         let Context::Ready { eventfd, .. } = self.aio.context else { return Issued::Work };
@@ -144,7 +163,8 @@ impl Locked<'_> {
         let slot = self.aio.queued;
         self.aio.queue[slot] = Iocb {
             data: req.ticket(),
-            flags: IOCB_FLAG_RESFD,
+            fildes: req.file.fd.raw() as u32,
+            flags: request.flags | IOCB_FLAG_RESFD,
             resfd: eventfd.raw() as u32,
             ..request
         };
@@ -261,6 +281,7 @@ impl Locked<'_> {
         self.posted_remotely = true;
         let Some(finish) = req.row.finish else { return };
         let issued = match req.res == Errno::EAGAIN.to_res() && !req.has(flag::NOWAIT) {
+            true if req.has(flag::CANCELED) => Issued::Done(Errno::ECANCELED.to_res()),
             // We asked it not to wait; the request did not.
             true => Issued::Work,
             false => finish(self, req),

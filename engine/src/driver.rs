@@ -123,8 +123,7 @@ impl Locked<'_> {
         }
         // With these the application has promised to come back for its completions.
         let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
-        let heard = watched || self.eventfd.is_some() || self.ring.is_shared();
-        if heard {
+        if self.is_heard() {
             self.be_driven();
         } else if !promised && (!waited || RUNS.load(Relaxed) && !self.timers.is_empty()) {
             // Who has waited will do so again, and needs no thread for it; but where there is one,
@@ -190,7 +189,18 @@ impl Locked<'_> {
     }
 
     fn may_become_ready(&self) -> bool {
-        self.readiness.parked != 0 || self.aio.in_flight != 0 || !self.handed_back.is_empty()
+        self.readiness.parked != 0 || self.is_aio_to_be_told() || !self.handed_back.is_empty()
+    }
+
+    /// Whether somebody hears of completions without asking for them.
+    fn is_heard(&self) -> bool {
+        self.ring.watched.load(Relaxed) || self.eventfd.is_some() || self.ring.is_shared()
+    }
+
+    /// Whether what kernel AIO completes is to be told by who asks for nothing. Answers of native calls
+    /// are taken by calls, which look; a completion queue is looked at without any.
+    fn is_aio_to_be_told(&self) -> bool {
+        self.aio.in_flight != 0 && (self.ring.events().is_none() || self.is_heard())
     }
 
     /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,

@@ -71,7 +71,7 @@ impl Hints {
     }
 
     /// Whether the number's file is opened with `O_DIRECT` still: asked once in a submission.
-    pub fn is_still_direct(&mut self, fd: Fd) -> bool {
+    fn is_still_direct(&mut self, fd: Fd) -> bool {
         let (within, submission) = (self.within, self.submission);
         let entry = self.entry(fd);
         if within && entry.seen == submission {
@@ -80,6 +80,17 @@ impl Hints {
         let direct = call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0);
         entry.seen = if direct { submission } else { 0 };
         direct
+    }
+
+    /// As `look`; that a file is direct is asked once more, for AIO would wait for another that has
+    /// got its number where nobody may.
+    pub fn look_twice(&mut self, fd: Fd) -> u8 {
+        let hint = self.look(fd);
+        if hint & hint::DIRECT == 0 || self.is_still_direct(fd) {
+            return hint;
+        }
+        self.forget(fd);
+        self.look(fd)
     }
 
     #[inline(always)]

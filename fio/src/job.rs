@@ -53,9 +53,9 @@ impl Job {
             Direction::Read | Direction::Write if !self.is_direct(order.descriptor) => {
                 self.issue(unit, call)
             }
-            // The device is waited for in any case, and that is a worker's to do.
+            // The device is waited for in any case, and many can be handed over at once.
             _ => {
-                self.batch.push(Step::new(call.by_worker()));
+                self.batch.push(Step::new(call));
                 self.batched.push(unit);
                 true
             }

@@ -231,6 +231,7 @@ impl Context {
         process::enter()?;
         let mut locked = self.ring.lock_as_submitter();
         locked.unattended = false;
+        locked.hints.begin_submission();
         Ok(Queuing { locked, limit: self.limit })
     }
 

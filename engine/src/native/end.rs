@@ -12,7 +12,7 @@ impl Context {
     ///
     /// # Errors
     /// `ENOENT`: no such call is pending. `EALREADY`: it is being made by a thread that was told to
-    /// stop, and may still succeed.
+    /// stop, or by a device, and may still succeed.
     pub fn cancel(&self, id: u64) -> Result<()> {
         process::enter()?;
         let mut locked = self.ring.lock_as_submitter();

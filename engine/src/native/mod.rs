@@ -1,15 +1,16 @@
 //! Native calls: any system call, by its number and six arguments.
 //!
 //! The second front door of the engine. A call is attempted first, on the thread that asks for it
-//! and without a lock, an allocation or a shared word: one that does not block costs what the bare
-//! call does. Only what would block becomes a request, and goes the road of all requests: readiness,
-//! a sleeper, a worker. What each call is tried by stands in [`table`], a row for each number; a
+//! and without a lock, an allocation or a shared word that changes from call to call: one that does not
+//! block costs what the bare call does. Only what would block becomes a request, and goes the road of
+//! all requests: readiness, kernel AIO, a sleeper, a worker. What each call is tried by stands in [`table`], a row for each number; a
 //! number that has no row is made by a worker, so every number works.
 
 mod asked;
 pub mod batch;
 pub mod context;
 mod credentials;
+mod direct;
 mod end;
 mod hear;
 mod keep;
@@ -103,6 +104,8 @@ pub enum Attempt {
 pub enum Then {
     /// Try again when its descriptor is ready for these events (`EPOLL*`).
     Ready(u32),
+    /// Kernel AIO does it: its file is opened with `O_DIRECT`.
+    Aio,
     /// A worker makes it: it ends by itself.
     Worker,
     /// A thread of its own waits in it: others decide when it ends.
@@ -110,6 +113,7 @@ pub enum Then {
 }
 
 impl Attempt {
+    const AIO: Attempt = Attempt::Blocked { moved: 0, then: Then::Aio };
     const WORKER: Attempt = Attempt::Blocked { moved: 0, then: Then::Worker };
     const SLEEPER: Attempt = Attempt::Blocked { moved: 0, then: Then::Sleeper };
 

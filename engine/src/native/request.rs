@@ -6,7 +6,7 @@ use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Errno, Result, User, call};
 
 use super::table::{self, How, NONE};
-use super::{Attempt, Call, Then, asked, keep};
+use super::{Attempt, Call, Then, asked, direct, keep};
 use crate::filter::SILENT;
 use crate::issue::Issued;
 use crate::locked::Locked;
@@ -54,7 +54,7 @@ pub fn begin(mut req: Req, call: &Call, to: To) {
 }
 
 /// The call as it is to be made now: on the open file that the request keeps.
-fn live(req: Req) -> Call {
+pub fn live(req: Req) -> Call {
     match table::row(req.call.nr) {
         Some(row) if row.fd != NONE => req.call.with(row.fd, req.file.fd.raw() as usize),
         _ => req.call,
@@ -103,6 +103,7 @@ pub fn follow(ring: &mut Locked<'_>, mut req: Req, mut attempt: Attempt) -> Issu
     asked::take_path(req, then);
     match then {
         Then::Ready(events) => Issued::Wait(events),
+        Then::Aio => direct::issue(ring, req),
         Then::Worker => Issued::Work,
         Then::Sleeper => sleep(ring, req),
     }
@@ -120,9 +121,9 @@ fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         return Issued::Work;
     }
     match ring.leave_to_sleeper(req) {
-        Issued::Done(answer) => {
-            req.res = answer;
-            Issued::Done(settle(req, answer_of_thread(req)))
+        Issued::Done(res) => {
+            req.res = res;
+            Issued::Done(settle(req, answer(req) as isize))
         }
         issued => issued,
     }
@@ -131,6 +132,8 @@ fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 /// On a worker or a sleeper. The whole answer does not fit: it is left in the request.
 fn work(mut req: Req) -> i32 {
     let call = live(req);
+    // Also of one that kernel AIO would not do.
+    asked::take_path(req, Then::Worker);
     let recalled = || req.scratch[0] == 0 || sleeper::of(req).is_recalled();
     asked::before(req);
     let answer = loop {
@@ -152,13 +155,10 @@ fn in_short(answer: isize) -> i32 {
     }
 }
 
+/// After a thread, or kernel AIO.
 fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
-    follow(ring, req, Attempt::Done(answer_of_thread(req)))
-}
-
-fn answer_of_thread(req: Req) -> isize {
-    // What never came to the call has left no answer there.
-    if req.res < 0 { req.res as isize } else { req.scratch[1] as isize }
+    asked::take_back(req);
+    follow(ring, req, Attempt::Done(answer(req) as isize))
 }
 
 /// Leaves the whole answer in the request: with what had moved before.
@@ -168,10 +168,10 @@ fn settle(mut req: Req, answer: isize) -> i32 {
     in_short(whole)
 }
 
-/// The answer of a request that is complete.
+/// The answer of a request that is complete, or of the part of it that a thread or kernel AIO has done.
 fn answer(req: Req) -> i64 {
     match req.res {
-        // A transfer that failed, or was cancelled, later: what had moved.
+        // Of kernel AIO. Or of a transfer that failed, or was cancelled, later: what had moved.
         res if res > 0 => i64::from(res),
         0 => req.scratch[1] as i64,
         res => i64::from(res),

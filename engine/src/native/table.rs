@@ -8,7 +8,7 @@
 
 use sysring_sys::raw::general as g;
 
-use super::{Attempt, Call, locks, open, polls, queues, socket, time, transfer, wait};
+use super::{Attempt, Call, direct, locks, open, polls, queues, socket, time, transfer, wait};
 
 /// How a call may be tried.
 #[derive(Clone, Copy, Debug)]
@@ -135,14 +135,14 @@ pub static ROWS: [Option<Row>; NUMBERS] = {
     fill! { rows:
         __NR_read, Try(transfer::read, "`RWF_NOWAIT`, then readiness"), fd 0, moves Flat;
         __NR_write, Try(transfer::write, "`RWF_NOWAIT`, then readiness"), fd 0, moves Flat;
-        __NR_pread64, Try(transfer::pread, "`RWF_NOWAIT`"), fd 0, moves FlatAt;
-        __NR_pwrite64, Try(transfer::pwrite, "`RWF_NOWAIT`"), fd 0, moves FlatAt;
+        __NR_pread64, Try(transfer::pread, "`RWF_NOWAIT`, or kernel AIO"), fd 0, moves FlatAt;
+        __NR_pwrite64, Try(transfer::pwrite, "`RWF_NOWAIT`, or kernel AIO"), fd 0, moves FlatAt;
         __NR_readv, Try(transfer::readv, "`RWF_NOWAIT`, then readiness"), fd 0, keeps [Vector(1, 2)], moves Vector;
         __NR_writev, Try(transfer::writev, "`RWF_NOWAIT`, then readiness"), fd 0, keeps [Vector(1, 2)], moves Vector;
-        __NR_preadv, Try(transfer::preadv, "`RWF_NOWAIT`"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
-        __NR_pwritev, Try(transfer::pwritev, "`RWF_NOWAIT`"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
-        __NR_preadv2, Try(transfer::preadv2, "`RWF_NOWAIT`, then readiness"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
-        __NR_pwritev2, Try(transfer::pwritev2, "`RWF_NOWAIT`, then readiness"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
+        __NR_preadv, Try(transfer::preadv, "`RWF_NOWAIT`, or kernel AIO"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
+        __NR_pwritev, Try(transfer::pwritev, "`RWF_NOWAIT`, or kernel AIO"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
+        __NR_preadv2, Try(transfer::preadv2, "`RWF_NOWAIT`, then readiness; or kernel AIO"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
+        __NR_pwritev2, Try(transfer::pwritev2, "`RWF_NOWAIT`, then readiness; or kernel AIO"), fd 0, keeps [Vector(1, 2)], moves VectorAt;
         __NR_splice, Try(queues::splice, "`SPLICE_F_NONBLOCK`, then a sleeper");
         __NR_tee, Try(queues::tee, "`SPLICE_F_NONBLOCK`, then a sleeper");
         __NR_vmsplice, Try(queues::vmsplice, "as it is where the file is non-blocking, else a sleeper"), fd 0, keeps [Vector(1, 2)];
@@ -234,8 +234,8 @@ pub static ROWS: [Option<Row>; NUMBERS] = {
         __NR_readahead, Cached;
         __NR_fadvise64, Cached;
         __NR_remap_file_pages, Cached;
-        __NR_fsync, Worker, fd 0;
-        __NR_fdatasync, Worker, fd 0;
+        __NR_fsync, Try(direct::sync, "kernel AIO, or a worker"), fd 0;
+        __NR_fdatasync, Try(direct::sync, "kernel AIO, or a worker"), fd 0;
         __NR_syncfs, Worker, fd 0;
         __NR_fallocate, Worker, fd 0;
         __NR_sync_file_range, Worker, fd 0;

@@ -6,22 +6,15 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use super::socket::{RECEIVE_LIMIT, SEND_LIMIT};
-use super::{Attempt, Call, READABLE, Then, WRITABLE, is_nonblocking, would_block};
+use super::{Attempt, Call, READABLE, Then, WRITABLE, direct, is_nonblocking, would_block};
 use crate::op::MAX_RW_COUNT;
+use crate::op::transfer::Direction::{self, Read as In, Write as Out};
 use crate::{nowait, user};
 
 /// A pipe that is writable takes this much without blocking.
 const PIPE_BUF: usize = 4096;
 /// What reads of cached data stop at, where the rest is not cached.
 const BLOCK: i64 = 512;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    In,
-    Out,
-}
-
-use Direction::{In, Out};
 
 /// What a call asks for, in the form of the call that has flags.
 struct Transfer<'a> {
@@ -105,23 +98,28 @@ fn vectored(call: &Call, direction: Direction, at: Offset, flags: u32) -> Attemp
     let [_, address, count, ..] = call.args;
     let vector = Vector { address: User::new(address as u64), count };
     let given = RwFlags(flags);
-    if given.and(RwFlags::NOWAIT) == given {
-        return Attempt::Done(call.answer());
+    let transfer = Transfer { plain: call, direction, vector, at, flags, len: None };
+    if given.and(RwFlags::NOWAIT) != given {
+        return transfer.attempt();
     }
-    Transfer { plain: call, direction, vector, at, flags, len: None }.attempt()
+    if direct::is(call.fd(0)) { transfer.direct() } else { Attempt::Done(call.answer()) }
 }
 
 impl Transfer<'_> {
     #[inline(always)]
     fn attempt(&self) -> Attempt {
+        let fd = self.plain.fd(0);
+        if direct::is(fd) {
+            return self.direct();
+        }
         if !nowait::is_honoured() {
             return self.by_readiness();
         }
-        let (fd, flags) = (self.plain.fd(0), RwFlags(self.flags).and(RwFlags::NOWAIT));
-        let answer = match self.direction {
+        let flags = RwFlags(self.flags).and(RwFlags::NOWAIT);
+        let answer = direct::watch(fd, || match self.direction {
             In => call::preadv2(fd, self.vector, self.at, flags),
             Out => call::pwritev2(fd, self.vector, self.at, flags),
-        };
+        });
         match answer {
             Ok(n) if n == 0 || self.len == Some(n) => Attempt::Done(n as isize),
             Ok(n) => self.short(n),
@@ -129,6 +127,17 @@ impl Transfer<'_> {
             // The file, the kernel, or a filter does not know the flag.
             Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM) => self.by_readiness(),
             Err(e) => Attempt::failed(e),
+        }
+    }
+
+    /// Past the page cache there is a device to be waited for. AIO does not know the file's own
+    /// position; and of a flag that it refuses it does not say that it was this one.
+    fn direct(&self) -> Attempt {
+        match self.len {
+            Some(0) => Attempt::Done(self.plain.answer()),
+            _ if self.at == Offset::CURRENT => Attempt::WORKER,
+            _ if self.flags & !RwFlags::KNOWN.0 != 0 => Attempt::WORKER,
+            _ => Attempt::AIO,
         }
     }
 

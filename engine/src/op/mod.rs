@@ -22,7 +22,7 @@ pub mod sync;
 pub mod table;
 pub mod timeout;
 pub mod timestamp;
-mod transfer;
+pub(crate) mod transfer;
 pub mod uring_cmd;
 pub mod waitid;
 pub mod xattr;

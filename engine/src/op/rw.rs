@@ -5,7 +5,7 @@
 //! opened with `O_DIRECT` goes to kernel AIO without an attempt (there `NOWAIT` would wait).
 
 use sysring_sys::abi::Iovec;
-use sysring_sys::abi::aio::{self, Iocb};
+use sysring_sys::abi::aio::Iocb;
 use sysring_sys::abi::io_uring::{op, setup};
 use sysring_sys::call::{Offset, RwFlags};
 use sysring_sys::raw::general as g;
@@ -20,8 +20,7 @@ use crate::hints::hint;
 use crate::issue::{Issued, res};
 use crate::locked::Locked;
 use crate::request::{Req, flag};
-use crate::user;
-use crate::{iopoll, process};
+use crate::{iopoll, user};
 
 /// What the kernel allocates in one piece. Of these vectors it finds first that there is no room
 /// for them, and then that they are too long.
@@ -243,10 +242,8 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
         return Some(refused);
     }
     let direction = Direction::of(req);
-    if *known & hint::DIRECT != 0 && !ring.hints.is_still_direct(req.file.fd) {
-        // Another file has the number. AIO would wait for a stream where nobody may.
-        ring.hints.forget(req.file.fd);
-        *known = ring.hints.look(req.file.fd);
+    if *known & hint::DIRECT != 0 {
+        *known = ring.hints.look_twice(req.file.fd);
     }
     let hint = *known;
     if ring.ring.shape.has(setup::IOPOLL) {
@@ -259,10 +256,7 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
         req.sqe.op_flags &= !RwFlags::HIPRI.0;
     }
     if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
-        return Some(match process::is_notified() {
-            true => Issued::Work,
-            false => direct(ring, req, direction, hint),
-        });
+        return Some(direct(ring, req, direction));
     }
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
         return Some(Issued::Work);
@@ -461,36 +455,18 @@ fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
 }
 
-/// `O_DIRECT`: through kernel AIO. As io_uring does, we ask it not to wait (for dirty pages, a block
-/// to be allocated, the disk's queue): it says so then, and a worker waits. The way through the
-/// kernel is shorter, too.
-fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction, hint: u8) -> Issued {
+/// `O_DIRECT`: through kernel AIO.
+fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let vectored = is_vectored(req);
-    let opcode = match (direction, vectored) {
-        (Direction::Read, false) => aio::IOCB_CMD_PREAD,
-        (Direction::Write, false) => aio::IOCB_CMD_PWRITE,
-        (Direction::Read, true) => aio::IOCB_CMD_PREADV,
-        (Direction::Write, true) => aio::IOCB_CMD_PWRITEV,
-    };
     let segments = Segments::of(req);
     let (buf, nbytes) = match (vectored, segments.many) {
         (true, Some(many)) => (many as usize as u64, segments.count as u64),
         (true, None) => return Issued::Done(0),
         (false, _) => (segments.one.iov_base as usize as u64, segments.total as u64),
     };
-    let nowait = if hint & hint::WAITS == 0 { RwFlags::NOWAIT } else { RwFlags::NONE };
-    ring.aio_queue(
-        req,
-        Iocb {
-            rw_flags: req.sqe.op_flags | nowait.0,
-            opcode,
-            fildes: req.file.fd.raw() as u32,
-            buf,
-            nbytes,
-            offset: offset(req).0,
-            ..Iocb::default()
-        },
-    )
+    let (opcode, offset) = (direction.aio_opcode(vectored), offset(req).0);
+    let rw_flags = req.sqe.op_flags;
+    ring.aio_transfer(req, Iocb { rw_flags, opcode, buf, nbytes, offset, ..Iocb::default() })
 }
 
 /// On a worker: the call as it is, for as long as it takes.

@@ -3,6 +3,7 @@
 use core::ptr;
 
 use sysring_sys::abi::Iovec;
+use sysring_sys::abi::aio;
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
@@ -17,7 +18,7 @@ const MAX_SEGMENTS: u32 = 1024;
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(crate) enum Direction {
     Read,
     Write,
 }
@@ -33,10 +34,20 @@ impl Direction {
         }
     }
 
-    pub(super) fn readiness(self) -> u32 {
+    pub(crate) fn readiness(self) -> u32 {
         match self {
             Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
             Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
+        }
+    }
+
+    /// What kernel AIO calls it, of a buffer or of a vector.
+    pub(crate) fn aio_opcode(self, vectored: bool) -> u16 {
+        match (self, vectored) {
+            (Direction::Read, false) => aio::IOCB_CMD_PREAD,
+            (Direction::Write, false) => aio::IOCB_CMD_PWRITE,
+            (Direction::Read, true) => aio::IOCB_CMD_PREADV,
+            (Direction::Write, true) => aio::IOCB_CMD_PWRITEV,
         }
     }
 

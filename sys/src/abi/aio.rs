@@ -54,12 +54,18 @@ pub const AIO_RING_MAGIC: u32 = 0xa10a_10a1;
 pub const IOCB_CMD_PREAD: u16 = 0;
 /// See [`IOCB_CMD_PREAD`].
 pub const IOCB_CMD_PWRITE: u16 = 1;
+/// `opcode`: `fsync`, by a thread of the kernel's.
+pub const IOCB_CMD_FSYNC: u16 = 2;
+/// `opcode`: `fdatasync`.
+pub const IOCB_CMD_FDSYNC: u16 = 3;
 /// See [`IOCB_CMD_PREAD`].
 pub const IOCB_CMD_PREADV: u16 = 7;
 /// See [`IOCB_CMD_PREAD`].
 pub const IOCB_CMD_PWRITEV: u16 = 8;
 /// `flags`: signal the eventfd in `resfd` when done.
 pub const IOCB_FLAG_RESFD: u32 = 1;
+/// `flags`: `reqprio` is an I/O priority, in the place of the thread's.
+pub const IOCB_FLAG_IOPRIO: u32 = 2;
 
 const _: () = assert!(size_of::<Iocb>() == 64);
 const _: () = assert!(size_of::<IoEvent>() == 32);

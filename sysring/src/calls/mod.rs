@@ -35,8 +35,9 @@
 //! from the kernel's caches nearly always, and have no form that says whether they would be: they
 //! are made at once, and may wait for the disk where they are issued, unless
 //! [`Call::by_worker`] sends them to a worker. A single such call costs three times as much
-//! there as it does in place. Transfers of files opened with `O_DIRECT` wait for the device where they
-//! are issued, too: `RWF_NOWAIT` does not cover them, so ask for a worker. A number that the table does not know goes to a worker: every number
+//! there as it does in place. Transfers of files
+//! opened with `O_DIRECT` go to kernel AIO, several in one call if they are issued together
+//! ([`Calls::issue_all`]). A number that the table does not know goes to a worker: every number
 //! works, also those of kernels to come.
 //!
 //! What makes no sense elsewhere or later is refused with `EOPNOTSUPP`: `exit`, `fork`, `execve`,
@@ -357,8 +358,8 @@ impl<'m> Calls<'m> {
     /// Cancels a pending call. Its answer still comes: `ECANCELED`, if this was in time.
     ///
     /// # Errors
-    /// `ENOENT`: no such call is pending. `EALREADY`: a thread is making it, and was told to stop;
-    /// it may yet succeed.
+    /// `ENOENT`: no such call is pending. `EALREADY`: a thread is making it, and was told to stop; or a
+    /// device has it, and does not. It may yet succeed.
     pub fn cancel(&self, id: Id) -> Result<()> {
         self.context.cancel(id.raw())
     }

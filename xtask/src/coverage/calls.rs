@@ -18,9 +18,14 @@ block:
   where it is issued: to hand a single call of this kind to another thread costs three times what
   the call does. Ask for a worker where that matters;
 - *at once, by its thread*: the call is about the thread that makes it; no other does;
-- a form that does not block, or a moment in which the file does not. `RWF_NOWAIT` does not cover
-  files opened with `O_DIRECT`: their transfers wait for the device where they are issued. Ask for a
-  worker there;
+- a form that does not block, or a moment in which the file does not;
+- *kernel AIO*: for a file or disk opened with `O_DIRECT`, where `RWF_NOWAIT` would wait for the device.
+  What is issued together reaches the kernel in one call; the device cannot be called back. A worker
+  makes the call where AIO would have to wait itself (a block is to be allocated, the device's queue
+  is full), where there is none to be had (`fs.aio-max-nr`), where the process listens for file events
+  (inotify, fanotify), which AIO raises none of, and at the file's own position, which AIO does not
+  know. Which files are opened so is remembered by number: of one that was another file's before, the
+  first transfer may wait in place;
 - *readiness*: the engine waits for the descriptor with epoll, and tries again: no thread waits;
 - *a sleeper*: a thread of its own waits in the call, and can be called back; *a worker*: a thread
   that makes calls one after the other, which end by themselves;

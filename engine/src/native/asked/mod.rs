@@ -15,6 +15,7 @@ use sysring_events::attr::{
 };
 use sysring_events::crc32c;
 use sysring_sys::abi::Iovec;
+use sysring_sys::abi::aio::{IOCB_FLAG_IOPRIO, Iocb};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call, vdso};
 
@@ -24,7 +25,8 @@ use crate::user;
 use extensions::Extended;
 pub use extensions::{ForeignHandler, Handler, Handlers};
 pub use pending::{
-    add_deadline, after, answer, attach, before, forget, goes_on, release, take_path,
+    add_deadline, after, answer, attach, before, forget, goes_on, hand_over, may_go_on, release,
+    take_back, take_path,
 };
 
 /// A call and what is asked of it.
@@ -225,8 +227,33 @@ impl Asked {
             self.timing.completed = vdso::monotonic();
         }
         if self.is_asked::<Place>() {
-            self.place = Place { cpu: vdso::processor(), thread: call::gettid() as u32 };
+            self.place = here();
         }
+    }
+
+    /// Before kernel AIO is given the call.
+    fn hand_over(&mut self, request: &mut Iocb) {
+        if self.is_asked::<Timing>() {
+            self.timing.issued = vdso::monotonic();
+        }
+        if self.is_asked::<Ioprio>() {
+            request.reqprio = self.wanted.ioprio() as i16;
+            request.flags |= IOCB_FLAG_IOPRIO;
+        }
+        if self.is_asked::<Place>() {
+            self.place = here();
+        }
+    }
+
+    /// After it, or a thread, is done.
+    fn take_back(&mut self) {
+        if self.path == Path::Aio && self.is_asked::<Timing>() {
+            self.timing.completed = vdso::monotonic();
+        }
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.is_asked::<Full>() || self.is_asked::<Retry>()
     }
 
     fn note_cache(&mut self, attempt: Attempt) {
@@ -355,6 +382,10 @@ impl Given<'_, '_> {
             self.answers.set(&value);
         }
     }
+}
+
+fn here() -> Place {
+    Place { cpu: vdso::processor(), thread: call::gettid() as u32 }
 }
 
 fn ioprio_get() -> usize {

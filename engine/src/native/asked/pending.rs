@@ -4,6 +4,7 @@
 use core::ptr::NonNull;
 
 use sysring_events::attr::{Answers, Path};
+use sysring_sys::abi::aio::Iocb;
 use sysring_sys::abi::io_uring::{Sqe, op, timeout};
 use sysring_sys::{Errno, Result};
 
@@ -69,12 +70,32 @@ pub fn after(req: Req) {
     }
 }
 
+/// Before kernel AIO has it: by this thread, and with its priority or the one that is asked for.
+pub fn hand_over(req: Req, request: &mut Iocb) {
+    if let Some(asked) = of(req) {
+        asked.hand_over(request);
+    }
+}
+
+/// When it is complete, which nobody is there to see: this is when it was heard of.
+pub fn take_back(req: Req) {
+    if let Some(asked) = of(req) {
+        asked.take_back();
+    }
+}
+
+/// Whether the call may be made once more after an answer.
+pub fn may_go_on(req: Req) -> bool {
+    of(req).is_some_and(|asked| asked.may_go_on())
+}
+
 /// Which way it goes on.
 #[inline]
 pub fn take_path(req: Req, then: Then) {
     if let Some(asked) = of(req) {
         asked.path = match then {
             Then::Ready(_) => Path::Readiness,
+            Then::Aio => Path::Aio,
             Then::Worker | Then::Sleeper => Path::Worker,
         };
     }
