@@ -99,6 +99,7 @@ pub mod op;
 #[cfg(feature = "std")]
 pub mod owned;
 mod ring;
+pub mod task;
 
 #[cfg(feature = "engine")]
 pub use sysring_events as events;
@@ -111,13 +112,14 @@ pub use install::install;
 #[cfg(feature = "engine")]
 pub use install::{Installed, install_engine};
 pub use op::{Descriptor, Fixed, Slot, Target};
+pub use ring::{
+    Abilities, Buffer, BufferPool, BufferRing, Builder, Bundle, Cause, Completions, CqEntry, Cqe,
+    Cqe32, Field, Filter, Full, LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer, Reason,
+    Register, Report, Restrictions, Ring, SetupError, SqEntry, Sqe, Sqe128, Step, Submission,
+    SyncCancel, Timespec, Wait, Waits,
+};
 #[cfg(feature = "engine")]
 pub use ring::{Asked, Outcome};
-pub use ring::{
-    Buffer, BufferPool, BufferRing, Builder, Bundle, Cause, Completions, CqEntry, Cqe, Cqe32, Full,
-    LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer, Reason, Register, Report, Restrictions,
-    Ring, SetupError, SqEntry, Sqe, Sqe128, Step, Submission, SyncCancel, Timespec, Wait, Waits,
-};
 /// The layer below: the kernel's structures and numbers.
 pub use sysring_sys as sys;
 pub use sysring_sys::abi::signal::SigSet;

@@ -77,6 +77,10 @@ macro_rules! selects {
             /// With [`buffer_group`](Self::buffer_group): as many buffers at once as there are data
             /// for, one after the other from the one that the completion says (Linux 6.10); see
             /// [`BufferRing::take_bundle`](crate::BufferRing::take_bundle).
+            ///
+            /// A send goes on while the group has buffers, and completes for each bundle; the last
+            /// completion is the one without [`more`](crate::Cqe::more). What it has taken is used
+            /// up, also where it fails.
             #[inline]
             pub fn bundle(mut self) -> $name {
                 self.0.ioprio |= recvsend::BUNDLE;

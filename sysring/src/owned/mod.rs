@@ -128,6 +128,7 @@ mod fixed;
 mod handle;
 mod memory;
 mod operation;
+mod outbox;
 mod paths;
 mod pool;
 mod request;
@@ -150,6 +151,7 @@ pub use file::{Close, Fsync, Open, OpenOptions, Read, ReadFixed, WithBuf, Write,
 pub use fixed::FixedBuf;
 pub use handle::{Handle, Place};
 pub use operation::{Operation, Startable};
+pub use outbox::{Outbox, SendBundle};
 pub use paths::{CreateDir, HardLink, Remove, Rename, Statx, Symlink};
 pub use pool::{Lease, Pool};
 pub use request::{Completion, Multishot, Request};

@@ -98,14 +98,8 @@ impl Pool {
             }),
         };
         (0..count).for_each(|id| pool.put_down(id));
-        let description = BufReg {
-            ring_addr: pool.at(0).as_ptr() as u64,
-            ring_entries: u32::from(count),
-            bgid: group,
-            ..BufReg::default()
-        };
-        // SAFETY: the memory stays until the group is unregistered, or the ring is gone.
-        unsafe { ring.shared.register(register::PBUF_RING, &raw const description, 1) }?;
+        // SAFETY: the memory is the pool's, which takes the group back before it goes.
+        unsafe { register_group(ring, group, pool.at(0), count) }?;
         Ok(Pool(Arc::new(pool)))
     }
 
@@ -174,19 +168,36 @@ impl Inner {
         let mut order = self.order();
         let last = std::mem::replace(&mut order.last, id);
         order.next[usize::from(last)] = id;
-        let place = usize::from(order.tail & (self.count - 1));
-        let entry = self.at(place * size_of::<BufEntry>()).cast::<BufEntry>();
-        order.tail = order.tail.wrapping_add(1);
-        // SAFETY: within the ring of entries, in a place behind its tail, which is ours until the
-        // tail is stored. Its last two bytes are left alone: those of the first entry are the tail.
-        unsafe {
-            (&raw mut (*entry.as_ptr()).addr).write(self.buffer(id).as_ptr() as u64);
-            (&raw mut (*entry.as_ptr()).len).write(self.size);
-            (&raw mut (*entry.as_ptr()).bid).write(id);
-            let shared = &*self.at(TAIL).cast::<AtomicU16>().as_ptr();
-            // Release pairs with the kernel's Acquire of the tail: the entry is written.
-            shared.store(order.tail, Release);
-        }
+        let (at, tail) = (self.buffer(id).as_ptr().cast_const(), order.tail);
+        // SAFETY: the ring of entries is ours, and every place behind its tail.
+        unsafe { put_entry(self.at(0), self.count, tail, Entry { at, len: self.size, id }) };
+        order.tail = tail.wrapping_add(1);
+    }
+}
+
+/// A buffer, as the kernel is told of it.
+pub(super) struct Entry {
+    pub at: *const u8,
+    pub len: u32,
+    pub id: u16,
+}
+
+/// Puts an entry into a ring of `count` of them, at its tail, and moves that on.
+///
+/// # Safety
+/// The ring lies there, and the place behind its tail is free; nobody else puts anything meanwhile.
+pub(super) unsafe fn put_entry(ring: NonNull<u8>, count: u16, tail: u16, buffer: Entry) {
+    let place = usize::from(tail & (count - 1));
+    // SAFETY: within the ring of entries, in a place behind its tail, which is ours until the tail is
+    // stored. Its last two bytes are left alone: those of the first entry are the tail.
+    unsafe {
+        let entry = ring.cast::<BufEntry>().add(place).as_ptr();
+        (&raw mut (*entry).addr).write(buffer.at as u64);
+        (&raw mut (*entry).len).write(buffer.len);
+        (&raw mut (*entry).bid).write(buffer.id);
+        let shared = &*ring.add(TAIL).cast::<AtomicU16>().as_ptr();
+        // Release pairs with the kernel's Acquire of the tail: the entry is written.
+        shared.store(tail.wrapping_add(1), Release);
     }
 }
 
@@ -199,17 +210,45 @@ const TAIL: usize = size_of::<BufEntry>() - size_of::<u16>();
 impl Drop for Inner {
     /// No operation that could take a buffer is under way: each of them holds a clone.
     fn drop(&mut self) {
-        let Some(ring) = self.ring.upgrade() else { return };
-        let description = BufReg { bgid: self.group, ..BufReg::default() };
-        // SAFETY: nothing is lent here.
-        let gone =
-            unsafe { ring.register(register::UNREGISTER_PBUF_RING, &raw const description, 1) };
-        // `EINVAL`, `ENOENT`: it was never registered.
-        match gone {
-            Ok(_) | Err(Errno::EINVAL | Errno::ENOENT) => ring.lock().groups.put(self.group),
-            Err(_) => std::mem::forget(self.pages.take()),
+        if !is_taken_back(&self.ring, self.group) {
+            std::mem::forget(self.pages.take());
         }
     }
+}
+
+/// Takes a group's memory back from the kernel; whether it has let go of it.
+pub(super) fn is_taken_back(ring: &Weak<Shared>, group: u16) -> bool {
+    let Some(ring) = ring.upgrade() else { return true };
+    let description = BufReg { bgid: group, ..BufReg::default() };
+    // SAFETY: nothing is lent here.
+    let gone = unsafe { ring.register(register::UNREGISTER_PBUF_RING, &raw const description, 1) };
+    // `EINVAL`, `ENOENT`: it was never registered.
+    let gone = matches!(gone, Ok(_) | Err(Errno::EINVAL | Errno::ENOENT));
+    if gone {
+        ring.lock().groups.put(group);
+    }
+    gone
+}
+
+/// Has a ring take buffers from the entries at `at`.
+///
+/// # Safety
+/// There are `count` entries, which stay, as do their buffers, until the group [is taken
+/// back](is_taken_back), or the ring is gone.
+pub(super) unsafe fn register_group(
+    ring: &Ring,
+    group: u16,
+    at: NonNull<u8>,
+    count: u16,
+) -> Result<()> {
+    let description = BufReg {
+        ring_addr: at.as_ptr() as u64,
+        ring_entries: u32::from(count),
+        bgid: group,
+        ..BufReg::default()
+    };
+    // SAFETY: the caller's word.
+    unsafe { ring.shared.register(register::PBUF_RING, &raw const description, 1) }.map(drop)
 }
 
 /// Numbers of groups.
@@ -220,7 +259,7 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    fn take(&mut self) -> Option<u16> {
+    pub(super) fn take(&mut self) -> Option<u16> {
         if let Some(free) = self.free.pop() {
             return Some(free);
         }

@@ -1,6 +1,7 @@
 //! A ring: two queues, and a call that hands over what is in one and waits for what comes into the
 //! other.
 
+mod abilities;
 #[cfg(feature = "engine")]
 mod asked;
 mod builder;
@@ -26,6 +27,7 @@ use sysring_sys::abi::io_uring::{Params, enter, register as regs, setup};
 use sysring_sys::abi::signal::SIGSET_SIZE;
 use sysring_sys::{Errno, Fd, User};
 
+pub use abilities::Abilities;
 #[cfg(feature = "engine")]
 pub use asked::{Asked, Outcome};
 pub use builder::Builder;
@@ -38,7 +40,8 @@ pub use local::LocalRing;
 pub use mixed::{MixedCqe, MixedSqe};
 pub use operations::Operations;
 pub use register::{
-    Buffer, BufferPool, BufferRing, Bundle, PoolBuffer, Register, Restrictions, SyncCancel,
+    Buffer, BufferPool, BufferRing, Bundle, Field, Filter, PoolBuffer, Register, Restrictions,
+    SyncCancel,
 };
 pub use report::{Reason, Report, SetupError, Step};
 pub use submission::{Full, Submission};

@@ -1,5 +1,6 @@
 //! The safe layer, on the kernel's io_uring and on the engine.
 
+mod bundles;
 mod common;
 mod drops;
 mod files;

@@ -5,6 +5,7 @@ mod buffers;
 mod common;
 mod events;
 mod files;
+mod limits;
 mod mixed;
 mod names;
 mod operations;

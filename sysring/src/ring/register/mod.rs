@@ -4,6 +4,7 @@ mod buffer_ring;
 mod buffers;
 mod cancel;
 mod files;
+mod filter;
 mod pool;
 mod restrictions;
 mod workers;
@@ -19,9 +20,11 @@ use super::handle::Handle;
 use super::operations::Operations;
 use super::wait::Waits;
 use crate::op::{Descriptor, MsgRing};
+use crate::task::NO_RING;
 
 pub use buffer_ring::{Buffer, BufferRing, Bundle};
 pub use cancel::SyncCancel;
+pub use filter::{Field, Filter};
 pub use pool::{BufferPool, PoolBuffer};
 pub use restrictions::Restrictions;
 
@@ -168,7 +171,6 @@ impl<'a> Register<'a> {
     /// - `EBADFD`: the ring is still [disabled](crate::Builder::disabled).
     /// - `EOVERFLOW`: its completion queue is full.
     pub fn post(&self, result: i32, user_data: u64) -> Result<(), Errno> {
-        const NO_RING: i32 = -1;
         let mut entry = *MsgRing::new(self.handle.fd, result, user_data).build().raw();
         let address = User::of(&raw mut entry).cast();
         door::register(self.handle.serves, NO_RING, register::SEND_MSG_RING, address, 1).map(drop)

@@ -5,7 +5,8 @@ use sysring_sys::abi::io_uring::{Restriction, register, restriction};
 
 use super::Register;
 
-/// What a ring is allowed: [`Register::restrict`]. All that is not named is forbidden.
+/// What a ring is allowed: [`Register::restrict`], or all rings to come,
+/// [`task::restrict`](crate::task::restrict). All that is not named is forbidden.
 ///
 /// ```
 /// use sysring::{Restrictions, op};
@@ -27,6 +28,10 @@ impl<const N: usize> Restrictions<N> {
     pub const fn new() -> Restrictions<N> {
         const NONE: Restriction = Restriction { opcode: 0, what: 0, resv: 0, resv2: [0; 3] };
         Restrictions { rules: [NONE; N], count: 0 }
+    }
+
+    pub(crate) fn rules(&self) -> &[Restriction] {
+        &self.rules[..self.count]
     }
 
     /// # Panics
@@ -81,6 +86,6 @@ impl Register<'_> {
     /// - `EBUSY`: it has restrictions already.
     /// - `EINVAL`: no rule, an operation that does not exist.
     pub fn restrict<const N: usize>(&self, rules: &Restrictions<N>) -> Result<(), Errno> {
-        self.array(register::RESTRICTIONS, &rules.rules[..rules.count]).map(drop)
+        self.array(register::RESTRICTIONS, rules.rules()).map(drop)
     }
 }
