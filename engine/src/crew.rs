@@ -216,7 +216,7 @@ impl Life {
     }
 
     fn live(mut self) {
-        thread::set_name(*b"iou-wrk\0");
+        thread::set_name(*b"wrk");
         let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
         let Worker { crew, acting } = self.worker;
         crew.0.serve(acting.is_some(), wq_limits::MAX_WORKERS, &mut self);

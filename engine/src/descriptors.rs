@@ -5,8 +5,8 @@
 //! filter, which sees numbers only, can pass every other `close`, `dup` and `epoll_ctl` by.
 
 use core::ptr;
-use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
 use sysring_sys::abi::io_uring::{
     OFF_CQ_RING, OFF_MMAP_MASK, OFF_PARAM_REGION, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING,
@@ -41,6 +41,9 @@ static ENTRIES: AtomicPtr<AtomicPtr<Ring>> = AtomicPtr::new(ptr::null_mut());
 /// Rings that can be used again, and all there ever were.
 static UNUSED: Mutex<AtomicPtr<Ring>> = Mutex::new(AtomicPtr::new(ptr::null_mut()));
 static ALL: AtomicPtr<Ring> = AtomicPtr::new(ptr::null_mut());
+
+/// How many can be held.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// A hold on a ring: it keeps its memory and its descriptors until this is dropped.
 #[derive(Debug)]
@@ -184,6 +187,13 @@ pub fn put(ring: &Ring) {
     let unused = UNUSED.lock();
     ring.next_free.store(unused.load(Relaxed), Relaxed);
     unused.store(ptr::from_ref(ring).cast_mut(), Relaxed);
+    drop(unused);
+    // Nothing comes to idle workers any more, and a process that wants to be rid of its threads (to be
+    // frozen, say) has closed its rings for that. Only a number: what a ring that begins right now
+    // finds retiring, it leaves to others.
+    if IN_USE.fetch_sub(1, Relaxed) == 1 {
+        wq::retire();
+    }
 }
 
 /// Disks are not asked to stop. They are done now, and nobody hears with what: only what the
@@ -211,16 +221,19 @@ pub fn each(mut act: impl FnMut(&Ring)) {
 /// After `fork`, in the child, before anything else.
 pub fn after_fork() {
     UNUSED.reset();
+    let mut in_use = 0;
     let mut at = ALL.load(Relaxed);
     while !at.is_null() {
         // SAFETY: rings are never unmapped, and this is the child's only thread.
         unsafe {
             if (*at).refs.load(Relaxed) != 0 {
                 (*at).after_fork();
+                in_use += 1;
             }
             at = (*at).next_ring.load(Relaxed);
         }
     }
+    IN_USE.store(in_use, Relaxed);
 }
 
 /// Moves a new descriptor of the engine's out of the application's way.
@@ -412,12 +425,14 @@ fn descriptor(eventfd: Fd) -> Result<Fd> {
 fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     register::begin(ring)?;
     ring.handles.store(1, Relaxed);
+    IN_USE.fetch_add(1, Relaxed);
     ring.refs.store(1, Release);
     wq_limits::expect_ring(ring.shape.sq_entries);
     if shape_has_sqpoll(ring) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {
             ring.refs.store(0, Relaxed);
+            IN_USE.fetch_sub(1, Relaxed);
             return Err(e);
         }
     }

@@ -362,7 +362,7 @@ fn employ(term: u32) -> Result<i32> {
 }
 
 extern "C" fn run(term: usize) -> ! {
-    thread::set_name(*b"iou-drv\0");
+    thread::set_name(*b"drv");
     let set = Fd::new(SET.load(Relaxed));
     let mut events = [NO_EVENT; 16];
     let mut n = 0;

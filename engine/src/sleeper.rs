@@ -289,7 +289,7 @@ impl Sleeper {
 extern "C" fn run(sleeper: usize) -> ! {
     // SAFETY: `give` has made it for this thread, which alone frees it.
     let sleeper: &'static Sleeper = unsafe { &*(sleeper as *const Sleeper) };
-    thread::set_name(*b"iou-slp\0");
+    thread::set_name(*b"slp");
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
     sleeper.tid.store(call::gettid(), Relaxed);
     while sleeper.serve() {}

@@ -134,7 +134,7 @@ pub fn wake_if_asleep(ring: &Ring) {
 extern "C" fn run(ring: usize) -> ! {
     // SAFETY: `start` gave us a ring and a hold on it; rings are never unmapped.
     let ring = unsafe { &*(ring as *const Ring) };
-    thread::set_name(*b"iou-sqp\0");
+    thread::set_name(*b"sqp");
     bind(ring);
     let idle = i64::from(ring.sqpoll.idle_ms.load(Relaxed)) * 1_000_000;
     let mut last_work = call::now(call::CLOCK_MONOTONIC);

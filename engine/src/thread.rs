@@ -76,10 +76,24 @@ pub fn end() -> ! {
     unsafe { arch::unmap_and_exit(stack, STACK) }
 }
 
-/// The name tools show.
-pub fn set_name(name: [u8; 8]) {
-    // SAFETY: the name is a NUL-terminated string of ours.
+/// The name that tools show, as those of the kernel's threads: `iou-wrk-` and the process.
+pub fn set_name(kind: [u8; 3]) {
+    let name = name(kind, process::id().unsigned_abs());
+    // SAFETY: a NUL-terminated string of ours.
     let _ = unsafe { call::prctl(PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) };
+}
+
+/// As long as a thread's name may be, with its NUL.
+fn name([a, b, c]: [u8; 3], process: u32) -> [u8; 16] {
+    let mut name = [b'i', b'o', b'u', b'-', a, b, c, b'-', 0, 0, 0, 0, 0, 0, 0, 0];
+    // Seven digits: a process has no higher number (`PID_MAX_LIMIT`).
+    let digits = process.checked_ilog10().unwrap_or(0).min(6) as usize + 1;
+    let mut left = process;
+    for place in (8..8 + digits).rev() {
+        name[place] = b'0' + (left % 10) as u8;
+        left /= 10;
+    }
+    name
 }
 
 const PR_SET_NAME: u32 = 15;
@@ -101,4 +115,16 @@ pub fn can_kick() -> bool {
 /// `EPERM` and others: a sandbox's word.
 pub fn kick(tid: i32) -> Result<()> {
     kick::kick(process::id(), tid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+
+    #[test]
+    fn a_thread_is_named_after_its_work_and_its_process() {
+        assert_eq!(&name(*b"wrk", 1), b"iou-wrk-1\0\0\0\0\0\0\0");
+        assert_eq!(&name(*b"sqp", 4_194_304), b"iou-sqp-4194304\0");
+        assert_eq!(&name(*b"drv", u32::MAX)[..8], b"iou-drv-");
+    }
 }

@@ -49,6 +49,8 @@ pub fn futex_wake(word: &AtomicU32, count: u32) {
 /// Wakes up to `count` sleepers on the word at an address that may be gone by now.
 pub fn futex_wake_at(word: User<u32>, count: u32) {
     let op = linux_raw_sys::general::FUTEX_WAKE;
+    // The kernel takes an `int`, and wakes one where that is negative.
+    let count = count.min(i32::MAX as u32);
     // SAFETY: the kernel checks the address.
     let _ = unsafe { sys!(__NR_futex, word.arg(), op as usize, count as usize) };
 }
