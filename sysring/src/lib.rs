@@ -114,9 +114,9 @@ pub use install::{Installed, install_engine};
 pub use op::{Descriptor, Fixed, Slot, Target};
 pub use ring::{
     Abilities, Buffer, BufferPool, BufferRing, Builder, Bundle, Cause, Completions, CqEntry, Cqe,
-    Cqe32, Field, Filter, Full, LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer, Reason,
-    Register, Report, Restrictions, Ring, SetupError, SqEntry, Sqe, Sqe128, Step, Submission,
-    SyncCancel, Timespec, Wait, Waits,
+    Cqe32, Field, Filter, Full, Limit, LocalRing, MixedCqe, MixedSqe, Operations, PoolBuffer,
+    Reason, Register, Report, Restrictions, Ring, SetupError, SqEntry, Sqe, Sqe128, Step,
+    Submission, SyncCancel, Timespec, Wait, Waits,
 };
 #[cfg(feature = "engine")]
 pub use ring::{Asked, Outcome};

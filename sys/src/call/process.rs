@@ -104,6 +104,13 @@ pub fn is_admin() -> bool {
     credentials().capabilities[0] >> CAP_SYS_ADMIN & 1 != 0
 }
 
+/// Whether this thread has `CAP_IPC_LOCK`: memory is locked for it without limit.
+#[must_use]
+pub fn may_lock_memory() -> bool {
+    const CAP_IPC_LOCK: u32 = 14;
+    credentials().capabilities[0] >> CAP_IPC_LOCK & 1 != 0
+}
+
 /// `waitid(2)`; `info` is a `siginfo_t`.
 pub fn waitid(which: u32, id: i32, info: User<[i32; 32]>, options: u32) -> Result<()> {
     // SAFETY: the kernel checks the address.

@@ -9,6 +9,7 @@ use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Errno, Fd, User};
 
 use super::entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
+use super::limit::Limit;
 use super::memory::Memory;
 use super::mixed::{MixedCqe, MixedSqe};
 use super::operations::Operations;
@@ -226,7 +227,9 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
     ///   completions than submissions; or a need that is not known, or does not go with another.
     /// - `EPERM`, `EACCES`, `ENOSYS`: the kernel refuses, and no other engine may serve.
     /// - `EOPNOTSUPP`: an operation that is required does not exist.
-    /// - `ENOMEM`, `EMFILE`, `ENFILE`: out of memory or descriptors.
+    /// - `ENOMEM`: out of memory, or the kernel may lock no more of it (`RLIMIT_MEMLOCK`), and no other
+    ///   engine may serve.
+    /// - `EMFILE`, `ENFILE`: out of descriptors; those of the engine lie at 960 and above.
     /// - `EBADF`, `EINVAL`: the ring to attach to is another engine's.
     pub fn build(&self, entries: u32) -> Result<Ring<S, C>, SetupError> {
         let (serves, reason) = match self.engine {
@@ -236,7 +239,12 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
                 let why = choice::chosen();
                 let reason = Reason::of_process(why);
                 return match self.build_on(why.engine(), reason, entries) {
-                    Err(error) if why == Why::KernelWorks => self.elsewhere(error, entries),
+                    Err(error) if matches!(why, Why::KernelWorks | Why::Untried(_)) => {
+                        self.elsewhere(error, entries)
+                    }
+                    Err(error) if matches!(reason, Reason::Refused { .. }) => {
+                        Err(SetupError { refusal: Some(reason), ..error })
+                    }
                     result => result,
                 };
             }
@@ -255,6 +263,10 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
         let reason = match (error.step, error.errno) {
             (Step::Operation(code), _) => Reason::Lacks { code },
             (Step::Setup, errno @ (Errno::EINVAL | Errno::EPERM)) => Reason::SetupRefused { errno },
+            // The engine locks no memory.
+            (Step::Setup, errno) if matches!(error.limit, Some(Limit::LockedMemory { .. })) => {
+                Reason::SetupRefused { errno }
+            }
             _ => return Err(error),
         };
         if cfg!(not(feature = "engine")) {
@@ -269,7 +281,12 @@ impl<S: SqEntry, C: CqEntry> Builder<S, C> {
         reason: Reason,
         entries: u32,
     ) -> Result<Ring<S, C>, SetupError> {
-        let fail = |step| move |errno| SetupError { errno, step, refusal: None };
+        let fail = |step| {
+            move |errno| {
+                let limit = Limit::behind(errno, serves);
+                SetupError { errno, step, serves, refusal: None, limit }
+            }
+        };
         if serves == Serves::User && cfg!(not(feature = "engine")) && reason != Reason::Placed {
             return Err(fail(Step::NoEngine)(Errno::ENOSYS));
         }

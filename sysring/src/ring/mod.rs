@@ -9,6 +9,7 @@ mod cause;
 mod completion;
 mod entry;
 mod handle;
+mod limit;
 mod local;
 mod memory;
 mod mixed;
@@ -36,6 +37,7 @@ pub use completion::Completions;
 pub use entry::{CqEntry, Cqe, Cqe32, SqEntry, Sqe, Sqe128};
 #[cfg(feature = "std")]
 pub(crate) use handle::Entrance;
+pub use limit::Limit;
 pub use local::LocalRing;
 pub use mixed::{MixedCqe, MixedSqe};
 pub use operations::Operations;

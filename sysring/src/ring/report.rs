@@ -8,6 +8,7 @@ use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::setup;
 
 use super::cause::Cause;
+use super::limit::Limit;
 use crate::op;
 
 /// Who serves a ring, why, and what it has of what was wished for: [`Ring::report`](crate::Ring::report).
@@ -192,7 +193,9 @@ pub(super) const HINTS: [(u32, &str, &str); 4] = [
 pub struct SetupError {
     pub(super) errno: Errno,
     pub(super) step: Step,
+    pub(super) serves: Serves,
     pub(super) refusal: Option<Reason>,
+    pub(super) limit: Option<Limit>,
 }
 
 /// Where it went wrong.
@@ -229,6 +232,12 @@ impl SetupError {
     pub fn refusal(&self) -> Option<Reason> {
         self.refusal
     }
+
+    /// What has run out, if that has a limit.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
 }
 
 impl From<SetupError> for Errno {
@@ -240,16 +249,24 @@ impl From<SetupError> for Errno {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(refusal) = self.refusal {
-            return write!(f, "{refusal}; the engine in userspace may not serve");
+            write!(f, "{refusal}; the engine in userspace ")?;
+            match self.serves {
+                Serves::Kernel => return f.write_str("may not serve"),
+                Serves::User => f.write_str("does not serve: ")?,
+            }
         }
         match self.step {
-            Step::Setup => write!(f, "io_uring_setup: {}", self.errno),
-            Step::Map => write!(f, "mapping the queues of a ring: {}", self.errno),
-            Step::Probe => write!(f, "asking for the operations of a ring: {}", self.errno),
+            Step::Setup => write!(f, "io_uring_setup: {}", self.errno)?,
+            Step::Map => write!(f, "mapping the queues of a ring: {}", self.errno)?,
+            Step::Probe => write!(f, "asking for the operations of a ring: {}", self.errno)?,
             Step::Operation(code) => {
-                write!(f, "the operation {} does not exist here", op::name(code))
+                write!(f, "the operation {} does not exist here", op::name(code))?;
             }
-            Step::NoEngine => f.write_str("this build has no engine in userspace"),
+            Step::NoEngine => f.write_str("this build has no engine in userspace")?,
+        }
+        match self.limit {
+            Some(limit) => write!(f, "; {limit}"),
+            None => Ok(()),
         }
     }
 }

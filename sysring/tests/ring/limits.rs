@@ -1,8 +1,10 @@
-//! What rings are limited to, by filters and for all rings to come.
+//! What rings are limited to: by filters, for all rings to come, and by the process.
 
 use std::ffi::CString;
 
-use sysring::{Abilities, Engine, Errno, Fd, Field, Filter, Restrictions, Ring, op, task};
+use sysring::{
+    Abilities, Engine, Errno, Fd, Field, Filter, Limit, Reason, Restrictions, Ring, op, task,
+};
 
 use crate::common::{both, ring, run};
 
@@ -126,7 +128,7 @@ fn in_a_child(test: fn(Engine) -> Result<Option<()>, String>, engine: Engine) {
             assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
             assert!(libc::WIFEXITED(status), "on {engine:?}: {status:#x}");
             match libc::WEXITSTATUS(status) {
-                SKIPPED => println!("skipped: on {engine:?}: before Linux 7.0, or no io_uring"),
+                SKIPPED => println!("skipped: on {engine:?}: no such limit here"),
                 status => assert_eq!(status, 0, "on {engine:?}"),
             }
         }
@@ -194,4 +196,58 @@ fn abilities_are_those_that_a_ring_has() {
         assert!(flags & 1 << 13 != 0, "DEFER_TASKRUN is older: {flags:x}");
         assert_eq!(abilities.entry_flags() & 0x7f, 0x7f);
     });
+}
+
+/// Sets a limit of the process, both of it.
+fn set_limit(resource: u32, to: u64) {
+    let limit = libc::rlimit { rlim_cur: to, rlim_max: to };
+    // SAFETY: reads the structure.
+    assert_eq!(unsafe { libc::setrlimit(resource, &raw const limit) }, 0);
+}
+
+#[test]
+fn what_has_run_out_is_told() {
+    for engine in [Engine::Kernel, Engine::User] {
+        in_a_child(without_descriptors, engine);
+    }
+    for engine in [Engine::Kernel, Engine::Auto] {
+        in_a_child(without_locked_memory, engine);
+    }
+}
+
+fn without_descriptors(engine: Engine) -> Result<Option<()>, String> {
+    if engine == Engine::Kernel && Ring::builder().engine(engine).build(4).is_err() {
+        return Ok(None);
+    }
+    set_limit(libc::RLIMIT_NOFILE, 3);
+    let error = Ring::builder().engine(engine).build(4).err().ok_or("there is a descriptor")?;
+    expect("the error", error.errno(), Errno::EMFILE)?;
+    let above = if engine == Engine::User { Some(960) } else { None };
+    expect("the limit", error.limit(), Some(Limit::OpenFiles { limit: 3, above }))?;
+    expect("as text", error.to_string().ends_with("limit on open files is 3 (ulimit -n)"), true)
+        .map(Some)
+}
+
+fn without_locked_memory(engine: Engine) -> Result<Option<()>, String> {
+    // SAFETY: numbers only. The capability to lock what one likes goes with the user.
+    unsafe {
+        libc::setgid(65534);
+        libc::setuid(65534);
+    }
+    if Ring::builder().engine(Engine::Kernel).build(4).is_err() {
+        return Ok(None);
+    }
+    set_limit(libc::RLIMIT_MEMLOCK, 0);
+    match Ring::builder().engine(engine).build(4) {
+        // Nothing is counted.
+        Ok(ring) if ring.report().is_kernel() => Ok(None),
+        Ok(ring) => {
+            let reason = Reason::SetupRefused { errno: Errno::ENOMEM };
+            expect("the reason", ring.report().reason(), reason).map(Some)
+        }
+        Err(error) if engine == Engine::Kernel => {
+            expect("the limit", error.limit(), Some(Limit::LockedMemory { limit: 0 })).map(Some)
+        }
+        Err(error) => Err(error.to_string()),
+    }
 }
