@@ -40,6 +40,7 @@ mod nop;
 mod open;
 mod poll;
 mod process;
+mod received;
 mod rw;
 mod socket;
 mod splice;
@@ -65,6 +66,7 @@ pub use nop::{Nop, Nop128};
 pub use open::{Close, FixedFdInstall, OpenAt, OpenAt2, OpenHow, Pipe};
 pub use poll::{PollAdd, PollRemove};
 pub use process::{SigInfo, WaitId};
+pub use received::ReceivedMessage;
 pub use rw::{
     Read, ReadFixed, ReadMultishot, ReadV, ReadVFixed, Write, WriteFixed, WriteV, WriteVFixed,
 };

@@ -209,8 +209,8 @@ impl RecvMsg {
 
     /// Again and again, each time into a buffer of this group, until a completion comes without
     /// [`more`](crate::Cqe::more) (Linux 6.0). The `msghdr` only says how much room names and control
-    /// data have; in the buffer there are four 32-bit words (the lengths of name, control data and
-    /// payload, and the flags), then name, control data and payload.
+    /// data have; [`ReceivedMessage`](super::ReceivedMessage) finds them in the buffer, before the
+    /// payload.
     #[inline]
     pub fn multishot(target: impl Target, message: *const Msghdr, group: u16) -> RecvMsg {
         let mut recv = RecvMsg::new(target, message.cast_mut()).buffer_group(group);

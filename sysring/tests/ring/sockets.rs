@@ -83,6 +83,45 @@ fn messages() {
     });
 }
 
+#[test]
+fn datagrams_come_with_their_names() {
+    both(|engine| {
+        let mut ring = ring(engine);
+        let buffers = ring.register().buffer_ring(3, 4, 64).unwrap();
+        let [to, from] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+        let sender = sockaddr(from.local_addr().unwrap());
+        // SAFETY: an address without padding is bytes.
+        let sender = unsafe { std::slice::from_raw_parts(at(&sender), ADDRESS_LEN as usize) };
+        let mut room = Msghdr::EMPTY;
+        room.msg_namelen = 16;
+        let receive = op::RecvMsg::multishot(&to, &room, buffers.group());
+        // SAFETY: the buffers and the header outlive the operation, which is cancelled.
+        unsafe { ring.push(receive.build().user_data(1)) }.unwrap();
+        ring.submit().unwrap();
+        for text in ["one", "a message that is longer than the rest of the buffer is long"] {
+            from.send_to(text.as_bytes(), to.local_addr().unwrap()).unwrap();
+            ring.submit_and_wait(1).unwrap();
+            let completion = ring.completion().unwrap();
+            assert!(completion.more(), "{completion:?}");
+            // SAFETY: of an operation that selects from this group, and taken once.
+            let buffer = unsafe { buffers.take(&completion) }.unwrap();
+            let message = op::ReceivedMessage::parse(&buffer, &room).unwrap();
+            assert_eq!(message.name(), sender);
+            assert_eq!((message.name_len(), message.control()), (16, &b""[..]));
+            let whole = text.len() <= 64 - 16 - 16;
+            assert_eq!(message.is_payload_truncated(), !whole);
+            let part = if whole { text.len() } else { 64 - 16 - 16 };
+            assert_eq!(message.payload(), &text.as_bytes()[..part]);
+            assert_eq!(op::ReceivedMessage::parse(&buffer[..31], &room), None);
+        }
+        let cancel = op::AsyncCancel::new(1).build().user_data(2);
+        // SAFETY: names no memory.
+        unsafe { ring.push(cancel) }.unwrap();
+        ring.submit_and_wait(2).unwrap();
+        assert!(ring.completions().all(|completion| !completion.more()));
+    });
+}
+
 /// Sends that do not copy: the number of bytes, and whether a notification came.
 fn sent(ring: &mut Ring, entry: sysring::Sqe) -> (Result<u32, Errno>, bool) {
     // SAFETY: waited for.
