@@ -57,6 +57,19 @@ fn wrong_usage_of_run_is_125_and_of_others_2() {
 }
 
 #[test]
+fn what_looks_like_an_option_is_no_program() {
+    for command in ["run", "refuse"] {
+        let ended = output(&[command, "--statz", "true"]);
+        assert_code(&ended, 125);
+        assert!(stderr(&ended).contains("unexpected argument '--statz'"), "{}", stderr(&ended));
+    }
+    // From the program's name on, options are the program's.
+    assert_code(&output(&["run", "sh", "-c", "exit 3", "--stats"]), 3);
+    assert_code(&output(&["run", "--", "sh", "-c", "test $1 = --verbose", "-", "--verbose"]), 0);
+    assert_code(&output(&["run", "--", "-no-such-program"]), 127);
+}
+
+#[test]
 fn the_signal_that_kills_the_program_kills_us() {
     for way in WAYS {
         for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGSEGV, libc::SIGUSR1] {
