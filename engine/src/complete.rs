@@ -298,7 +298,7 @@ impl Locked<'_> {
             return Wake { sleepers: handed_back || self.timers_concern_sleepers() };
         }
         stats::add(&stats::get().completed, u64::from(self.posted));
-        self.posted = 0;
+        (self.posted, self.looks) = (0, 0);
         self.timers_by_count();
         self.run_tasks();
         self.signal_eventfd();
@@ -360,10 +360,10 @@ impl Locked<'_> {
         }
         if ready {
             let _ = call::eventfd_add(self.readiness.shown(), 1);
-        } else if self.waits && !self.ring.watched.load(Relaxed) {
+        } else if self.waits && !self.asked && !self.ring.watched.load(Relaxed) {
             // A program that waits in `enter` does not poll the descriptor meanwhile: spare it
             // two system calls a round. A poller would see readiness once too often and then
-            // enter, because of the flag.
+            // enter, because of the flag, and ask for events.
             self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
             return;
         } else {

@@ -45,6 +45,10 @@ const TICK: i64 = 2_000_000;
 const LOOK_IN: i64 = 500_000;
 const LOOK_IN_ON_WAITER: i64 = 10_000_000;
 
+/// How often an application that spins on the queue is called in for nothing, before the driver's
+/// look must do.
+const PATIENCE: u32 = 100;
+
 /// In a child of `fork` there is no driver.
 pub fn after_fork() {
     STARTING.reset();
@@ -98,9 +102,11 @@ impl Locked<'_> {
     /// At the end of `enter`: sees that what is under way goes on without us.
     pub fn leave(&mut self, waited: bool) {
         self.waits |= waited;
+        self.looks = if waited { 0 } else { self.looks.saturating_add(self.asked.into()) };
         let new_timer = core::mem::take(&mut self.timers.fresh);
         self.readiness.fresh = false;
         self.tell_pollers();
+        self.asked = false;
         if self.ring.shape.has(setup::SQPOLL) {
             // What becomes ready its thread hears by itself.
             if new_timer {
@@ -121,19 +127,29 @@ impl Locked<'_> {
         if !pending || self.ring.shape.polls_in_enter() {
             return;
         }
-        // With these the application has promised to come back for its completions.
-        let promised = self.ring.shape.has(setup::DEFER_TASKRUN | setup::COOP_TASKRUN);
-        if self.is_heard() {
+        let deferred = self.ring.shape.has(setup::DEFER_TASKRUN);
+        let heard = self.is_heard();
+        if heard {
             self.be_driven();
-        } else if !promised && (!waited || RUNS.load(Relaxed) && !self.timers.is_empty()) {
-            // Who has waited will do so again, and needs no thread for it; but where there is one,
-            // timers are kept meanwhile.
-            self.be_looked_after();
-        } else if promised && !waited {
+        } else if deferred && !self.ring.shape.has(setup::TASKRUN_FLAG) {
+            // The application has promised to come back for its completions, and looks at no flag.
             // It may learn from the descriptor when to come.
-            self.show_readiness();
+            if !waited {
+                self.show_readiness();
+            }
+            return;
+        } else if !waited || RUNS.load(Relaxed) {
+            // Who has waited will do so again, and needs no thread for it; but where there is one,
+            // it looks after what is left meanwhile.
+            self.be_looked_after();
         }
-        self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+        // Who spins on the queue comes in when it sees the flag, and is served at once. But some who
+        // would wait take it for a reason not to: where the driver sees to progress, they are not
+        // told, nor is anybody for ever.
+        let spins = !heard && !self.waits && self.looks < PATIENCE;
+        if spins || !RUNS.load(Relaxed) {
+            self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
+        }
     }
 
     /// As `announce`; but where the eventfd is unread, the application may be on its way here, and
@@ -206,12 +222,13 @@ impl Locked<'_> {
     /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
     /// or it may spin on the queue.
     pub fn be_looked_after(&mut self) {
-        if driver().is_err() {
+        if !RUNS.load(Relaxed) && driver().is_err() {
             // No thread to be had.
             return self.show_readiness();
         }
         (self.unattended, self.listened_to) = (true, false);
-        ask_for(call::now(call::CLOCK_MONOTONIC) + self.look_in_after());
+        self.look_in_at = call::now(call::CLOCK_MONOTONIC) + self.look_in_after();
+        ask_for(self.look_in_at);
     }
 
     /// Has the driver come at a time and tell workers once more that they are to stop. (Where there
@@ -473,6 +490,10 @@ fn tend_all() -> Option<i64> {
             return;
         }
         let now = call::now(call::CLOCK_MONOTONIC);
+        if locked.unattended && now >= locked.look_in_at {
+            // It may have begun to spin.
+            locked.waits = false;
+        }
         let deferred = ring.shape.has(setup::DEFER_TASKRUN);
         let due = locked.timers.next_deadline();
         if !deferred {

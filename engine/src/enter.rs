@@ -111,6 +111,7 @@ pub fn enter(
 impl Locked<'_> {
     /// The application has come, as the flag asked it to.
     fn forget_taskrun(&mut self) {
+        self.asked = true;
         self.announced = false;
         self.announce_at = None;
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;

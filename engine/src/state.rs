@@ -79,8 +79,12 @@ pub struct State {
     pub waiters: Waiters,
     /// What the latest sleeper knew of the timers.
     pub asleep: Asleep,
-    /// The application has been seen to wait in `enter`.
+    /// The application has been seen to wait in `enter`, and to come back in time.
     pub waits: bool,
+    /// It is in `enter`, and has asked for events.
+    pub asked: bool,
+    /// How often it has asked since it waited or got one.
+    pub looks: u32,
     /// The driver hears at once of what becomes ready while nobody is in `enter`.
     pub driven: bool,
     /// The application knows that there is something to ask for.
@@ -91,6 +95,8 @@ pub struct State {
     pub told: u32,
     /// The application has gone with work under way: the driver looks in now and then.
     pub unattended: bool,
+    /// The first time.
+    pub look_in_at: i64,
     /// And hears of what becomes ready, since it has found that the application stays away.
     pub listened_to: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
@@ -147,11 +153,14 @@ impl State {
         waiters: Waiters::new(),
         asleep: Asleep { until: i64::MAX, fired: 0 },
         waits: false,
+        asked: false,
+        looks: 0,
         driven: false,
         announced: false,
         announce_at: None,
         told: 0,
         unattended: false,
+        look_in_at: 0,
         listened_to: false,
         closing: false,
         hints: Hints::new(),

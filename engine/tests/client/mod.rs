@@ -123,6 +123,10 @@ impl Client {
         sysring_engine::enter(fd, submit, wait, flags, none, 8, &Caller::default())
     }
 
+    pub fn sq_flags(&self) -> u32 {
+        self.word(self.params.sq_off.flags).load(Ordering::Relaxed)
+    }
+
     /// Everything in the completion queue.
     pub fn reap(&mut self) -> Vec<Cqe> {
         let head = self.word(self.params.cq_off.head);
