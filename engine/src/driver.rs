@@ -243,6 +243,15 @@ impl Locked<'_> {
         if self.waits { LOOK_IN_ON_WAITER } else { LOOK_IN }
     }
 
+    /// The descriptor has become readable, and must stop to once the completions are consumed, of
+    /// which nobody tells us: has the driver look.
+    pub fn have_it_lowered(&mut self) {
+        if RUNS.load(Relaxed) || driver().is_ok() {
+            self.lowers = true;
+            ask_for(call::now(call::CLOCK_MONOTONIC) + TICK);
+        }
+    }
+
     /// Puts the ring into the driver's care.
     fn be_driven(&mut self) {
         if !self.driven && self.show_driver(g::EPOLLET).is_err() {
@@ -485,6 +494,12 @@ fn tend_all() -> Option<i64> {
         if locked.stopping.is_some() {
             let told_again = locked.stop_again(call::now(call::CLOCK_MONOTONIC));
             next = [next, told_again].into_iter().flatten().min();
+        }
+        if locked.lowers {
+            locked.tell_pollers();
+            locked.lowers = ring.watched.load(Relaxed) && locked.control().signalled;
+            let again = locked.lowers.then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
+            next = [next, again].into_iter().flatten().min();
         }
         if !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0 {
             return;

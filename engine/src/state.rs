@@ -85,6 +85,8 @@ pub struct State {
     pub asked: bool,
     /// How often it has asked since it waited or got one.
     pub looks: u32,
+    /// The driver looks whether the descriptor is readable for nothing.
+    pub lowers: bool,
     /// The driver hears at once of what becomes ready while nobody is in `enter`.
     pub driven: bool,
     /// The application knows that there is something to ask for.
@@ -155,6 +157,7 @@ impl State {
         waits: false,
         asked: false,
         looks: 0,
+        lowers: false,
         driven: false,
         announced: false,
         announce_at: None,

@@ -2,9 +2,11 @@
 
 mod client;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::descriptors;
@@ -86,7 +88,7 @@ fn hears_itself_once(ring: &mut Client) {
     for _ in 0..50 {
         assert_eq!(ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
         seen.extend(ring.reap().iter().map(|c| (c.user_data, c.flags & cqe_flags::MORE)));
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(seen, [(2, 0), (1, 0)]);
 }
@@ -121,4 +123,41 @@ fn a_ring_that_polls_another_hears_before_the_call_returns() {
     talks.push(sqe(op::NOP, -1, 2));
     assert_eq!(talks.enter(1, 0), Ok(1));
     assert_eq!(listens.reap().len(), 1);
+}
+
+/// A level-triggered poller of a ring whose completions others than the application post.
+#[test]
+fn who_has_taken_what_there_was_does_not_spin() {
+    for flags in [0, setup::SQPOLL] {
+        let mut ring = Client::new(8, flags);
+        let set = call::epoll_create().expect("epoll");
+        descriptors::watched(ring.fd);
+        call::epoll_ctl(set, call::EpollOp::Add, ring.fd, POLLIN, 0).expect("add");
+        let looks = |milliseconds: i64| {
+            let mut fds = [PollFd { fd: set.raw(), events: 1, revents: 0 }];
+            let mut time = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
+            call::ppoll(&mut fds, Some(&mut time), None).expect("poll") == 1
+        };
+        let (_to, into) = io::pipe().expect("a pipe");
+        let (from, mut far) = io::pipe().expect("a pipe");
+        let mut tee = sqe(op::TEE, into.as_raw_fd(), 1);
+        (tee.file_index, tee.len) = (from.as_raw_fd() as u32, 1);
+        ring.push(tee);
+        if flags & setup::SQPOLL != 0 {
+            ring.publish();
+        } else {
+            assert_eq!(ring.enter(1, 0), Ok(1));
+        }
+        assert!(!looks(20));
+        far.write_all(b"x").expect("write");
+        assert!(looks(900), "the descriptor tells");
+        // The tail is moved before the descriptor tells.
+        assert_eq!(ring.reap().len(), 1);
+        let end = Instant::now() + Duration::from_secs(10);
+        while looks(0) {
+            assert!(Instant::now() < end, "setup flags {flags:#x}: it tells for ever");
+            thread::sleep(Duration::from_millis(1));
+        }
+        call::close(set).expect("close");
+    }
 }
