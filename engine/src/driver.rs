@@ -138,7 +138,7 @@ impl Locked<'_> {
                 self.show_readiness();
             }
             return;
-        } else if !waited || RUNS.load(Relaxed) {
+        } else if !waited || RUNS.load(Relaxed) && self.is_left_behind() {
             // Who has waited will do so again, and needs no thread for it; but where there is one,
             // it looks after what is left meanwhile.
             self.be_looked_after();
@@ -211,6 +211,11 @@ impl Locked<'_> {
     /// Whether somebody hears of completions without asking for them.
     fn is_heard(&self) -> bool {
         self.ring.watched.load(Relaxed) || self.eventfd.is_some() || self.ring.is_shared()
+    }
+
+    /// Whether anything is under way that may be looked for without a call.
+    fn is_left_behind(&self) -> bool {
+        self.ring.events().is_none() || !self.timers.is_empty()
     }
 
     /// Whether what kernel AIO completes is to be told by who asks for nothing. Answers of native calls
