@@ -35,7 +35,7 @@ pub fn exec(program: &Program) -> u8 {
         Ok(never) => match never {},
         Err(error) => error,
     };
-    eprintln!("sysring: {}: {error}", program.file.display());
+    tell!("sysring: {}: {error}", program.file.display());
     if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE }
 }
 

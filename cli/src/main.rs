@@ -1,6 +1,15 @@
 //! `sysring`: runs unmodified io_uring programs where io_uring is refused, and says what a
 //! machine allows.
 
+/// A line on standard error. Where that is closed there is nobody left to tell: no reason to end
+/// otherwise than the program that was run.
+macro_rules! tell {
+    ($($line:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($line)*);
+    }};
+}
+
 mod arguments;
 mod demo;
 mod doctor;

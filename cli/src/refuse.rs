@@ -13,7 +13,7 @@ pub fn main(refuse: &Refuse) -> ExitCode {
         None => Filter::refusing(&refuse.calls, refuse.errno),
     };
     if let Err(error) = filter.install() {
-        eprintln!(
+        tell!(
             "sysring: the kernel does not accept a seccomp filter here: {error}\n\
              Run this outside the sandbox that forbids it; `sysring doctor` says what is allowed."
         );

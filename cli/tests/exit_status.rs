@@ -56,6 +56,23 @@ fn wrong_usage_of_run_is_125_and_of_others_2() {
     assert_code(&output(&["run", "--help"]), 0);
 }
 
+/// Where nobody reads what sysring says, the program's status is still the answer.
+#[test]
+fn a_closed_standard_error_changes_nothing() {
+    for way in [&["run", "--stats"][..], &["run", "--engine=user", "--stats=json"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut run = sysring(&[way, &["--", "sh", "-c", "exit 3"]].concat());
+        let status = run.stderr(writer).status().expect("sysring starts");
+        assert_eq!(status.code(), Some(3), "{way:?}: {status}");
+    }
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = sysring(&["doctor"]).stdout(writer).output().expect("sysring starts");
+    assert_code(&ended, 1);
+    assert_eq!(stderr(&ended), "");
+}
+
 #[test]
 fn what_looks_like_an_option_is_no_program() {
     for command in ["run", "refuse"] {

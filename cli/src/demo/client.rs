@@ -67,7 +67,7 @@ pub fn main(arguments: &DemoClient) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            tell!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -87,7 +87,7 @@ fn copy(source: &Path, target: &Path) -> Result<Summary, String> {
 fn print_line(line: &impl Serialize) {
     match serde_json::to_string(line) {
         Ok(line) => println!("{line}"),
-        Err(error) => eprintln!("a line of output could not be written: {error}"),
+        Err(error) => tell!("a line of output could not be written: {error}"),
     }
 }
 

@@ -97,7 +97,7 @@ pub fn main(demo: &Demo) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("sysring: the demo failed: {error}");
+            tell!("sysring: the demo failed: {error}");
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("sysring: {} could not be removed: {error}", self.0.display());
+            tell!("sysring: {} could not be removed: {error}", self.0.display());
         }
     }
 }

@@ -55,7 +55,7 @@ impl Show {
         bar.set_message(title.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
         if !self.json && bar.is_hidden() {
-            eprintln!("{title} …");
+            tell!("{title} …");
         }
         Progress(bar)
     }

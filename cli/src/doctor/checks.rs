@@ -124,6 +124,7 @@ fn seccomp() -> io::Result<Check> {
             status: Status::Yes,
             found: match kernel::status_field("Seccomp_filters").as_deref() {
                 None | Some("0") => "filters can be installed".into(),
+                Some("1") => "filters can be installed; one is active already".into(),
                 Some(count) => format!("filters can be installed; {count} are active already"),
             },
             uses: Some("a filter that hands the io_uring calls to the engine".into()),
@@ -149,7 +150,7 @@ fn no_new_privs() -> Check {
         name: "no_new_privs",
         status: Status::Info,
         found: if set { "set already" } else { "not set" }.into(),
-        uses: Some("the engine sets it: set-uid programs do not gain privileges".into()),
+        uses: (!set).then(|| "the engine sets it: set-uid programs do not gain privileges".into()),
         advice: None,
     }
 }

@@ -51,7 +51,7 @@ pub fn main(doctor: &Doctor) -> ExitCode {
     let findings = match checks::all() {
         Ok(findings) => findings,
         Err(error) => {
-            eprintln!("sysring: the checks could not be run: {error}");
+            tell!("sysring: the checks could not be run: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -65,7 +65,10 @@ pub fn main(doctor: &Doctor) -> ExitCode {
         table::print(&mut out, &findings, colour)
     };
     if let Err(error) = printed {
-        eprintln!("sysring: the findings could not be printed: {error}");
+        // Who has seen enough (head, a pager that was left) is not told of it.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            tell!("sysring: the findings could not be printed: {error}");
+        }
         return ExitCode::FAILURE;
     }
     if findings.engine == "none" { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -158,7 +158,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        writeln!(f, "sysring: served by {}", self.served_by)?;
+        write!(f, "sysring: served by {}", self.served_by)?;
         let Some(totals) = &self.counters else {
             return Ok(());
         };
@@ -175,6 +175,6 @@ impl fmt::Display for Report {
             ("threads started", totals.threads),
             ("call sites without a trap", totals.shortcuts),
         ];
-        rows.iter().try_for_each(|(name, count)| writeln!(f, "  {name:<24}{count:>14}"))
+        rows.iter().try_for_each(|(name, count)| write!(f, "\n  {name:<26}{count:>12}"))
     }
 }

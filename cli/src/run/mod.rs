@@ -57,7 +57,7 @@ impl fmt::Display for Choice {
 
 pub fn main(run: &Run) -> ExitCode {
     prepare_and_start(run).unwrap_or_else(|message| {
-        eprintln!("sysring: {message}");
+        tell!("sysring: {message}");
         ExitCode::from(exec::FAILED)
     })
 }
@@ -65,7 +65,7 @@ pub fn main(run: &Run) -> ExitCode {
 fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     let choice = choose(run.engine)?;
     if run.verbose {
-        eprintln!("sysring: {choice} serves {}", run.command[0].display());
+        tell!("sysring: {choice} serves {}", run.command[0].display());
     }
     let object = match choice {
         Choice::Kernel | Choice::Outer => None,
@@ -152,10 +152,10 @@ fn preload(object: &Path, run: &Run) {
 fn print_stats(format: StatsFormat, choice: &Choice, counters: Option<&Counters>) {
     let report = Report::new(choice, counters);
     match format {
-        StatsFormat::Text => eprint!("{report}"),
+        StatsFormat::Text => tell!("{report}"),
         StatsFormat::Json => match serde_json::to_string(&report).map_err(io::Error::from) {
-            Ok(line) => eprintln!("{line}"),
-            Err(error) => eprintln!("sysring: the statistics could not be printed: {error}"),
+            Ok(line) => tell!("{line}"),
+            Err(error) => tell!("sysring: the statistics could not be printed: {error}"),
         },
     }
 }
