@@ -59,7 +59,11 @@ impl Walk {
 }
 
 fn main() {
-    let root = File::open(std::env::args().nth(1).expect("a directory to walk")).expect("opens");
+    let Some(path) = std::env::args().nth(1) else {
+        eprintln!("usage: walk-in-scope DIRECTORY");
+        std::process::exit(2);
+    };
+    let root = File::open(path).expect("opens");
     let mut walk = Walk { pending: HashMap::new(), sum: (0, 0) };
     scope(|s| {
         walk.list(s, Rc::new(root.into()), vec![0; 32768]);

@@ -23,7 +23,11 @@ fn names(dir: &Rc<OwnedFd>, mut rest: &[u8]) -> Vec<Place> {
 }
 
 fn main() -> Result<(), Errno> {
-    let root = File::open(std::env::args().nth(1).expect("a directory to walk")).expect("opens");
+    let Some(path) = std::env::args().nth(1) else {
+        eprintln!("usage: walk DIRECTORY");
+        std::process::exit(2);
+    };
+    let root = File::open(path).expect("opens");
     let (calls, fd) = (Calls::new()?, |dir: &Rc<OwnedFd>| Fd::new(dir.as_raw_fd()));
     let how = StatxFlags { flags: libc::AT_SYMLINK_NOFOLLOW as u32, ..Default::default() };
     let (mut waiting, mut dirs) = (Vec::new(), vec![(Rc::new(root.into()), vec![0; 32 << 10])]);

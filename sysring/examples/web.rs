@@ -230,7 +230,11 @@ impl Epoll {
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let root = File::open(arguments.next().expect("a directory to serve"))?;
+    let Some(path) = arguments.next() else {
+        eprintln!("usage: web DIRECTORY [ADDRESS]");
+        std::process::exit(2);
+    };
+    let root = File::open(path)?;
     let listener = TcpListener::bind(arguments.next().unwrap_or("127.0.0.1:0".into()))?;
     listener.set_nonblocking(true)?;
     println!("listening on {}", listener.local_addr()?);
