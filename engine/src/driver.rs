@@ -194,8 +194,9 @@ impl Locked<'_> {
 
     /// What the application would do if it came.
     fn catch_up(&mut self) {
-        self.progress();
+        // First what is ready: who comes late must not find the time up for what came in time.
         self.reap();
+        self.progress();
         self.tell_pollers();
     }
 
@@ -517,10 +518,11 @@ fn tend_all() -> Option<i64> {
         let deferred = ring.shape.has(setup::DEFER_TASKRUN);
         let due = locked.timers.next_deadline();
         if !deferred {
-            locked.progress();
-            if locked.unattended {
+            // As in `catch_up`.
+            if locked.unattended || due.is_some_and(|due| due <= now) {
                 locked.reap();
             }
+            locked.progress();
         } else if due.is_some_and(|due| due <= now) {
             locked.announce();
         } else if locked.announced {

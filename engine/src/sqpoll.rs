@@ -174,8 +174,9 @@ fn pass(ring: &Ring) -> bool {
     }
     let mut locked = lock(ring);
     let submitted = locked.submit(u32::MAX).unwrap_or(0);
-    locked.progress();
+    // What came in time, before it is up.
     locked.reap();
+    locked.progress();
     submitted != 0 || locked.posted != 0
 }
 

@@ -125,3 +125,24 @@ fn what_is_wrong_first_is_what_is_told() {
     let range = FileIndexRange { off: u32::MAX, len: 2, resv: 1 };
     assert_eq!(call(&ring, register::FILE_ALLOC_RANGE, &raw const range, 0), Err(Errno::EOVERFLOW));
 }
+
+#[test]
+fn a_splice_of_nothing_needs_its_files() {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (_read, write) = std::io::pipe().unwrap();
+    let mut ring = Client::new(8, 0);
+    let splice = |from: i32, to: i32, opcode, user_data| {
+        let mut splice = sqe(opcode, to, user_data);
+        splice.file_index = from as u32;
+        splice
+    };
+    for opcode in [op::SPLICE, op::TEE] {
+        ring.push(splice(near.as_raw_fd(), write.as_raw_fd(), opcode, 1));
+        ring.push(splice(near.as_raw_fd(), -1, opcode, 2));
+        ring.push(splice(-1, far.as_raw_fd(), opcode, 3));
+        assert_eq!(ring.enter(3, 3), Ok(3));
+        let mut seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [(1, 0), (2, Errno::EBADF.to_res()), (3, Errno::EBADF.to_res())]);
+    }
+}

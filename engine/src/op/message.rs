@@ -288,7 +288,10 @@ fn segment(address: u64, len: usize) -> Iovec {
 }
 
 /// What `recvmsg` tells through the header goes to the application's.
-pub fn write_back(ring: &mut Locked<'_>, mut req: Req) {
+///
+/// # Errors
+/// `EFAULT`: it cannot be written there.
+pub fn write_back(ring: &mut Locked<'_>, req: Req) -> Result<()> {
     // SAFETY: made by `copy`.
     let Message { header, from, .. } = unsafe { at(req).read() };
     let place = |offset: usize| from.wrapping_add(offset as u64);
@@ -298,31 +301,20 @@ pub fn write_back(ring: &mut Locked<'_>, mut req: Req) {
         true => (COMPAT_NAMELEN, COMPAT_FLAGS),
         false => (offset_of!(Msghdr, msg_namelen), offset_of!(Msghdr, msg_flags)),
     };
-    let name = match header.msg_name.is_null() {
-        true => Ok(()),
-        false => user::write(User::new(place(name_at)), &(header.msg_namelen as u32)),
-    };
-    let lengths = name
-        .and_then(|()| {
-            user::write(User::new(place(flags_at)), &(header.msg_flags & !MSG_CMSG_COMPAT))
-        })
-        .and_then(|()| {
-            let control = header.msg_controllen;
-            match compat {
-                true => user::write(User::new(place(COMPAT_CONTROLLEN)), &(control as u32)),
-                false => {
-                    let at = place(offset_of!(Msghdr, msg_controllen));
-                    user::write(User::new(at), &(control as u64))
-                }
-            }
-        });
-    if let Err(e) = lengths {
-        ring.fail(req);
-        req.res = e.to_res();
-        return;
+    if !header.msg_name.is_null() {
+        user::write(User::new(place(name_at)), &(header.msg_namelen as u32))?;
+    }
+    user::write(User::new(place(flags_at)), &(header.msg_flags & !MSG_CMSG_COMPAT))?;
+    let control = header.msg_controllen;
+    if compat {
+        user::write(User::new(place(COMPAT_CONTROLLEN)), &(control as u32))?;
+    } else {
+        let at = place(offset_of!(Msghdr, msg_controllen));
+        user::write(User::new(at), &(control as u64))?;
     }
     let waited_for_all = req.sqe.op_flags & MSG_WAITALL != 0;
     if waited_for_all && header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) != 0 {
         ring.fail(req);
     }
+    Ok(())
 }

@@ -124,10 +124,11 @@ pub fn is_bundle(req: Req) -> bool {
 const LIMIT: usize = 1;
 
 /// Bytes the SQE asks for; of a request that selects buffers, at most that many (0: no limit).
+/// The limit of all shots ends one early only in a bundle: a single buffer is filled, as in the kernel.
 pub fn asked(req: Req) -> usize {
     let asked = if is_message(req) { req.scratch[0] as usize } else { req.sqe.len as usize };
     match req.scratch[LIMIT] as usize {
-        left if left != 0 && (asked == 0 || left < asked) => left,
+        left if left != 0 && is_bundle(req) && (asked == 0 || left < asked) => left,
         _ => asked.min(MAX_RW_COUNT),
     }
 }
@@ -234,11 +235,13 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
                 return Ok(Issued::Wait(readiness(req)));
             }
             Ok(n) if n < wanted && n > 0 && retries(req) => {
+                if req.sqe.opcode == op::RECVMSG
+                    && let Err(e) = message::write_back(ring, req)
+                {
+                    return Ok(finish_with(ring, &mut req, Err(e), wanted));
+                }
                 ring.keep_buffer(req);
                 req.done += n as u32;
-                if req.sqe.opcode == op::RECVMSG {
-                    message::write_back(ring, req);
-                }
                 if is_message(req) {
                     message::advance(req, n);
                 }
@@ -351,7 +354,10 @@ fn received(ring: &mut Locked<'_>, req: &mut Req, n: usize, wanted: usize) {
     }
     if req.sqe.opcode == op::RECVMSG {
         if !req.has(flag::MULTISHOT) {
-            message::write_back(ring, *req);
+            if let Err(e) = message::write_back(ring, *req) {
+                ring.fail(*req);
+                req.res = if req.done != 0 { req.done as i32 } else { e.to_res() };
+            }
         } else {
             if n == 0 {
                 req.set(flag::LAST_SHOT);

@@ -255,7 +255,10 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
         // All of them are polled for: here, not in the call.
         req.sqe.op_flags &= !RwFlags::HIPRI.0;
     }
-    if hint & hint::DIRECT != 0 && req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) {
+    // A vector of nothing needs no disk, only to be looked at.
+    let nothing = is_vectored(req) && req.sqe.len == 0;
+    let by_aio = req.sqe.off != u64::MAX && !req.has(flag::UNPOLLABLE) && !nothing;
+    if hint & hint::DIRECT != 0 && by_aio {
         return Some(direct(ring, req, direction));
     }
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
@@ -459,10 +462,9 @@ fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
 fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let vectored = is_vectored(req);
     let segments = Segments::of(req);
-    let (buf, nbytes) = match (vectored, segments.many) {
-        (true, Some(many)) => (many as usize as u64, segments.count as u64),
-        (true, None) => return Issued::Done(0),
-        (false, _) => (segments.one.iov_base as usize as u64, segments.total as u64),
+    let (buf, nbytes) = match segments.many {
+        Some(many) => (many as usize as u64, segments.count as u64),
+        None => (segments.one.iov_base as usize as u64, segments.total as u64),
     };
     let (opcode, offset) = (direction.aio_opcode(vectored), offset(req).0);
     let rw_flags = req.sqe.op_flags;

@@ -3,7 +3,7 @@
 //! Either side may make the other wait, and no readiness speaks for both: a worker waits.
 
 use sysring_sys::abi::io_uring::op;
-use sysring_sys::raw::general::{O_ACCMODE, O_RDONLY, O_WRONLY};
+use sysring_sys::raw::general::{O_ACCMODE, O_PATH, O_RDONLY, O_WRONLY};
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::must_be_zero;
@@ -38,6 +38,11 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
 pub fn work(req: Req) -> i32 {
     let (from, to, len) = (req.other.fd, req.file.fd, req.sqe.len as usize);
     let flags = req.sqe.op_flags & ALL;
+    // Where nothing is to be moved, the system calls do not look at the files.
+    if len == 0 {
+        let both = is_a_file(from) && is_a_file(to);
+        return if both { 0 } else { Errno::EBADF.to_res() };
+    }
     if req.sqe.opcode == op::TEE {
         return res(call::tee(from, to, len, flags));
     }
@@ -51,6 +56,10 @@ pub fn work(req: Req) -> i32 {
         }
         answer => res(answer),
     }
+}
+
+fn is_a_file(fd: Fd) -> bool {
+    call::file_flags(fd).is_ok_and(|flags| flags & O_PATH == 0)
 }
 
 /// Whether a file is open for more than what `mode` says.

@@ -167,6 +167,11 @@ impl Generator {
         if entry.sqe.ioprio & recvsend::BUNDLE != 0 {
             entry.sqe.op_flags &= !((libc::MSG_WAITALL | libc::MSG_PEEK) as u32);
         }
+        // A vector stays with whoever comes next: a bundle then looks at as many buffers as that had
+        // entries, and is the last where there are no others.
+        if entry.sqe.ioprio & recvsend::RECV_MULTISHOT != 0 && self.vectors {
+            entry.sqe.ioprio &= !recvsend::BUNDLE;
+        }
     }
 
     /// Requests that take buffer after buffer.

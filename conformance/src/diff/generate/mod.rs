@@ -24,7 +24,7 @@ mod spoil;
 mod waiting;
 
 pub use nature::resolve;
-use nature::{cancels, may_skip, punted, shows_its_thread, writes};
+use nature::{cancels, may_skip, punted, runs_at_once, shows_its_thread, uses_vector, writes};
 
 use super::claims::claims;
 use super::conflict::{Claims, Held};
@@ -49,6 +49,8 @@ pub struct Generator {
     put: [u16; GROUPS as usize],
     /// Tags given so far.
     tags: u64,
+    /// Something was sent or received with a vector of several buffers.
+    vectors: bool,
 }
 
 /// The program of a seed.
@@ -64,6 +66,7 @@ pub fn generate(seed: u64) -> Program {
         parked: Vec::new(),
         put: [0; GROUPS as usize],
         tags: 0,
+        vectors: false,
     };
     if generator.program.buffers {
         generator.provide_groups();
@@ -161,6 +164,13 @@ impl Generator {
             }
             group.push(entry);
         }
+        // The last of a chain tells when it is over: of one that posts nothing, unless it fails, nobody
+        // could say whether it still will.
+        if let Some(last) = group.last_mut()
+            && (length > 1 || !runs_at_once(&last.sqe))
+        {
+            last.sqe.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
+        }
         // Only for a head that is tried in the submitter: where a worker goes on with a chain,
         // Linux 6.18 does not always fire it.
         if length > 1 && self.random.percent(40) && !punted(&group[0].sqe) {
@@ -220,6 +230,7 @@ impl Generator {
         }
         self.keep_off_the_disk(&mut entry);
         entry.waits = self.waits(&entry);
+        self.vectors |= uses_vector(&entry.sqe);
         let sqe = &entry.sqe;
         let surely = !spoilt
             && sqe.personality == 0

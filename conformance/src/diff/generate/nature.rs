@@ -115,6 +115,21 @@ pub(super) fn may_skip(sqe: &Sqe) -> bool {
     sqe.opcode != op::TIMEOUT && (sqe.opcode != op::NOP || sqe.op_flags & WIDE == 0)
 }
 
+/// Whether a request that stands alone is over when its submission is.
+pub(super) fn runs_at_once(sqe: &Sqe) -> bool {
+    sqe.opcode == op::NOP && sqe.flags & sqe_flags::ASYNC == 0 && sqe.personality == 0
+}
+
+/// Whether Linux 6.18 makes a vector of several buffers for a transfer.
+pub(super) fn uses_vector(sqe: &Sqe) -> bool {
+    let vectored = recvsend::SEND_VECTORIZED | recvsend::BUNDLE;
+    match sqe.opcode {
+        op::SENDMSG | op::SENDMSG_ZC | op::RECVMSG => true,
+        op::SEND | op::SEND_ZC | op::RECV => sqe.ioprio & vectored != 0,
+        _ => false,
+    }
+}
+
 /// Whether an operation writes to its file.
 pub(super) fn writes(opcode: u8) -> bool {
     matches!(opcode, op::WRITE | op::WRITEV | op::WRITE_FIXED | op::WRITEV_FIXED)

@@ -1,0 +1,71 @@
+//! Receives that go on: into buffers of a group, up to a limit.
+
+mod client;
+
+use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+
+use client::{Client, sqe};
+use sysring_sys::Errno;
+use sysring_sys::abi::io_uring::{cqe_flags, op, recvsend, sqe_flags};
+
+#[test]
+fn the_limit_of_all_shots_lets_the_last_fill_its_buffer() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut memory = [[0u8; 16]; 4];
+    let mut ring = Client::new(8, 0);
+    let mut provide = sqe(op::PROVIDE_BUFFERS, memory.len() as i32, 1);
+    (provide.addr, provide.len) = (memory.as_mut_ptr() as u64, 16);
+    ring.push(provide);
+    let mut receive = sqe(op::RECV, near.as_raw_fd(), 2);
+    (receive.flags, receive.ioprio) = (sqe_flags::BUFFER_SELECT, recvsend::RECV_MULTISHOT);
+    // All shots together: `file_index` and this share a place in an SQE.
+    receive.file_index = 20;
+    ring.push(receive);
+    far.write_all(&[7; 40]).unwrap();
+
+    assert_eq!(ring.enter(2, 3), Ok(2));
+
+    let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)).collect();
+    let buffer = |id: u32| cqe_flags::BUFFER | id << cqe_flags::BUFFER_SHIFT;
+    let more = cqe_flags::SOCK_NONEMPTY;
+    let expected = [
+        (1, 0, 0),
+        (2, 16, buffer(0) | more | cqe_flags::MORE),
+        // It was to be 4: but a buffer that is taken is filled, as in Linux 6.18.
+        (2, 16, buffer(1) | more),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(memory[2], [0; 16]);
+}
+
+/// Memory that can be read only.
+fn read_only(len: usize) -> *const u8 {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: new memory, which stays for as long as the process does.
+    let got = unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, flags, -1, 0) };
+    assert!(got != libc::MAP_FAILED);
+    got.cast()
+}
+
+#[test]
+fn a_header_that_cannot_be_written_is_told_of_before_all_has_come() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut memory = [0u8; 64];
+    let mut ring = Client::new(8, 0);
+    let mut provide = sqe(op::PROVIDE_BUFFERS, 1, 1);
+    (provide.addr, provide.len) = (memory.as_mut_ptr() as u64, 64);
+    ring.push(provide);
+    let mut receive = sqe(op::RECVMSG, near.as_raw_fd(), 2);
+    // A header of zeroes: no name, no vector, no control messages.
+    (receive.addr, receive.len) = (read_only(4096) as u64, 1);
+    (receive.flags, receive.op_flags) = (sqe_flags::BUFFER_SELECT, libc::MSG_WAITALL as u32);
+    ring.push(receive);
+    far.write_all(&[7; 20]).unwrap();
+
+    assert_eq!(ring.enter(2, 2), Ok(2));
+
+    let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)).collect();
+    assert_eq!(seen, [(1, 0, 0), (2, Errno::EFAULT.to_res(), 0)]);
+}
