@@ -12,7 +12,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use client::{Client, sqe};
 use sysring_engine::stats;
-use sysring_sys::abi::io_uring::{op, sqe_flags};
+use sysring_sys::Errno;
+use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
 use sysring_sys::raw::general::O_DIRECT;
 
 #[repr(align(4096))]
@@ -54,4 +55,13 @@ fn round_trip_in(folder: &Path) {
     assert_eq!(back.0, [9; 4096]);
     let after = [stats::get().aio.load(Relaxed), stats::get().worker.load(Relaxed)];
     assert_eq!(after, [before[0] + 2, before[1]], "by AIO, by workers; in {}", folder.display());
+
+    // A vector without entries, and the same with a flag that there is not.
+    let nothing = sqe(op::READV, file.as_raw_fd(), 3);
+    ring.push(nothing);
+    ring.push(Sqe { op_flags: 1 << 29, user_data: 4, ..nothing });
+    assert_eq!(ring.enter(2, 2), Ok(2));
+    let mut seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(3, 0), (4, Errno::EOPNOTSUPP.to_res())]);
 }

@@ -102,6 +102,7 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
             words(entry).for_each(|word| claims.claim(Resource::Out(WORDS + word), true));
         }
         op::FUTEX_WAKE => {
+            claims.claim(Resource::Wakes, true);
             words(entry).for_each(|word| claims.claim(Resource::In(WORDS + word), true));
         }
         op::WAITID => claims.claim(Resource::Child(sqe.fd), true),

@@ -10,6 +10,8 @@
 //! - consumer and producer of one stream are in the same batch only where submission order
 //!   settles who is first: single requests, neither `ASYNC` nor `DRAIN`;
 //! - one request per batch cancels, removes or updates others;
+//! - one request per batch wakes words: whether one that waits for several is woken by the second, too,
+//!   depends on how soon it has left;
 //! - in a batch with a `CLOSE` nothing else uses the stream: the kernel lets go of a closed file when
 //!   the submission is over, not when it says so;
 //! - `DRAIN` stands only where everything ends by itself, and after it nothing waits any more:
@@ -36,6 +38,8 @@ pub enum Resource {
     /// The set of requests that wait.
     Waiting,
     EpollSet,
+    /// Waking words.
+    Wakes,
     /// Memory that several requests may name.
     SharedMemory,
     /// A group of provided buffers.

@@ -24,7 +24,9 @@ mod spoil;
 mod waiting;
 
 pub use nature::resolve;
-use nature::{cancels, may_skip, punted, runs_at_once, shows_its_thread, uses_vector, writes};
+use nature::{
+    cancels, may_skip, punted, runs_at_once, shows_its_thread, uses_vector, wakes, writes,
+};
 
 use super::claims::claims;
 use super::conflict::{Claims, Held};
@@ -49,6 +51,8 @@ pub struct Generator {
     put: [u16; GROUPS as usize],
     /// Tags given so far.
     tags: u64,
+    /// Something drains: Linux 6.18 may give what comes behind it to workers.
+    drains: bool,
     /// Something was sent or received with a vector of several buffers.
     vectors: bool,
 }
@@ -66,6 +70,7 @@ pub fn generate(seed: u64) -> Program {
         parked: Vec::new(),
         put: [0; GROUPS as usize],
         tags: 0,
+        drains: false,
         vectors: false,
     };
     if generator.program.buffers {
@@ -140,7 +145,8 @@ impl Generator {
                 && (shows_its_thread(&entry.sqe)
                     || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
                         && group.iter().any(|e| punted(&e.sqe))
-                    || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe)))
+                    || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe))
+                    || wakes(&entry.sqe) && group.iter().any(|e| wakes(&e.sqe)))
             {
                 self.count -= 1;
                 self.parked.retain(|(number, ..)| *number < self.count);
@@ -167,15 +173,17 @@ impl Generator {
         // The last of a chain tells when it is over: of one that posts nothing, unless it fails, nobody
         // could say whether it still will.
         if let Some(last) = group.last_mut()
-            && (length > 1 || !runs_at_once(&last.sqe))
+            && (length > 1 || self.drains || !runs_at_once(&last.sqe))
         {
             last.sqe.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
         }
         // Only for a head that is tried in the submitter: where a worker goes on with a chain,
         // Linux 6.18 does not always fire it.
         if length > 1 && self.random.percent(40) && !punted(&group[0].sqe) {
-            // What ends by itself may take longer than a short time on a machine that is busy.
-            let short = group[0].waits != Waits::No && self.random.percent(50);
+            // What ends by itself may take longer than a short time on a machine that is busy, and so
+            // may what the engine leaves to a thread with other credentials.
+            let waits = group[0].waits != Waits::No;
+            let short = waits && self.random.percent(50) && group[0].sqe.personality == 0;
             self.make_link_timeout(&mut group[1], short);
         }
         if length > 1 {
@@ -230,6 +238,7 @@ impl Generator {
         }
         self.keep_off_the_disk(&mut entry);
         entry.waits = self.waits(&entry);
+        self.drains |= entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
         self.vectors |= uses_vector(&entry.sqe);
         let sqe = &entry.sqe;
         let surely = !spoilt

@@ -1,5 +1,6 @@
 //! What a request is like, read off its SQE: whether it waits, and who runs it.
 
+use sysring_engine::op::table::{ROWS, row_flag};
 use sysring_sys::abi::io_uring::{Sqe, op, recvsend, socket_op, sqe_flags};
 
 use super::Generator;
@@ -107,6 +108,11 @@ pub(super) fn cancels(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
 }
 
+/// Whether a request wakes words: of two of one chain the same is true as of two of a batch.
+pub(super) fn wakes(sqe: &Sqe) -> bool {
+    sqe.opcode == op::FUTEX_WAKE
+}
+
 /// Whether a request may be one that posts nothing. Linux 6.18 takes a timeout that posts nothing for
 /// one that did, and those that count completions then for reached; and the second half of a wide
 /// completion that is not posted comes with that of a later request.
@@ -118,6 +124,12 @@ pub(super) fn may_skip(sqe: &Sqe) -> bool {
 /// Whether a request that stands alone is over when its submission is.
 pub(super) fn runs_at_once(sqe: &Sqe) -> bool {
     sqe.opcode == op::NOP && sqe.flags & sqe_flags::ASYNC == 0 && sqe.personality == 0
+}
+
+/// Whether an operation works on the file in `fd`.
+pub(super) fn needs_file(opcode: u8) -> bool {
+    let row = ROWS.get(opcode as usize).and_then(Option::as_ref);
+    row.is_some_and(|row| row.has(row_flag::NEEDS_FILE))
 }
 
 /// Whether Linux 6.18 makes a vector of several buffers for a transfer.

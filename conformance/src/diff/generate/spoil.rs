@@ -3,6 +3,7 @@
 use sysring_sys::abi::io_uring::{op, sqe_flags};
 
 use super::Generator;
+use super::nature::needs_file;
 use crate::diff::layout::*;
 use crate::diff::program::Entry;
 
@@ -18,6 +19,10 @@ impl Generator {
             3 => {
                 sqe.flags |= sqe_flags::FIXED_FILE;
                 sqe.fd = random.pick(&[0, 5, 9, 16, 100_000, -1]);
+                // Some operations take it for a descriptor: not for one that others may be opening.
+                if sqe.fd == 16 && !needs_file(sqe.opcode) {
+                    sqe.fd = CLOSED;
+                }
             }
             4 => sqe.ioprio = random.pick(&[0x100, 0x8000, 0xffff]),
             5 => sqe.op_flags |= 1 << random.pick(&[28u32, 29, 30, 31]),
