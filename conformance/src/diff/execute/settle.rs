@@ -20,7 +20,7 @@ const CALM: u64 = 300_000;
 pub(super) const CALM_ASYNC: u64 = 2_000_000;
 
 /// The same where those who have a request's credentials may be.
-const CALM_ENTRUSTED: u64 = 50_000_000;
+const CALM_ENTRUSTED: u64 = 200_000_000;
 
 /// How long after everything was cancelled nothing may come before it is done again: what was
 /// hard-linked behind it is given to workers, which come late on a machine that is busy.
