@@ -51,9 +51,14 @@ pub fn run(settings: &Settings) -> Result<Vec<Row>, Error> {
             rows.extend(work.beside(settings, other, &ours));
         }
     }
-    let work = Work { name: "nop", depth: 64, file };
+    let work = Work { name: "nop", depth: 64, file: file.clone() };
     let samples = work.timed(settings, &[&ours, &engine]);
     let goal = Goal::Absolute { at_most: Some(25.0) };
+    rows.push(Row::new(work.title(), (0, TIME), goal, &samples[0], &samples[1]));
+    // A system call for each read, or one for all of them.
+    let work = Work { name: "read", depth: 32, file };
+    let samples = work.timed(settings, &[&others[0], &engine]);
+    let goal = Goal::Ratio { at_least: Some(1.0) };
     rows.push(Row::new(work.title(), (0, TIME), goal, &samples[0], &samples[1]));
     Ok(rows)
 }

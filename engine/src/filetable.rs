@@ -92,14 +92,21 @@ impl FileTable {
     /// `EBADF`.
     #[inline]
     pub fn get(&self, index: u32) -> Result<Fd> {
+        self.find(index).map(|(fd, _)| fd)
+    }
+
+    /// The same, with the slot's tag.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    #[inline]
+    pub fn find(&self, index: u32) -> Result<(Fd, Tag)> {
         if index >= self.len {
             return Err(Errno::EBADF);
         }
         // SAFETY: below `len`.
-        match unsafe { (*self.slots.add(index as usize)).fd } {
-            -1 => Err(Errno::EBADF),
-            fd => Ok(Fd::new(fd)),
-        }
+        let slot = unsafe { &*self.slots.add(index as usize) };
+        if slot.fd == -1 { Err(Errno::EBADF) } else { Ok((Fd::new(slot.fd), slot.tag)) }
     }
 
     /// The tag of a slot, if it is one.

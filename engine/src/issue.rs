@@ -367,9 +367,9 @@ impl Locked<'_> {
             return Ok(());
         }
         if req.has(flag::FIXED_FILE) {
-            let index = req.sqe.fd as u32;
-            self.use_tag(req, self.files.tag(index));
-            req.file.fd = self.files.get(index)?;
+            let (fd, tag) = self.files.find(req.sqe.fd as u32)?;
+            self.use_tag(req, tag);
+            req.file.fd = fd;
             return Ok(());
         }
         req.file.fd = Fd::new(req.sqe.fd);

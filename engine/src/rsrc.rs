@@ -101,18 +101,18 @@ impl BufferTable {
         if buffer.len == 0 { Err(Errno::EFAULT) } else { Ok(buffer) }
     }
 
-    /// Whether a range lies in a buffer.
+    /// The buffer that a range lies in.
     ///
     /// # Errors
     /// `EFAULT`.
     #[inline]
-    pub fn check(&self, index: u16, address: u64, len: u64) -> Result<()> {
+    pub fn find(&self, index: u16, address: u64, len: u64) -> Result<Buffer> {
         let buffer = self.get(index)?;
         let end = address.checked_add(len).ok_or(Errno::EFAULT)?;
         if address < buffer.address || end > buffer.address + buffer.len as u64 {
             return Err(Errno::EFAULT);
         }
-        Ok(())
+        Ok(buffer)
     }
 
     /// Copies buffers, without their tags, over a range that both tables have.
@@ -124,12 +124,12 @@ impl BufferTable {
         }
     }
 
-    /// Whether a vector lies in a buffer.
+    /// The buffer that a vector lies in.
     ///
     /// # Errors
     /// `EFAULT`, also for an empty segment; `EOVERFLOW`; `EINVAL` for more than one call moves.
-    pub fn check_vector(&self, index: u16, vector: &[Iovec]) -> Result<()> {
-        self.get(index)?;
+    pub fn check_vector(&self, index: u16, vector: &[Iovec]) -> Result<Buffer> {
+        let buffer = self.get(index)?;
         // The kernel counts pages before it looks at ranges.
         let pages = |entry: &Iovec| (entry.iov_len >> PAGE.ilog2()) + 2;
         if vector.iter().map(pages).sum::<u64>() > i32::MAX as u64 {
@@ -138,13 +138,13 @@ impl BufferTable {
         let mut total = 0usize;
         for entry in vector {
             let (at, len) = (entry.iov_base as usize as u64, entry.iov_len as usize);
-            self.check(index, at, len as u64)?;
+            self.find(index, at, len as u64)?;
             if len == 0 {
                 return Err(Errno::EFAULT);
             }
             total = total.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         }
-        if total > MAX_RW_COUNT { Err(Errno::EINVAL) } else { Ok(()) }
+        if total > MAX_RW_COUNT { Err(Errno::EINVAL) } else { Ok(buffer) }
     }
 
     /// Forgets the table.

@@ -6,7 +6,7 @@
 
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio::Iocb;
-use sysring_sys::abi::io_uring::{op, setup};
+use sysring_sys::abi::io_uring::setup;
 use sysring_sys::call::{Offset, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, arch, call};
@@ -20,6 +20,7 @@ use crate::hints::hint;
 use crate::issue::{Issued, res};
 use crate::locked::Locked;
 use crate::request::{Req, flag};
+use crate::rsrc::Buffer;
 use crate::{iopoll, user};
 
 /// What the kernel allocates in one piece. Of these vectors it finds first that there is no room
@@ -134,49 +135,52 @@ fn check_priority(ioprio: u16) -> Result<()> {
 }
 
 /// Refuses a request for polled completion on a ring that does not poll.
+#[inline(always)]
 fn refuse_polling(ring: &mut Locked<'_>, req: Req) -> Option<Issued> {
     let refused = req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !ring.ring.shape.has(setup::IOPOLL);
-    refused.then(|| failed(ring, req, not_polled(req)))
+    if refused { Some(fail_unpolled(ring, req)) } else { None }
 }
 
-/// Whether the memory of a request lies in the registered buffer it names.
-fn check_fixed(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
-    let index = req.sqe.buf_index;
-    match req.sqe.opcode {
-        // What it found once it keeps, whatever has become of the slot.
-        _ if req.has(flag::BUFFER_FOUND) => Ok(()),
-        op::READ_FIXED | op::WRITE_FIXED => {
-            ring.buffers.check(index, req.sqe.addr, u64::from(req.sqe.len))?;
-            keep_buffer(ring, req);
-            Ok(())
-        }
-        // Of a second attempt the vector is what is left of one that was in order.
-        op::READV_FIXED | op::WRITEV_FIXED if req.done == 0 => {
-            ring.buffers.check_vector(index, entries(&mut req))?;
-            keep_buffer(ring, req);
-            Ok(())
-        }
-        _ => Ok(()),
-    }
+#[cold]
+fn fail_unpolled(ring: &mut Locked<'_>, req: Req) -> Issued {
+    failed(ring, req, not_polled(req))
 }
 
 /// The buffer a request has found is its own until it ends.
-pub fn keep_buffer(ring: &mut Locked<'_>, mut req: Req) {
+#[inline(always)]
+pub fn keep_buffer(ring: &mut Locked<'_>, mut req: Req, buffer: Buffer) {
     req.set(flag::BUFFER_FOUND);
-    if let Ok(buffer) = ring.buffers.get(req.sqe.buf_index) {
-        ring.use_tag(req, buffer.tag);
-    }
+    ring.use_tag(req, buffer.tag);
 }
 
-/// READ_FIXED and WRITE_FIXED, READV_FIXED and WRITEV_FIXED: in a registered buffer.
+/// READ_FIXED and WRITE_FIXED: in a registered buffer.
 pub fn issue_fixed(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Some(refused) = refuse_polling(ring, req) {
         return refused;
     }
-    match check_fixed(ring, req) {
-        Ok(()) => attempt(ring, req),
-        Err(e) => Issued::Done(e.to_res()),
+    // What it found once it keeps, whatever has become of the slot.
+    if !req.has(flag::BUFFER_FOUND) {
+        match ring.buffers.find(req.sqe.buf_index, req.sqe.addr, u64::from(req.sqe.len)) {
+            Ok(buffer) => keep_buffer(ring, req, buffer),
+            Err(e) => return Issued::Done(e.to_res()),
+        }
     }
+    attempt_on(ring, req, Segments::of_one)
+}
+
+/// READV_FIXED and WRITEV_FIXED.
+pub fn issue_vectored_fixed(ring: &mut Locked<'_>, mut req: Req) -> Issued {
+    if let Some(refused) = refuse_polling(ring, req) {
+        return refused;
+    }
+    // Of a second attempt the vector is what is left of one that was in order.
+    if !req.has(flag::BUFFER_FOUND) && req.done == 0 {
+        match ring.buffers.check_vector(req.sqe.buf_index, entries(&mut req)) {
+            Ok(buffer) => keep_buffer(ring, req, buffer),
+            Err(e) => return Issued::Done(e.to_res()),
+        }
+    }
+    attempt(ring, req)
 }
 
 /// READ and WRITE.

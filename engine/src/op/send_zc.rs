@@ -84,12 +84,12 @@ fn import(ring: &mut Locked<'_>, req: Req) -> Result<()> {
         return Ok(());
     }
     let (buffers, index) = (&ring.buffers, req.sqe.buf_index);
-    if req.sqe.opcode == op::SENDMSG_ZC {
-        buffers.check_vector(index, message::segments(&req))?;
+    let buffer = if req.sqe.opcode == op::SENDMSG_ZC {
+        buffers.check_vector(index, message::segments(&req))?
     } else {
-        buffers.check(index, req.sqe.addr, u64::from(req.sqe.len))?;
-    }
-    rw::keep_buffer(ring, req);
+        buffers.find(index, req.sqe.addr, u64::from(req.sqe.len))?
+    };
+    rw::keep_buffer(ring, req, buffer);
     Ok(())
 }
 

@@ -195,8 +195,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     BIND since "6.11" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_bind, socket::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
-    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
-    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
+    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
+    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
     NOP128 since "6.19" flags POLLED | WIDE_SQE, nop::prepare, nop::issue;
     PIPE since "6.16" flags 0, open::prepare_pipe, open::issue_pipe;
 };
