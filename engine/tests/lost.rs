@@ -10,6 +10,8 @@ use std::fs::{self, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(target_arch = "x86_64")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
@@ -38,22 +40,65 @@ unsafe extern "C" fn gate() {
     )
 }
 
+/// Moves the gate, for the first test that comes; one test at a time goes on.
+#[cfg(target_arch = "x86_64")]
+fn at_the_gate() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // SAFETY: the gate does what the one before it does, but for some calls, which may fail.
+    unsafe { sysring_sys::arch::move_gate(gate as *const () as usize) };
+    one
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn at_the_gate() {
+    println!("skipped: the gate of this test is written for x86-64");
+}
+
+/// What a worker goes on with is done, though nobody else has what it was submitted with.
+#[test]
+fn a_link_behind_a_worker_ends() {
+    let _gate = at_the_gate();
+    if cfg!(not(target_arch = "x86_64")) {
+        return;
+    }
+    let mut ring = Client::new(8, 0);
+    // Of no memory at all: a worker's call, which does nothing.
+    let advise = Sqe { op_flags: libc::MADV_NORMAL as u32, ..sqe(op::MADVISE, -1, 1) };
+    // There is a worker from here on.
+    ring.push(advise);
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    assert_eq!(ring.reap().len(), 1);
+    NO_THREADS.store(true, Ordering::SeqCst);
+    let nowhere = c"/nowhere/at/all";
+    let linked = sqe_flags::IO_HARDLINK;
+    ring.push(Sqe { flags: linked, ..advise });
+    // For a worker, too.
+    let mut link = sqe(op::LINKAT, libc::AT_FDCWD, 2);
+    (link.addr, link.off, link.flags) = (nowhere.as_ptr() as u64, nowhere.as_ptr() as u64, linked);
+    link.len = libc::AT_FDCWD as u32;
+    ring.push(link);
+    ring.push(sqe(op::NOP, -1, 3));
+    assert_eq!(ring.enter(3, 0), Ok(3));
+    let mut seen = Vec::new();
+    let begun = Instant::now();
+    while seen.len() < 3 && begun.elapsed() < Duration::from_secs(60) {
+        ring.enter(0, 0).unwrap();
+        seen.extend(ring.reap().iter().map(|cqe| (cqe.user_data, cqe.res)));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    NO_THREADS.store(false, Ordering::SeqCst);
+    assert_eq!(seen, [(1, 0), (2, Errno::ENOENT.to_res()), (3, 0)]);
+}
+
 /// The ring's own thread still has what it submitted with. So another thread, which has come to be
 /// somebody else and finds the request first, leaves it to that one.
 #[test]
 fn the_thread_that_submits_runs_what_others_may_not() {
-    #[cfg(not(target_arch = "x86_64"))]
-    println!("skipped: the gate of this test is written for x86-64");
-    #[cfg(target_arch = "x86_64")]
-    {
-        // SAFETY: the gate does what the one before it does, but for some calls, which may fail.
-        unsafe { sysring_sys::arch::move_gate(gate as *const () as usize) };
-        nobody_comes_to_it();
+    let _gate = at_the_gate();
+    if cfg!(not(target_arch = "x86_64")) {
+        return;
     }
-}
-
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-fn nobody_comes_to_it() {
     // SAFETY: no arguments.
     if unsafe { libc::geteuid() } != 0 {
         println!("skipped: not root, which has credentials to lose");
