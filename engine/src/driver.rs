@@ -370,8 +370,6 @@ pub fn replace() {
         if LIVING.load(Relaxed) <= 1 {
             return;
         }
-        // The bell wakes the one or the other.
-        ask_to_settle();
         call::nanosleep(1_000_000);
     }
 }
@@ -398,6 +396,10 @@ extern "C" fn run(term: usize) -> ! {
     let set = Fd::new(SET.load(Relaxed));
     let mut events = [NO_EVENT; 16];
     let mut n = 0;
+    // The bell wakes one, and the one before is to hear it: who sleeps beside it would take it away.
+    while LIVING.load(Relaxed) > 1 && !OFFICE.is_over(term as u32) {
+        call::nanosleep(1_000_000);
+    }
     while !OFFICE.is_over(term as u32) {
         let due = works(|| {
             look_at(&events[..n]);

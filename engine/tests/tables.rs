@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::descriptors;
-use sysring_sys::abi::io_uring::{op, register, setup, sqe_flags};
+use sysring_sys::abi::io_uring::{Sqe, op, register, setup, sqe_flags};
 use sysring_sys::{Errno, User};
 
 const BYTES: [u8; 5] = *b"bytes";
@@ -100,6 +100,33 @@ fn workers_follow_to_another_table() {
 #[test]
 fn the_thread_that_submits_follows() {
     goes_on_with_its_own(setup::SQPOLL, by_call);
+}
+
+/// Threads of the engine's that drive.
+fn drivers() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+    names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("drv"))).count()
+}
+
+#[test]
+fn of_drivers_one_is_left() {
+    in_thread(|| {
+        let mut ring = Client::new(8, 0);
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let poll = Sqe { op_flags: 1, ..sqe(op::POLL_ADD, reader.as_raw_fd(), 1) };
+        ring.push(poll);
+        // Who does not wait is looked after.
+        assert_eq!(ring.enter(1, 0), Ok(1));
+        for _ in 0..100 {
+            descriptors::unshared();
+        }
+        let began = Instant::now();
+        while drivers() != 1 {
+            assert!(began.elapsed() < Duration::from_secs(30), "{} are left", drivers());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
 }
 
 fn register_personality(ring: &Client) -> u16 {
