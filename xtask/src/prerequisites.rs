@@ -31,8 +31,10 @@ const PACKAGES: &[Package] = &[
 /// its tests say so, and count as skipped.
 const CLIENTS: &[Package] = &[
     Package { name: "cpio", proof: Proof::Program("cpio") },
+    Package { name: "g++", proof: Proof::Program("g++") },
     Package { name: "gcc-aarch64-linux-gnu", proof: Proof::Program("aarch64-linux-gnu-gcc") },
     Package { name: "golang-go", proof: Proof::Program("go") },
+    Package { name: "libasio-dev", proof: Proof::File("/usr/include/asio.hpp") },
     Package {
         name: "libc6-dev-arm64-cross",
         proof: Proof::File("/usr/aarch64-linux-gnu/include/stdio.h"),
