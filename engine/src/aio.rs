@@ -4,8 +4,8 @@
 //! read from the ring the kernel maps, without a call; an eventfd in the ring's epoll instance
 //! tells that there are some.
 
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use sysring_sys::abi::aio::{AIO_RING_MAGIC, AioRing, IOCB_FLAG_RESFD, IoEvent, Iocb};
 use sysring_sys::abi::signal::SigSet;
@@ -290,6 +290,10 @@ impl Locked<'_> {
     }
 }
 
+/// Before Linux 4.18, or by a filter that does not know it, `io_pgetevents` is refused: the epoll
+/// instance tells of each completion instead.
+static COUNTS: AtomicBool = AtomicBool::new(true);
+
 /// Where nothing but AIO is under way, the kernel can count: it wakes us once there are enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Alone {
@@ -301,7 +305,8 @@ impl Locked<'_> {
     /// Whether a wait for `missing` completions can be left to AIO.
     pub fn aio_alone(&self, missing: u32) -> Option<Alone> {
         let Context::Ready { context, .. } = self.aio.context else { return None };
-        let all = !self.aio.counted
+        let all = COUNTS.load(Relaxed)
+            && !self.aio.counted
             && self.aio.in_flight == self.outstanding
             && missing <= self.aio.in_flight;
         (all && missing > 1 && self.timers.is_empty())
@@ -332,6 +337,12 @@ impl Alone {
             Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
         });
         let at_least = (self.at_least as usize).min(events.len());
-        call::io_pgetevents(self.context, at_least, events, timeout.as_ref(), mask.as_ref())
+        match call::io_pgetevents(self.context, at_least, events, timeout.as_ref(), mask.as_ref()) {
+            Err(Errno::ENOSYS | Errno::EPERM) => {
+                COUNTS.store(false, Relaxed);
+                Ok(0)
+            }
+            answer => answer,
+        }
     }
 }

@@ -35,10 +35,9 @@
 //! from the kernel's caches nearly always, and have no form that says whether they would be: they
 //! are made at once, and may wait for the disk where they are issued, unless
 //! [`Call::by_worker`] sends them to a worker. A single such call costs three times as much
-//! there as it does in place. Transfers of files
-//! opened with `O_DIRECT` go to kernel AIO, several in one call if they are issued together
-//! ([`Calls::issue_all`]). A number that the table does not know goes to a worker: every number
-//! works, also those of kernels to come.
+//! there as it does in place. Transfers of files opened with `O_DIRECT` go to kernel AIO, several in
+//! one call if they are issued together ([`Calls::issue_all`]). A number that the table does not
+//! know goes to a worker: every number works, also those of kernels to come.
 //!
 //! What makes no sense elsewhere or later is refused with `EOPNOTSUPP`: `exit`, `fork`, `execve`,
 //! `rt_sigreturn`, and what changes the thread that makes it.

@@ -71,6 +71,25 @@ fn nothing_more_is_taken() {
     }
 }
 
+/// As before Linux 4.18: completions are told one by one.
+#[test]
+fn the_kernel_does_not_count() {
+    if !is_inside("the_kernel_does_not_count", &[(g::__NR_io_pgetevents, libc::ENOSYS)]) {
+        return;
+    }
+    let Some(direct) = Direct::new("count") else { return };
+    let calls = Calls::new().unwrap();
+    let mut to = [const { block(0) }; 8];
+    for to in &mut to {
+        let arguments = [direct.fd(), to.0.as_mut_ptr() as usize, BLOCK, 0, 0, 0];
+        let issued = calls.issue(raw(g::__NR_pread64, arguments)).unwrap();
+        assert!(matches!(issued, Issued::Pending(_)), "{issued:?}");
+    }
+    let events = calls.wait(8).unwrap();
+    assert!(events.map(|event| event.result()).eq([Ok(BLOCK); 8]));
+    assert_eq!(to, [contents(0); 8]);
+}
+
 /// AIO raises no file events.
 #[test]
 fn who_listens_for_file_events_hears_of_writes() {
