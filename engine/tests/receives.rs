@@ -7,8 +7,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use client::{Client, sqe};
-use sysring_sys::Errno;
-use sysring_sys::abi::io_uring::{cqe_flags, op, recvsend, sqe_flags};
+use sysring_sys::abi::io_uring::{
+    BufEntry, BufReg, cqe_flags, op, pbuf_ring, recvsend, register, sqe_flags,
+};
+use sysring_sys::{Errno, User};
 
 #[test]
 fn the_limit_of_all_shots_lets_the_last_fill_its_buffer() {
@@ -68,4 +70,40 @@ fn a_header_that_cannot_be_written_is_told_of_before_all_has_come() {
 
     let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)).collect();
     assert_eq!(seen, [(1, 0, 0), (2, Errno::EFAULT.to_res(), 0)]);
+}
+
+#[repr(align(4096))]
+struct Entries([BufEntry; 8]);
+
+#[test]
+fn what_waits_for_all_has_used_no_more_of_its_buffer_than_has_come() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut memory = [0u8; 64];
+    let mut ring = Client::new(8, 0);
+    let mut entries = Entries([BufEntry::default(); 8]);
+    entries.0[0] = BufEntry { addr: memory.as_mut_ptr() as u64, len: 64, bid: 0, resv: 1 };
+    let at = entries.0.as_ptr() as u64;
+    let shape =
+        BufReg { ring_addr: at, ring_entries: 8, flags: pbuf_ring::INC, ..BufReg::default() };
+    let fd = ring.fd.raw() as u32;
+    let at = (&raw const shape) as u64;
+    assert_eq!(sysring_engine::register(fd, register::PBUF_RING, User::new(at), 1), Ok(0));
+    let mut receive = sqe(op::RECV, near.as_raw_fd(), 1);
+    (receive.flags, receive.len) = (sqe_flags::BUFFER_SELECT, 50);
+    receive.op_flags = libc::MSG_WAITALL as u32;
+    far.write_all(&[7; 20]).unwrap();
+    ring.push(receive);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    assert!(ring.reap().is_empty());
+
+    // The group's number, and how many of its buffers are used up.
+    let mut status = [0u32; 10];
+    let at = (&raw mut status) as u64;
+    assert_eq!(sysring_engine::register(fd, register::PBUF_STATUS, User::new(at), 1), Ok(0));
+    assert_eq!(status[1], 0);
+    far.write_all(&[8; 30]).unwrap();
+    assert_eq!(ring.enter(0, 1), Ok(0));
+    let seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)).collect();
+    assert_eq!(seen, [(1, 50, cqe_flags::BUFFER)]);
+    assert_eq!(memory[..51], *[[7; 20].as_slice(), &[8; 30], &[0]].concat());
 }

@@ -166,7 +166,7 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
         op::FILES_UPDATE => claims.claim(Resource::FixedTable, true),
         op::EPOLL_CTL => {
             claims.claim(Resource::EpollSet, true);
-            claims.claim(Resource::Descriptor(EPOLL), false);
+            claims.claim(Resource::Descriptor(sqe.fd), false);
             claims.claim(Resource::Descriptor(sqe.off as i32), false);
         }
         _ => {}

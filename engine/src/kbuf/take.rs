@@ -77,6 +77,19 @@ impl Locked<'_> {
         }
     }
 
+    /// The same where `n` bytes have come and the rest is still to be: of a buffer that is used bit by
+    /// bit they are used up, and nothing more is counted, as in the kernel.
+    pub fn keep_filled(&mut self, mut req: Req, n: usize) {
+        if req.has(flag::BUFFER_TAKEN) && !req.buffer.consumed {
+            if let Some(group) = self.groups.find(req.sqe.buf_index)
+                && let Source::Ring(ring) = &mut group.source
+            {
+                ring.consume(n, 1);
+            }
+            req.buffer.consumed = true;
+        }
+    }
+
     /// Whether a request's group is a pile, of which a send sends whole buffers.
     pub fn takes_from_pile(&mut self, req: Req) -> bool {
         let group = self.groups.find(req.sqe.buf_index);

@@ -240,7 +240,7 @@ fn single(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
                 {
                     return Ok(finish_with(ring, &mut req, Err(e), wanted));
                 }
-                ring.keep_buffer(req);
+                ring.keep_filled(req, n);
                 req.done += n as u32;
                 if is_message(req) {
                     message::advance(req, n);

@@ -19,7 +19,7 @@ const CALM: u64 = 300_000;
 /// The same where a worker thread may be in between.
 pub(super) const CALM_ASYNC: u64 = 2_000_000;
 
-/// The same where those who have a request's credentials may be.
+/// The same where those who have a request's credentials may be, or nobody knows.
 const CALM_ENTRUSTED: u64 = 200_000_000;
 
 /// How long after everything was cancelled nothing may come before it is done again: what was
@@ -47,7 +47,8 @@ impl Run<'_> {
                     return;
                 }
                 calm += 1;
-                let entrusted = self.out.iter().any(|out| out.entry.sqe.personality != 0);
+                let entrusted = self.out.iter().any(|out| out.entry.sqe.personality != 0)
+                    || self.out.iter().any(|out| self.may_have_begun(out));
                 let calm = if asynchronous { CALM_ASYNC } else { CALM };
                 self.ring.wait(1, if entrusted { CALM_ENTRUSTED } else { calm });
                 continue;
@@ -122,6 +123,13 @@ impl Run<'_> {
                     Waits::For(fd, events) => other.posted || !ready(fd, events),
                 }
         })
+    }
+
+    /// Whether a request is behind one that says nothing, which may be over.
+    fn may_have_begun(&self, out: &Out) -> bool {
+        let silent = |before: &Out| before.number < out.number && optional(before);
+        let same_chain = |before: &&Out| before.entry.chain == out.entry.chain;
+        out.entry.chain.is_some() && self.out.iter().filter(same_chain).any(silent)
     }
 
     /// Cancels what is left, until nothing is.

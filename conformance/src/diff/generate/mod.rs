@@ -25,7 +25,8 @@ mod waiting;
 
 pub use nature::resolve;
 use nature::{
-    cancels, may_skip, punted, runs_at_once, shows_its_thread, uses_vector, wakes, writes,
+    cancels, may_skip, punted, receives_nothing, runs_at_once, shows_its_thread, uses_vector,
+    wakes, writes,
 };
 
 use super::claims::claims;
@@ -143,6 +144,7 @@ impl Generator {
             let mut entry = self.entry();
             while at > 0
                 && (shows_its_thread(&entry.sqe)
+                    || receives_nothing(&entry)
                     || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
                         && group.iter().any(|e| punted(&e.sqe))
                     || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe))

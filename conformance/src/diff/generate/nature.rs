@@ -102,6 +102,22 @@ pub(super) fn shows_its_thread(sqe: &Sqe) -> bool {
     NON_BLOCKING.contains(&sqe.fd) || polls || selects || listens
 }
 
+/// Whether a receive has no room: a worker that waits in one comes back with nothing as soon as it is
+/// woken, though it be to be cancelled.
+pub(super) fn receives_nothing(entry: &Entry) -> bool {
+    let sqe = &entry.sqe;
+    match sqe.opcode {
+        op::RECV => sqe.len == 0,
+        op::RECVMSG => {
+            let vector = entry.memory.iter().find(|(at, _)| *at == sqe.addr.wrapping_add(0x100));
+            vector.is_none_or(|(_, list)| {
+                list.chunks(16).all(|part| part.iter().skip(8).all(|byte| *byte == 0))
+            })
+        }
+        _ => false,
+    }
+}
+
 /// Whether a request ends others. Two of one chain could mean the same, which the second finds on
 /// its way out, or not any more.
 pub(super) fn cancels(sqe: &Sqe) -> bool {
