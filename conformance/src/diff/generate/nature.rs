@@ -129,11 +129,13 @@ pub(super) fn wakes(sqe: &Sqe) -> bool {
     sqe.opcode == op::FUTEX_WAKE
 }
 
+/// A NOP's completion is wide.
+pub(super) const WIDE: u32 = 1 << 5;
+
 /// Whether a request may be one that posts nothing. Linux 6.18 takes a timeout that posts nothing for
 /// one that did, and those that count completions then for reached; and the second half of a wide
 /// completion that is not posted comes with that of a later request.
 pub(super) fn may_skip(sqe: &Sqe) -> bool {
-    const WIDE: u32 = 1 << 5;
     sqe.opcode != op::TIMEOUT && (sqe.opcode != op::NOP || sqe.op_flags & WIDE == 0)
 }
 

@@ -1,7 +1,8 @@
 //! Nothing, messages to rings, and the tables of descriptors.
 
-use sysring_sys::abi::io_uring::{op, sqe_flags};
+use sysring_sys::abi::io_uring::{op, setup, sqe_flags};
 
+use super::nature::WIDE;
 use super::{Generator, bytes};
 use crate::diff::layout::*;
 use crate::diff::program::Entry;
@@ -13,6 +14,9 @@ impl Generator {
         if self.random.percent(20) {
             // A result to answer, and a file or a buffer to look up.
             entry.sqe.op_flags = self.random.pick(&[1, 1, 2, 3, 4 | 2, 8, 16, 32, 32, 33, 64]);
+            if self.program.flags & setup::CQE_MIXED != 0 && self.is_tight() {
+                entry.sqe.op_flags &= !WIDE;
+            }
             entry.sqe.off = self.random.pick(&[0, 7]);
             entry.sqe.addr = self.random.pick(&[0, 8]);
             entry.sqe.len = self.random.pick(&[0, 5, -5i32 as u32]);
