@@ -173,6 +173,17 @@ impl Locked<'_> {
         Issued::Aio
     }
 
+    /// Gives the queue to the kernel. What cannot be done without waiting AIO says at once, and a
+    /// worker takes it now: what the request names may be gone, or another's, when the submitter is.
+    #[inline]
+    pub fn aio_submit(&mut self) {
+        while self.aio.queued != 0 {
+            self.aio_flush();
+            self.aio_reap();
+            self.run_tasks();
+        }
+    }
+
     /// Gives the queue to the kernel. What it does not take a worker does: the context may be full,
     /// or it is an error, which the worker's call will tell.
     pub fn aio_flush(&mut self) {

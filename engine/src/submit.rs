@@ -69,7 +69,7 @@ impl Locked<'_> {
         self.keep_credentials();
         self.hints.end_submission();
         self.sq_publish();
-        self.aio_flush();
+        self.aio_submit();
         stats::add(&stats::get().submitted, u64::from(taken));
         if taken == 0 && count != 0 && self.sq_available() == count {
             return Err(Errno::EAGAIN);

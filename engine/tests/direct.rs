@@ -1,5 +1,4 @@
-//! Files opened with O_DIRECT go by kernel AIO, not by workers. The counters are the process's, so
-//! there is one test.
+//! Files opened with O_DIRECT go by kernel AIO, not by workers.
 
 mod client;
 
@@ -8,6 +7,7 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use client::{Client, sqe};
@@ -16,11 +16,15 @@ use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
 use sysring_sys::raw::general::O_DIRECT;
 
+/// The counters are the process's: one test at a time.
+static TURN: Mutex<()> = Mutex::new(());
+
 #[repr(align(4096))]
 struct Block([u8; 4096]);
 
 #[test]
 fn direct_io_goes_through_kernel_aio() {
+    let _turn = TURN.lock();
     round_trip_in(&std::env::temp_dir());
     // Its files know O_DIRECT, since Linux 6.6, and cannot be asked not to wait.
     round_trip_in(Path::new("/dev/shm"));
@@ -64,4 +68,36 @@ fn round_trip_in(folder: &Path) {
     let mut seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
     seen.sort_unstable();
     assert_eq!(seen, [(3, 0), (4, Errno::EOPNOTSUPP.to_res())]);
+}
+
+/// To find a place for new blocks may take waiting: AIO says so at once, and a worker makes the write.
+#[test]
+fn a_write_that_has_to_wait_goes_to_the_file_it_was_given() {
+    let _turn = TURN.lock();
+    let open = |name: &str| {
+        let path = std::env::temp_dir().join(format!("sysring-{name}-{}", std::process::id()));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).custom_flags(O_DIRECT as i32);
+        let file = options.open(&path);
+        file.inspect(|_| std::fs::remove_file(&path).unwrap())
+    };
+    let (file, other) = match (open("meant"), open("not-meant")) {
+        (Ok(file), Ok(other)) => (file, other),
+        (Err(e), _) | (_, Err(e)) => return eprintln!("skipped: no O_DIRECT: {e}"),
+    };
+    let kept = file.try_clone().unwrap();
+
+    let data = Block([9; 4096]);
+    let mut ring = Client::new(8, 0);
+    let mut write = sqe(op::WRITE, file.as_raw_fd(), 1);
+    (write.addr, write.len) = (data.0.as_ptr() as u64, 4096);
+    ring.push(write);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    // SAFETY: both descriptors are ours; the number gets another file while the write is under way.
+    assert_ne!(unsafe { libc::dup2(other.as_raw_fd(), file.as_raw_fd()) }, -1);
+    assert_eq!(ring.enter(0, 1), Ok(0));
+
+    assert_eq!(ring.reap()[0].res, 4096);
+    assert_eq!(other.metadata().unwrap().len(), 0, "written to the file that has the number now");
+    assert_eq!(kept.metadata().unwrap().len(), 4096);
 }

@@ -106,11 +106,7 @@ impl Queuing<'_> {
 
 impl Drop for Queuing<'_> {
     fn drop(&mut self) {
-        // What kernel AIO will not do without waiting it says at once, and a worker takes it now: what
-        // the call names may be gone later.
-        self.locked.aio_flush();
-        self.locked.aio_reap();
-        self.locked.run_tasks();
+        self.locked.aio_submit();
         self.locked.hints.end_submission();
         self.locked.leave(false);
     }
