@@ -283,8 +283,7 @@ impl Locked<'_> {
         self.leave_to_workers(req);
     }
 
-    /// By a worker with its credentials: the request's turn has come. (Or nobody is left where it was
-    /// sent to, and it is sent anew.)
+    /// By a worker with its credentials: the request's turn has come.
     pub fn issue_entrusted(&mut self, mut req: Req) {
         req.clear(flag::ENTRUSTED);
         self.posted_remotely = true;
@@ -314,13 +313,31 @@ impl Locked<'_> {
         true
     }
 
-    /// A worker (or a stand-in) has run the request; its raw result is in `res`.
+    /// Nobody was left where the request was sent to: it is sent anew.
+    #[cold]
+    fn was_refused(&mut self, mut req: Req) {
+        req.clear(flag::ENTRUSTED | flag::WATCHED);
+        if self.closing || req.has(flag::CANCELED) {
+            return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
+        match self.acting() {
+            // Its turn is not come again: that would bring it back here.
+            Some(_) => self.entrust(req),
+            None => self.issue(req),
+        }
+    }
+
+    /// What was handed in: a worker (or a stand-in) has run the request, and its raw result is in `res`;
+    /// or it has come back as it was.
     pub fn worked(&mut self, mut req: Req) {
         if req.stage == Stage::Asleep {
             req.res = sleeper::of(req).dismiss();
         }
         req.stage = Stage::Queued;
         self.posted_remotely = true;
+        if req.has(flag::ENTRUSTED) {
+            return self.was_refused(req);
+        }
         if req.has(flag::WATCHED) {
             return self.was_watched(req);
         }

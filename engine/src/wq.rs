@@ -128,11 +128,14 @@ impl Batch {
         self.alone.append(queue);
     }
 
-    /// Sees that somebody runs them. No ring is locked.
+    /// Sees that somebody runs them. No ring is locked, unless the sender is a guest. What nobody takes
+    /// comes to those that the ring's workers hand in, where the sender looks after this.
     pub fn send(mut self) {
         while let Some(req) = self.entrusted.pop() {
-            if let Err(req) = crew_of(req).give(req) {
-                send_anew(req);
+            if let Err(mut req) = crew_of(req).give(req) {
+                // Those who were to run it have been replaced meanwhile.
+                req.set(flag::ENTRUSTED);
+                hand_in(req);
             }
         }
         if let Some(calls) = self.calls.take() {
@@ -152,23 +155,20 @@ impl Batch {
     }
 }
 
-/// Those who were to run it have been replaced meanwhile.
-#[cold]
-fn send_anew(req: Req) {
-    // SAFETY: the request holds on to its ring, whose memory is never unmapped.
-    let ring = unsafe { &*req.ring };
-    ring.lock().issue_entrusted(req);
-    descriptors::put(ring);
-}
-
 /// On the thread that brings it.
 #[cold]
 fn run_alone(mut req: Req) {
     NOBODY.begin(req, call::gettid());
+    req.res = run_if_it_ends(req);
+    hand_in(req);
+}
+
+/// By who looks at what was handed in, and goes on with what it may.
+#[cold]
+fn hand_in(req: Req) {
     // SAFETY: the request holds on to its ring, whose memory is never unmapped.
     let ring = unsafe { &*req.ring };
-    req.res = run_if_it_ends(req);
-    ring.finish_remotely(req, None);
+    ring.remote.put(req);
     descriptors::put(ring);
 }
 

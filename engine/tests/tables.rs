@@ -2,9 +2,10 @@
 
 mod client;
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -188,6 +189,81 @@ fn what_nobody_has_the_credentials_for_is_cancelled() {
             assert_eq!(write_as(&mut ring, file, nobody), 5);
             assert_eq!(content(file), BYTES);
         }
+    });
+}
+
+/// Has a personality's only thread find work of another ring's when it is back from this one, which the
+/// calling thread has locked until `then` is over.
+fn while_one_is_kept(ring: &mut Client, personality: u16, mut then: impl FnMut()) {
+    let held = descriptors::get(ring.fd).unwrap();
+    let mut locked = held.ring().lock_as_submitter();
+    loop {
+        let mut nop = sqe(op::NOP, -1, 99);
+        nop.personality = personality;
+        ring.push(nop);
+        assert_eq!(locked.submit(1), Ok(1));
+        // It is given here, and its lock is for who is first.
+        locked.breathe();
+        if ring.reap().is_empty() {
+            then();
+            return;
+        }
+    }
+}
+
+/// A file that keeps its mark when root writes to it, and loses it when its owner does.
+fn marked_file() -> File {
+    let file = memory_file();
+    file.set_permissions(Permissions::from_mode(0o4700)).unwrap();
+    file
+}
+
+fn is_marked(file: &File) -> bool {
+    file.metadata().unwrap().permissions().mode() & 0o4000 != 0
+}
+
+#[test]
+fn what_is_sent_anew_brings_nobody_elses_work_to_who_has_credentials() {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which has credentials to lose");
+        return;
+    }
+    in_thread(|| {
+        let [mut kept, mut ring] = [(); 2].map(|()| Client::new(8, 0));
+        let root = register_personality(&kept);
+        assert_eq!(register_personality(&ring), root);
+        // SAFETY: takes numbers; libc would change the credentials of all threads.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, 1000, 1000, 1000) }, 0);
+        let file = marked_file();
+        assert_eq!(write(&mut ring, &file), 5);
+        assert!(!is_marked(&file), "by the owner");
+        file.set_permissions(Permissions::from_mode(0o4700)).unwrap();
+        while_one_is_kept(&mut kept, root, || {
+            let mut nop = sqe(op::NOP, -1, 1);
+            (nop.personality, nop.flags) = (root, sqe_flags::IO_HARDLINK);
+            ring.push(nop);
+            let mut write = sqe(op::WRITE, file.as_raw_fd(), 2);
+            (write.addr, write.len) = (BYTES.as_ptr() as u64, 5);
+            ring.push(write);
+            // What a worker has to do, once it has been tried.
+            let mut open = sqe(op::OPENAT, libc::AT_FDCWD, 3);
+            (open.addr, open.op_flags) = (c"/tmp".as_ptr() as u64, libc::O_TMPFILE as u32);
+            (open.op_flags, open.len) = (open.op_flags | libc::O_WRONLY as u32, 0o600);
+            open.personality = root;
+            ring.push(open);
+            assert_eq!(ring.enter(3, 0), Ok(3));
+            by_call();
+        });
+        // Time for those who ought not to.
+        std::thread::sleep(Duration::from_millis(5));
+        let mut seen = vec![];
+        while seen.len() < 3 {
+            ring.enter(0, 1).unwrap();
+            seen.extend(ring.reap().iter().map(|cqe| (cqe.user_data, cqe.res)));
+        }
+        assert!(seen.contains(&(2, 5)), "{seen:?}");
+        assert!(!is_marked(&file), "by somebody else: {seen:?}");
     });
 }
 
