@@ -62,7 +62,7 @@ pub struct Ring {
     pub shape: Shape,
     sq_entries: AtomicU32,
     cq_entries: AtomicU32,
-    /// Where the first of the regions begins.
+    /// Where the first of the regions begins; null while the ring is not in use.
     control_at: AtomicPtr<Control>,
     /// Where the queues lie, and how many entries they have: what the lock's holder has put there.
     pub(crate) rings_at: AtomicPtr<u8>,
@@ -160,6 +160,7 @@ impl Ring {
             events,
         };
         self.shape = shape;
+        // Nothing fails from here on.
         self.control_at = AtomicPtr::new(regions.control.start().cast());
         self.regions = Some(regions);
         self.lay_out(shape, &queues);
@@ -238,6 +239,11 @@ impl Ring {
         unsafe { state.slab.destroy() };
         *state = State::NEW;
         *regions = None;
+        // What lay there is gone.
+        self.control_at.store(ptr::null_mut(), Relaxed);
+        self.rings_at.store(ptr::null_mut(), Relaxed);
+        self.array_at.store(ptr::null_mut(), Relaxed);
+        self.sqes_at.store(ptr::null_mut(), Relaxed);
     }
 
     /// The events of a context for native calls.
@@ -263,7 +269,8 @@ impl Ring {
     }
 
     /// The ring's own words. They were mapped by `renew`, before the ring could be reached: at least
-    /// that large, zeroed, page-aligned, and there for as long as the ring.
+    /// that large, zeroed, page-aligned, and there until `retire`, which comes when nobody has it any
+    /// more. Null before and after.
     #[inline(always)]
     pub(crate) fn control_at(&self) -> *mut Control {
         self.control_at.load(Relaxed)
