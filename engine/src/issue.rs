@@ -11,7 +11,7 @@ use crate::descriptors;
 use crate::locked::Locked;
 use crate::op;
 use crate::op::table::row_flag;
-use crate::personality::Personality;
+use crate::personality::{Keeper, Personality};
 use crate::poll::Armed;
 use crate::request::{File, Req, Stage, flag};
 use crate::sleeper;
@@ -206,7 +206,8 @@ impl Locked<'_> {
         self.file(req, Stage::Punted);
         if let Some(wanted) = req.creds
             && self.acting().is_none()
-            && (self.is_me(req.creds) || !wanted.crew().is_open() && self.has_credentials(wanted))
+            && (self.is_me(req.creds)
+                || wanted.keeper() != Keeper::Here && self.has_credentials(wanted))
         {
             // Workers are found by the credentials of the thread that is here; where none was to be had
             // to keep them, there are no others.
@@ -253,13 +254,14 @@ impl Locked<'_> {
     /// Leaves a request to those who have its credentials.
     #[cold]
     pub fn entrust(&mut self, mut req: Req) {
-        let lost = req.creds.is_some_and(Personality::is_lost);
+        let keeper = req.creds.map(Personality::keeper);
+        let lost = keeper == Some(Keeper::Lost);
         if lost && self.submitter {
             // There was no thread to keep them, and who comes instead has others; the kernel cancels
             // what it has no thread for, too.
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
-        if lost || req.creds.is_none_or(|personality| !personality.crew().is_open()) {
+        if keeper != Some(Keeper::Here) {
             // For the next thread of the application's, or of the engine's that comes along and is
             // like it; or for who submits it at this moment, and lets go of the lock now and then.
             self.file(req, Stage::Held);

@@ -19,6 +19,16 @@ use crate::sync::Mutex;
 /// Different credentials that a process may have registered at one time: each costs a thread.
 const MOST: usize = 64;
 
+/// Whether a thread is there that has some credentials.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keeper {
+    Here,
+    /// Who submits at this moment has them, and is about to start one.
+    ToCome,
+    /// No more, and none is to come.
+    Lost,
+}
+
 /// Some credentials, and who has them.
 #[derive(Debug)]
 pub struct Personality {
@@ -86,7 +96,7 @@ impl Personality {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`: none to be had.
     fn attend(&'static self) -> Result<()> {
-        if self.crew().is_open() {
+        if self.keeper() == Keeper::Here {
             return Ok(());
         }
         // What others have to do for those who have these credentials, it does.
@@ -95,7 +105,7 @@ impl Personality {
         if !self.crew().is_open() {
             self.muster()?;
         }
-        self.lost.store(false, Relaxed);
+        self.lost.store(false, Release);
         Ok(())
     }
 
@@ -131,15 +141,17 @@ impl Personality {
     /// The process has another table of descriptors, the calling thread's. Where that has the
     /// credentials, it starts others with both; else nobody is there who could. While nobody chooses.
     fn replace(&'static self, mine: &Credentials) {
-        if !self.crew().is_open() {
+        let before = self.crew();
+        if !before.is_open() {
             return;
         }
-        // What comes to it now is refused, and comes again.
-        self.crew().retire();
+        // First of all, for who finds this one closed asks what has become of it (`keeper`).
         if self.refs.load(Acquire) != 0 {
             let same = mine.are_whole() && self.credentials() == mine;
-            self.lost.store(!same || self.muster().is_err(), Relaxed);
+            self.lost.store(!same || self.muster().is_err(), Release);
         }
+        // What comes to it now is refused, and comes again.
+        before.retire();
     }
 
     /// The same if somebody else than the caller has it. Where there is no thread to be had, what
@@ -150,10 +162,21 @@ impl Personality {
         }
     }
 
-    /// Whether nobody is left who has the credentials, for certain.
+    /// Who has the credentials, if anybody.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
-        self.lost.load(Relaxed) && !self.crew().is_open()
+    pub fn keeper(&self) -> Keeper {
+        if self.crew().is_open() {
+            return Keeper::Here;
+        }
+        // Who closed it had said before whether they are lost, and its lock has brought that along.
+        // Acquire pairs with the Release of who says that they no more are: another crew is there.
+        let lost = self.lost.load(Acquire);
+        // Such another may be there since the first look, however it came.
+        match self.crew().is_open() {
+            true => Keeper::Here,
+            false if lost => Keeper::Lost,
+            false => Keeper::ToCome,
+        }
     }
 
     fn credentials(&self) -> &Credentials {

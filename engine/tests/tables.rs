@@ -6,11 +6,13 @@ use std::fs::{File, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
-use sysring_engine::descriptors;
+use sysring_engine::personality::{Keeper, Personality};
+use sysring_engine::{descriptors, personality};
 use sysring_sys::abi::io_uring::{Sqe, op, register, setup, sqe_flags};
 use sysring_sys::{Errno, User};
 
@@ -189,6 +191,44 @@ fn what_nobody_has_the_credentials_for_is_cancelled() {
             assert_eq!(write_as(&mut ring, file, nobody), 5);
             assert_eq!(content(file), BYTES);
         }
+    });
+}
+
+/// Who comes by while they are replaced finds those there were, those who follow, or that there are none:
+/// never that some are to come, for whom nobody would be called.
+#[test]
+fn who_has_credentials_is_replaced_at_once() {
+    in_thread(|| {
+        let ring = Client::new(8, 0);
+        register_personality(&ring);
+        let mine = Personality::of_caller().unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let looks = scope.spawn(|| {
+                let mut to_come = 0u32;
+                while !over.load(Ordering::Relaxed) {
+                    to_come += u32::from(mine.keeper() == Keeper::ToCome);
+                }
+                to_come
+            });
+            for _ in 0..200 {
+                personality::retire();
+                // Until there is one again: those before may take their time to end.
+                while mine.keeper() != Keeper::Here {
+                    let fd = ring.fd.raw() as u32;
+                    let taken = sysring_engine::register(fd, register::PERSONALITY, User::NULL, 0);
+                    if let Ok(number) = taken {
+                        let number = number as u32;
+                        let untaken = register::UNREGISTER_PERSONALITY;
+                        let untaken = sysring_engine::register(fd, untaken, User::NULL, number);
+                        assert_eq!(untaken, Ok(0));
+                    }
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(looks.join().unwrap(), 0);
+        });
+        mine.put();
     });
 }
 
