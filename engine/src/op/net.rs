@@ -179,8 +179,8 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     let shots = match req.sqe.opcode {
         // It goes on while it succeeds at once, and the buffers are enough.
         op::SEND => u32::MAX,
-        // A receive that caps its shots wants to share: one at a time.
-        op::RECV if req.has(flag::MULTISHOT) && req.sqe.len != 0 => 1,
+        // A bundle that caps its shots wants to share: one at a time.
+        op::RECV if req.has(flag::MULTISHOT) && is_bundle(req) && req.sqe.len != 0 => 1,
         _ => SHOTS,
     };
     for earlier in 0..shots {

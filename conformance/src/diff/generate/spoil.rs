@@ -1,6 +1,6 @@
 //! Wrong fields.
 
-use sysring_sys::abi::io_uring::{op, sqe_flags};
+use sysring_sys::abi::io_uring::{op, recvsend, sqe_flags};
 
 use super::Generator;
 use super::nature::needs_file;
@@ -45,6 +45,10 @@ impl Generator {
             // How often a timeout fires.
             14 if sqe.opcode == op::TIMEOUT && sqe.off != 0 => {}
             14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
+            // So many shots that the queue is full before or after the program comes to take some.
+            _ if sqe.opcode == op::RECV && sqe.ioprio & recvsend::RECV_MULTISHOT != 0 => {
+                sqe.len = random.pick(&[0, 300]);
+            }
             _ => sqe.len = random.pick(&[0, 3]),
         }
     }
