@@ -5,6 +5,7 @@ mod alone;
 #[path = "direct/files.rs"]
 mod files;
 
+use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -290,6 +291,44 @@ fn another_file_gets_the_number() {
         files::give_number(&reader, &again);
         let (read, _) = answer(&calls, raw(g::__NR_pread64, [fd, at, BLOCK, 0, 0, 0]));
         assert_eq!(read, Err(Errno::ESPIPE));
+    }
+}
+
+/// What waits for others to write waits for its descriptor, not on a worker, though its number was a
+/// direct file's.
+#[test]
+fn a_stream_gets_the_number() {
+    let Some(direct) = Direct::new("stream") else { return };
+    let calls = Calls::new().unwrap();
+    let mut to = [0u8; 1];
+    let at = to.as_mut_ptr() as usize;
+    let vector = [(at, 1usize)];
+    let (vector, current) = (vector.as_ptr() as usize, usize::MAX);
+    let nowait = libc::RWF_NOWAIT as usize;
+    let reads = [
+        (g::__NR_read, [at, 1, 0, 0, 0]),
+        (g::__NR_readv, [vector, 1, 0, 0, 0]),
+        (g::__NR_preadv2, [vector, 1, current, current, 0]),
+        (g::__NR_preadv2, [vector, 1, current, current, nowait]),
+    ];
+    for (turn, (nr, [at, len, a, b, flags])) in reads.into_iter().enumerate() {
+        // A number that nobody has had, so that it is asked for.
+        let again = direct.again_from(700 + turn as i32);
+        direct.learn(&again);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        files::give_number(&reader, &again);
+        let read = || raw(nr, [again.as_raw_fd() as usize, at, len, a, b, flags]);
+        if flags == nowait {
+            assert_eq!(answer(&calls, read()), (Err(Errno::EAGAIN), false));
+            continue;
+        }
+        let wanted = Wanted::NONE.required(Path::MASK);
+        let issued = calls.issue_with(read(), &wanted, &mut Answers::none()).unwrap();
+        assert!(matches!(issued, Issued::Pending(_)), "{nr}: {issued:?}");
+        writer.write_all(b"x").unwrap();
+        let event = next(&calls);
+        assert_eq!((event.result(), event.attr()), (Ok(1), Some(Path::Readiness)), "{nr}");
+        assert_eq!(std::mem::take(&mut to[0]), b'x');
     }
 }
 

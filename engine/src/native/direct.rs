@@ -3,7 +3,8 @@
 //!
 //! Nothing but a question tells such a file from others, and to ask before each call would cost a
 //! third of a cached read. So it is remembered by number. A number that has got another file shows: an
-//! attempt takes as long as a device does, or the road finds that the file is none of this kind.
+//! attempt takes as long as a device does; or, before anything waits for a device, it is asked for once
+//! more: by the road that leads to AIO, and here of what a worker would do.
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
@@ -43,7 +44,7 @@ pub fn is(fd: Fd) -> bool {
 
 /// Asks.
 #[cold]
-fn look(fd: Fd) -> bool {
+pub fn look(fd: Fd) -> bool {
     let Ok(flags) = call::file_flags(fd) else { return false };
     // Pipes have an O_DIRECT, too, which means packets.
     let direct = flags & g::O_DIRECT != 0 && call::is_file_or_disk(fd);

@@ -102,15 +102,15 @@ fn vectored(call: &Call, direction: Direction, at: Offset, flags: u32) -> Attemp
     if given.and(RwFlags::NOWAIT) != given {
         return transfer.attempt();
     }
-    if direct::is(call.fd(0)) { transfer.direct() } else { Attempt::Done(call.answer()) }
+    transfer.direct().unwrap_or_else(|| Attempt::Done(call.answer()))
 }
 
 impl Transfer<'_> {
     #[inline(always)]
     fn attempt(&self) -> Attempt {
         let fd = self.plain.fd(0);
-        if direct::is(fd) {
-            return self.direct();
+        if let Some(attempt) = self.direct() {
+            return attempt;
         }
         if !nowait::is_honoured() {
             return self.by_readiness();
@@ -130,15 +130,26 @@ impl Transfer<'_> {
         }
     }
 
+    /// The way of a direct file, if it is one.
+    #[inline(always)]
+    fn direct(&self) -> Option<Attempt> {
+        if direct::is(self.plain.fd(0)) { self.past_the_cache() } else { None }
+    }
+
     /// Past the page cache there is a device to be waited for. AIO does not know the file's own
     /// position; and of a flag that it refuses it does not say that it was this one.
-    fn direct(&self) -> Attempt {
-        match self.len {
-            Some(0) => Attempt::Done(self.plain.answer()),
-            _ if self.at == Offset::CURRENT => Attempt::WORKER,
-            _ if self.flags & !RwFlags::KNOWN.0 != 0 => Attempt::WORKER,
-            _ => Attempt::AIO,
+    #[inline(never)]
+    fn past_the_cache(&self) -> Option<Attempt> {
+        let empty = self.len == Some(0);
+        let by_aio = self.at != Offset::CURRENT && self.flags & !RwFlags::KNOWN.0 == 0;
+        if by_aio && !empty {
+            return Some(Attempt::AIO);
         }
+        // The number may have become a stream's, in which a worker would wait for ever.
+        if !direct::look(self.plain.fd(0)) {
+            return None;
+        }
+        Some(if empty { Attempt::Done(self.plain.answer()) } else { Attempt::WORKER })
     }
 
     fn blocked(&self) -> Attempt {

@@ -1,7 +1,7 @@
 //! A file that is read past the page cache, and what is in it.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
@@ -87,6 +87,17 @@ impl Direct {
     /// The same file, opened once more.
     pub fn again(&self, flags: i32) -> File {
         open(&self.folder.join("file"), flags).unwrap()
+    }
+
+    /// The same, under the first free number from this one.
+    pub fn again_from(&self, number: i32) -> File {
+        let again = self.again(libc::O_RDWR);
+        // SAFETY: takes numbers; what it answers is a descriptor that is nobody else's.
+        unsafe {
+            let fd = libc::fcntl(again.as_raw_fd(), libc::F_DUPFD_CLOEXEC, number);
+            assert!(fd >= number);
+            File::from_raw_fd(fd)
+        }
     }
 }
 
