@@ -307,11 +307,8 @@ impl Locked<'_> {
         let others =
             self.ring.shape.has(sysring_sys::abi::io_uring::setup::SQPOLL) || self.ring.is_shared();
         if !sleeping || others {
-            let before = self.control().signalled;
             self.tell_pollers();
-            if !before && self.ring.watched.load(Relaxed) && self.control().signalled {
-                self.have_it_lowered();
-            }
+            self.see_that_it_is_lowered();
         }
         let enough = sleeping && {
             let posted = self.posted();

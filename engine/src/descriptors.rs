@@ -24,7 +24,9 @@ use crate::request::{Req, Stage};
 use crate::ring::{Ring, fd_of};
 use crate::shape::Shape;
 use crate::sync::Mutex;
-use crate::{driver, personality, register, sleeper, sqpoll, stats, wait, wq, wq_limits};
+use crate::{
+    driver, personality, register, sleeper, sqpoll, stats, unsettled, wait, wq, wq_limits,
+};
 
 /// The lowest number the engine gives a descriptor: below `FD_SETSIZE`, above what most programs
 /// reach. Where the limit on open files is lower still, no ring can be made.
@@ -773,9 +775,10 @@ pub fn watched(fd: Fd) {
 pub fn watched_by_operation(fd: Fd) -> bool {
     let Some(held) = get(fd) else { return false };
     held.ring().watched.store(true, Relaxed);
-    // Whoever holds the lock looks at the flag on leaving `enter`.
-    if let Some(mut locked) = held.ring().try_lock_as_guest() {
-        locked.leave(false);
+    match held.ring().try_lock_as_guest() {
+        Some(mut locked) => locked.leave(false),
+        // Whoever holds the lock may have looked at the flag, and have nothing more to post.
+        None => unsettled::add(held.ring()),
     }
     true
 }

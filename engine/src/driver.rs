@@ -108,6 +108,7 @@ impl Locked<'_> {
         self.tell_pollers();
         self.asked = false;
         if self.ring.shape.has(setup::SQPOLL) {
+            self.see_that_it_is_lowered();
             // What becomes ready its thread hears by itself.
             if new_timer {
                 sqpoll::wake_if_asleep(self.ring);
@@ -249,9 +250,18 @@ impl Locked<'_> {
         if self.waits { LOOK_IN_ON_WAITER } else { LOOK_IN }
     }
 
-    /// The descriptor has become readable, and must stop to once the completions are consumed, of
-    /// which nobody tells us: has the driver look.
-    pub fn have_it_lowered(&mut self) {
+    /// A descriptor that somebody polls, and that is readable, must stop to be once the completions are
+    /// consumed, of which nobody tells us: the driver looks. It may have become readable long before it
+    /// was polled.
+    #[inline(always)]
+    pub fn see_that_it_is_lowered(&mut self) {
+        if !self.lowers && self.ring.watched.load(Relaxed) && self.control().signalled {
+            self.have_it_lowered();
+        }
+    }
+
+    #[inline(never)]
+    fn have_it_lowered(&mut self) {
         if RUNS.load(Relaxed) || driver().is_ok() {
             self.lowers = true;
             ask_for(call::now(call::CLOCK_MONOTONIC) + TICK);

@@ -40,7 +40,11 @@ pub fn is_empty() -> bool {
 /// Settles what is on the list, and what that adds to it. The caller holds no ring.
 pub fn settle() {
     while let Some(held) = take() {
-        drop(held.ring().lock_to_settle());
+        let mut locked = held.ring().lock_to_settle();
+        // It may have come to be polled while nobody could look at what is under way.
+        if held.ring().watched.load(Relaxed) && !locked.driven {
+            locked.leave(false);
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::descriptors;
-use sysring_sys::abi::io_uring::{cqe_flags, enter, op, poll, register, setup};
-use sysring_sys::abi::{PollFd, Timespec};
+use sysring_sys::abi::io_uring::{cqe_flags, enter, op, poll, register, setup, sqe_flags};
+use sysring_sys::abi::{EpollEvent, PollFd, Timespec};
 use sysring_sys::{Fd, User, call};
 
 const POLLIN: u32 = 1;
@@ -133,11 +133,6 @@ fn who_has_taken_what_there_was_does_not_spin() {
         let set = call::epoll_create().expect("epoll");
         descriptors::watched(ring.fd);
         call::epoll_ctl(set, call::EpollOp::Add, ring.fd, POLLIN, 0).expect("add");
-        let looks = |milliseconds: i64| {
-            let mut fds = [PollFd { fd: set.raw(), events: 1, revents: 0 }];
-            let mut time = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
-            call::ppoll(&mut fds, Some(&mut time), None).expect("poll") == 1
-        };
         let (_to, into) = io::pipe().expect("a pipe");
         let (from, mut far) = io::pipe().expect("a pipe");
         let mut tee = sqe(op::TEE, into.as_raw_fd(), 1);
@@ -148,16 +143,63 @@ fn who_has_taken_what_there_was_does_not_spin() {
         } else {
             assert_eq!(ring.enter(1, 0), Ok(1));
         }
-        assert!(!looks(20));
+        assert!(!is_readable(set, 20));
         far.write_all(b"x").expect("write");
-        assert!(looks(900), "the descriptor tells");
+        assert!(is_readable(set, 900), "the descriptor tells");
         // The tail is moved before the descriptor tells.
         assert_eq!(ring.reap().len(), 1);
-        let end = Instant::now() + Duration::from_secs(10);
-        while looks(0) {
-            assert!(Instant::now() < end, "setup flags {flags:#x}: it tells for ever");
-            thread::sleep(Duration::from_millis(1));
+        falls_silent(set, flags);
+        call::close(set).expect("close");
+    }
+}
+
+/// Whether a descriptor is readable within a time.
+fn is_readable(fd: Fd, milliseconds: i64) -> bool {
+    let mut fds = [PollFd { fd: fd.raw(), events: 1, revents: 0 }];
+    let mut time = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
+    call::ppoll(&mut fds, Some(&mut time), None).expect("poll") == 1
+}
+
+/// What is in a set stops to be readable.
+fn falls_silent(set: Fd, flags: u32) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while is_readable(set, 0) {
+        assert!(Instant::now() < end, "setup flags {flags:#x}: it tells for ever");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The same of a ring that was readable before anybody polled it, and has nothing to post afterwards;
+/// put into the set by a call, and by an operation of its own that is silent.
+#[test]
+fn who_begins_to_poll_late_does_not_spin() {
+    for (flags, by_operation) in
+        [0, setup::SQPOLL].into_iter().flat_map(|f| [(f, false), (f, true)])
+    {
+        let mut ring = Client::new(8, flags);
+        let submit = |ring: &mut Client| match flags & setup::SQPOLL {
+            0 => assert_eq!(ring.enter(1, 0), Ok(1)),
+            _ => ring.publish(),
+        };
+        ring.push(sqe(op::NOP, -1, 1));
+        submit(&mut ring);
+        assert!(is_readable(ring.fd, 900), "setup flags {flags:#x}: there is a completion");
+        let set = call::epoll_create().expect("epoll");
+        let event = EpollEvent { events: POLLIN, data: 0 };
+        if by_operation {
+            let mut add = sqe(op::EPOLL_CTL, set.raw(), 2);
+            (add.off, add.len) = (ring.fd.raw() as u64, call::EpollOp::Add as u32);
+            add.addr = (&raw const event) as u64;
+            add.flags = sqe_flags::CQE_SKIP_SUCCESS;
+            ring.push(add);
+            submit(&mut ring);
+        } else {
+            descriptors::watched(ring.fd);
+            call::epoll_ctl(set, call::EpollOp::Add, ring.fd, POLLIN, 0).expect("add");
         }
+        assert!(is_readable(set, 900), "setup flags {flags:#x}: the set tells");
+        assert_eq!(ring.reap().iter().map(|c| c.user_data).collect::<Vec<_>>(), [1]);
+        falls_silent(set, flags);
         call::close(set).expect("close");
     }
 }
