@@ -59,6 +59,12 @@ struct LeftTimer {
 /// As many can be left at a time; others are cancelled.
 const TIMERS: usize = 16;
 
+/// How often another looks at an order before it takes its place. Who has the answer has but to fetch it,
+/// and would be told that nothing was found.
+fn patience(state: u32) -> u32 {
+    if state & STEP == ANSWERED { 10 * LOOKS } else { 2 * LOOKS }
+}
+
 const NONE: u32 = 0;
 const ASKED: u32 = 1;
 const ANSWERED: u32 = 2;
@@ -84,6 +90,15 @@ impl Orders {
 
     fn is_for_us(&self) -> bool {
         self.state.load(Relaxed) & STEP == ASKED && self.to.load(Relaxed) == process::id()
+    }
+
+    /// Answers an order, unless it is another one's turn: who carries it out may let go of the lock
+    /// meanwhile. Under the ring's lock.
+    fn answer(&self, asked: u32, answer: i32) {
+        if self.state.load(Relaxed) == asked {
+            self.answer.store(answer, Relaxed);
+            self.state.store(asked & !STEP | ANSWERED, Relaxed);
+        }
     }
 
     /// Interrupts what workers of a process are in.
@@ -139,15 +154,15 @@ impl Locked<'_> {
         answer
     }
 
-    /// Waits until no other order is there: the number of the next. One that stays for longer than
-    /// anybody waits for an answer is nobody's any more: who asked was killed, or stopped.
+    /// Waits until no other order is there: the number of the next. One that stays as it is for longer
+    /// than anybody waits is nobody's any more: who asked was killed, or stopped.
     fn turn_to_ask(&mut self) -> u32 {
         let mut seen = self.ring.orders().state.load(Relaxed);
         let mut looks = 0;
-        while seen & STEP != NONE && looks < 2 * LOOKS {
+        while seen & STEP != NONE && looks < patience(seen) {
             self.breathe_for(MILLISECOND);
             let state = self.ring.orders().state.load(Relaxed);
-            looks = if state & !STEP == seen & !STEP { looks + 1 } else { 0 };
+            looks = if state == seen { looks + 1 } else { 0 };
             seen = state;
         }
         (seen & !STEP).wrapping_add(NEXT)
@@ -161,12 +176,10 @@ impl Locked<'_> {
         if !self.ring.orders().is_for_us() {
             return;
         }
+        let asked = self.ring.orders().state.load(Relaxed);
         let sqe = self.control().orders.sqe;
         let answer = cancel::carry_out(self, &sqe);
-        let orders = self.ring.orders();
-        orders.answer.store(answer, Relaxed);
-        let number = orders.state.load(Relaxed) & !STEP;
-        orders.state.store(number | ANSWERED, Relaxed);
+        self.ring.orders().answer(asked, answer);
     }
 }
 
@@ -247,5 +260,24 @@ impl Ring {
         if self.is_shared() && self.orders().is_for_us() {
             self.lock_to_settle().heed();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_to_the_order_it_is_of() {
+        // SAFETY: numbers, for which zero is a value; and none, as the type says.
+        let orders: Orders = unsafe { core::mem::zeroed() };
+        let (number, next) = (NEXT, 2 * NEXT);
+        let [first, second] = [number | ASKED, next | ASKED];
+        orders.state.store(second, Relaxed);
+        orders.answer(first, 7);
+        assert_eq!((orders.state.load(Relaxed), orders.answer.load(Relaxed)), (second, 0));
+        orders.answer(second, 7);
+        assert_eq!(orders.state.load(Relaxed), next | ANSWERED);
+        assert_eq!(orders.answer.load(Relaxed), 7);
     }
 }
