@@ -70,16 +70,32 @@ impl Hints {
         self.within = false;
     }
 
-    /// Whether the number's file is opened with `O_DIRECT` still: asked once in a submission.
+    /// Whether the number's file is opened with `O_DIRECT` still.
     fn is_still_direct(&mut self, fd: Fd) -> bool {
+        self.is_still(fd, |fd| call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0))
+    }
+
+    /// Whether the file of a number that was just looked at is a regular one or a disk, in fact: of
+    /// those that cannot be asked not to wait only these do not wait for long.
+    pub fn is_regular(&mut self, fd: Fd) -> bool {
+        self.look(fd) & hint::REGULAR != 0
+            && (self.is_still(fd, call::is_file_or_disk) || {
+                self.forget(fd);
+                false
+            })
+    }
+
+    /// Asks what a number's file is, once in a submission. (What was seen to be direct is no device that
+    /// takes an offset and waits.)
+    fn is_still(&mut self, fd: Fd, ask: impl FnOnce(Fd) -> bool) -> bool {
         let (within, submission) = (self.within, self.submission);
         let entry = self.entry(fd);
         if within && entry.seen == submission {
             return true;
         }
-        let direct = call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0);
-        entry.seen = if direct { submission } else { 0 };
-        direct
+        let still = ask(fd);
+        entry.seen = if still { submission } else { 0 };
+        still
     }
 
     /// As `look`; that a file is direct is asked once more, for AIO would wait for another that has

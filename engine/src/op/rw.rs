@@ -265,7 +265,8 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
     if hint & hint::DIRECT != 0 && by_aio {
         return Some(direct(ring, req, direction));
     }
-    if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 {
+    // A stream that has got the number of a file would keep a worker.
+    if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 && is_regular(req.file.fd) {
         return Some(Issued::Work);
     }
     if hint & (hint::WAITS | hint::REGULAR) == hint::WAITS {
@@ -346,7 +347,9 @@ fn weigh(
                 if stream || at == Offset::CURRENT {
                     return without_nowait(ring, req, direction);
                 }
-                if hint & hint::REGULAR == 0 && call::file_type(req.file.fd) == Ok(g::S_IFCHR) {
+                if !ring.hints.is_regular(req.file.fd)
+                    && call::file_type(req.file.fd) == Ok(g::S_IFCHR)
+                {
                     // A device that takes an offset, and may make us wait all the same.
                     return when_ready(req, direction);
                 }
