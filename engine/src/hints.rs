@@ -75,11 +75,11 @@ impl Hints {
         self.is_still(fd, |fd| call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0))
     }
 
-    /// Whether the file of a number that was just looked at is a regular one or a disk, in fact: of
-    /// those that cannot be asked not to wait only these do not wait for long.
+    /// Whether the file of a number is a regular one or a disk, in fact: of those that cannot be asked
+    /// not to wait these do not wait for long. (Nor does a directory, which is not read.)
     pub fn is_regular(&mut self, fd: Fd) -> bool {
         self.look(fd) & hint::REGULAR != 0
-            && (self.is_still(fd, call::is_file_or_disk) || {
+            && (self.is_still(fd, call::is_file_disk_or_directory) || {
                 self.forget(fd);
                 false
             })

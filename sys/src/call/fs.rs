@@ -1,7 +1,7 @@
 //! Paths and metadata. Every path is an address in the application's memory.
 
 use super::sys;
-use crate::{Fd, Result, User};
+use crate::{Errno, Fd, Result, User};
 
 /// `struct open_how` of `openat2(2)`.
 #[derive(Clone, Copy, Default, Debug)]
@@ -142,6 +142,17 @@ const _: () = assert!(core::mem::offset_of!(Statx, major) == 128);
 pub fn is_file_or_disk(fd: Fd) -> bool {
     use linux_raw_sys::general as g;
     matches!(file_type(fd), Ok(g::S_IFREG | g::S_IFBLK))
+}
+
+/// The same, also of directories, for who asks often: `sync_file_range` without flags does nothing but
+/// refuse all others, and takes half as long as `statx`.
+pub fn is_file_disk_or_directory(fd: Fd) -> bool {
+    match super::sync_file_range(fd, super::Offset(0), 0, 0) {
+        Ok(()) => true,
+        Err(Errno::ESPIPE) => false,
+        // A filter may refuse it to everybody.
+        Err(_) => is_file_or_disk(fd),
+    }
 }
 
 /// What an open file is (`S_IFMT`).
