@@ -177,6 +177,9 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
     if sqe.flags & sqe_flags::BUFFER_SELECT != 0 {
         claims.claim(Resource::Group(sqe.buf_index), true);
     }
+    if sqe.flags & sqe_flags::FIXED_FILE != 0 {
+        claims.claim(Resource::FixedTable, false);
+    }
     let places = [EDGE + 0xf00, REGISTERED - 8];
     if places.contains(&sqe.addr) || places.contains(&sqe.off) {
         claims.claim(Resource::SharedMemory, true);

@@ -158,8 +158,7 @@ impl Generator {
             entry.sqe.ioprio &= !recvsend::BUNDLE;
         }
         // How many of a pile's buffers go out depends on the room for completions.
-        let room = !self.is_tight() && self.program.entries >= 16;
-        if entry.sqe.opcode == op::SEND && !room {
+        if entry.sqe.opcode == op::SEND && !self.is_roomy() {
             entry.sqe.ioprio &= !recvsend::BUNDLE;
         }
         // Nor how much of its last buffer a bundle that waits for all has used; and one that peeks is
@@ -174,7 +173,8 @@ impl Generator {
         }
     }
 
-    /// Requests that take buffer after buffer.
+    /// Requests that take buffer after buffer. One that finds the queue full ends: not where others fill
+    /// it.
     pub(super) fn multishot(&mut self, entry: &mut Entry, number: u64) {
         match self.random.below(4) {
             0 => {

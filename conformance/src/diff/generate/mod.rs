@@ -290,7 +290,7 @@ impl Generator {
             117..118 => self.epoll_wait(entry, number),
             118..121 => self.futex(entry, number),
             121..122 => self.waitid(entry, number),
-            122..124 if self.program.buffers && !self.is_tight() => self.multishot(entry, number),
+            122..124 if self.program.buffers && self.is_roomy() => self.multishot(entry, number),
             _ if self.program.buffers => self.provide(entry),
             _ => self.nop(entry),
         }

@@ -141,6 +141,11 @@ impl Generator {
         self.program.cq_entries != 0 && self.program.cq_entries < 2 * self.program.entries
     }
 
+    /// Whether the completion queue has room for all that a program is told, or nearly.
+    pub(super) fn is_roomy(&self) -> bool {
+        !self.is_tight() && self.program.entries >= 16
+    }
+
     /// The number of a request that surely waits, or of none.
     pub(super) fn victim(&mut self) -> u64 {
         if self.parked.is_empty() || self.random.percent(25) {
