@@ -5,19 +5,20 @@
 //! is registered. A crew whose work is done and whose workers have ended may become another's.
 
 use core::ptr;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::{Hands, Keeps, Line};
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::call::Credentials;
 use sysring_sys::{Result, call};
 
-use crate::descriptors;
 use crate::personality::Personality;
 use crate::request::{Queue, Req, Stage, flag};
 use crate::ring::Ring;
-use crate::thread;
 use crate::wq::{run, run_if_it_ends};
 use crate::wq_limits;
+use crate::{descriptors, driver, thread};
 
 impl Line for Queue {
     type Job = Req;
@@ -37,7 +38,11 @@ impl Line for Queue {
 
 /// Workers of one identity, and what they have to do.
 #[derive(Debug)]
-pub struct Crew(sysring_protocol::Crew<Queue, Credentials>);
+pub struct Crew(
+    sysring_protocol::Crew<Queue, Credentials>,
+    /// They can ring for the driver: the bell was there before their table of descriptors was left.
+    AtomicBool,
+);
 
 /// A worker, as the rings know it that it comes to.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +50,17 @@ pub struct Worker {
     pub crew: &'static Crew,
     /// Whose credentials these are, if they are not those of who submits.
     pub acting: Option<&'static Personality>,
+}
+
+impl Worker {
+    /// Its table of descriptors is not the process's any more: what would go on with rings there is
+    /// left to the driver, which is asked, if it can be.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        let crew = self.crew;
+        let asks = descriptors::tables() != 0 && crew.1.load(Relaxed) && driver::is_there();
+        asks && crew.0.is_retired()
+    }
 }
 
 /// What is left to be done where no ring is locked, for work that a crew was given.
@@ -71,12 +87,14 @@ impl Default for Crew {
 
 impl Crew {
     pub const fn new() -> Crew {
-        Crew(sysring_protocol::Crew::new(Queue::new(), Credentials::UNKNOWN))
+        let crew = sysring_protocol::Crew::new(Queue::new(), Credentials::UNKNOWN);
+        Crew(crew, AtomicBool::new(false))
     }
 
     /// In a child of `fork`.
     pub fn after_fork(&self) {
         self.0.after_fork(Queue::new(), Credentials::UNKNOWN);
+        self.1.store(false, Relaxed);
     }
 
     /// Whether nobody is left of it.
@@ -125,15 +143,21 @@ impl Crew {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`.
     pub fn muster(&'static self, personality: &'static Personality) -> Result<()> {
+        self.1.store(driver::has_bell(), Relaxed);
         self.0.muster(|| start_acting(self, personality))
     }
 
     /// Starts workers who have been counted; if there are none to be had, the caller is one.
     fn take_on(&'static self, count: u32) {
+        if count != 0 && !self.1.load(Relaxed) {
+            driver::hang_bell();
+            // In this order: who is not retired yet has the table with the bell in it.
+            self.1.store(driver::has_bell() && !self.0.is_retired(), Relaxed);
+        }
         for _ in 0..count {
             let started = thread::start(worker, ptr::from_ref(self) as usize).is_ok();
             if !started && !self.0.has_others() {
-                let mut hands = Life::of(Worker { crew: self, acting: None }, run_if_it_ends);
+                let mut hands = Life::of(self, None, run_if_it_ends);
                 return self.0.stand_in(wq_limits::MAX_WORKERS, &mut hands);
             }
         }
@@ -211,7 +235,8 @@ struct Life {
 }
 
 impl Life {
-    fn of(worker: Worker, run: fn(Req) -> i32) -> Life {
+    fn of(crew: &'static Crew, acting: Option<&'static Personality>, run: fn(Req) -> i32) -> Life {
+        let worker = Worker { crew, acting };
         Life { tid: call::gettid(), worker, run, heard: 0 }
     }
 
@@ -240,12 +265,17 @@ impl Hands for Life {
         // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
         let ring = unsafe { &*req.ring };
         let worker = Some(self.worker);
-        if req.has(flag::ENTRUSTED) {
-            ring.lock_as(worker).issue_entrusted(req);
-        } else {
+        if !req.has(flag::ENTRUSTED) {
             ring.orders().begin_work(self.tid);
             req.res = (self.run)(req);
             ring.orders().end_work(self.tid);
+        }
+        if self.worker.is_astray() {
+            return ring.leave_to_driver(req);
+        }
+        if req.has(flag::ENTRUSTED) {
+            ring.lock_as(worker).issue_entrusted(req);
+        } else {
             ring.finish_remotely(req, worker);
         }
         descriptors::put(ring);
@@ -266,12 +296,12 @@ fn start_acting(crew: &'static Crew, personality: &'static Personality) -> Resul
 extern "C" fn worker(crew: usize) -> ! {
     // SAFETY: `take_on` and `hire` gave us a crew; they are static.
     let crew: &'static Crew = unsafe { &*(crew as *const Crew) };
-    Life::of(Worker { crew, acting: None }, run).live();
+    Life::of(crew, None, run).live();
     thread::end()
 }
 
 extern "C" fn worker_as(post: usize) -> ! {
     let (crew, personality) = Personality::at_post(post);
-    Life::of(Worker { crew, acting: Some(personality) }, run).live();
+    Life::of(crew, Some(personality), run).live();
     thread::end()
 }

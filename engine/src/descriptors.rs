@@ -6,7 +6,7 @@
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
 
 use sysring_sys::abi::io_uring::{
     OFF_CQ_RING, OFF_MMAP_MASK, OFF_PARAM_REGION, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING,
@@ -43,6 +43,9 @@ static ENTRIES: AtomicPtr<AtomicPtr<Ring>> = AtomicPtr::new(ptr::null_mut());
 /// Rings that can be used again, and all there ever were.
 static UNUSED: Mutex<AtomicPtr<Ring>> = Mutex::new(AtomicPtr::new(ptr::null_mut()));
 static ALL: AtomicPtr<Ring> = AtomicPtr::new(ptr::null_mut());
+
+/// How often the process has got another table of descriptors.
+static TABLES: AtomicU32 = AtomicU32::new(0);
 
 /// How many can be held.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -697,17 +700,26 @@ pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
 
 /// The calling thread has got a table of descriptors of its own (`unshare(CLONE_FILES)`). The threads
 /// of the engine still share the one before: what is opened from here on they would not find, and
-/// what is closed would stay open. Others take their place. (Threads of the application that keep
-/// the old table have it for themselves: there is one picture of what is open where.)
+/// what is closed would stay open. Others take their place; those who are in a call leave what comes of
+/// it to the driver. (Threads of the application that keep the old table have it for themselves: there
+/// is one picture of what is open where.)
 pub fn unshared() {
     if ENTRIES.load(Acquire).is_null() {
         return;
     }
+    let others = wq::has_workers() || sleeper::are_there();
+    // Relaxed: a crew's lock brings it to who finds itself retired.
+    TABLES.fetch_add(1, Relaxed);
     wq::retire();
-    sleeper::retire();
     personality::retire();
-    driver::replace();
+    driver::replace(others);
     each(sqpoll::replace);
+}
+
+/// How often the process has got another table of descriptors.
+#[must_use]
+pub fn tables() -> u32 {
+    TABLES.load(Relaxed)
 }
 
 /// Closes `from..end`.

@@ -342,19 +342,49 @@ fn driver() -> Result<Fd> {
 }
 
 fn start(set: Fd) -> Result<()> {
-    let bell = descriptors::keep(call::eventfd(0)?)?;
+    let bell = bell()?;
     SET.store(set.raw(), Relaxed);
-    BELL.store(bell.raw(), Relaxed);
     let started = call::epoll_ctl(set, call::EpollOp::Add, bell, g::EPOLLIN | g::EPOLLET, 0)
         .and_then(|()| employ(OFFICE.term()));
     if let Err(e) = started {
         SET.store(-1, Relaxed);
-        BELL.store(-1, Relaxed);
-        descriptors::let_go(bell);
         return Err(e);
     }
     RUNS.store(true, Relaxed);
     Ok(())
+}
+
+/// The bell, which is made when it is first wanted. While nobody else starts a driver.
+fn bell() -> Result<Fd> {
+    let there = Fd::new(BELL.load(Relaxed));
+    if there.is_valid() {
+        return Ok(there);
+    }
+    let bell = descriptors::keep(call::eventfd(0)?)?;
+    BELL.store(bell.raw(), Relaxed);
+    Ok(bell)
+}
+
+/// Before other threads of the engine's are started: these may be left with a table of descriptors that
+/// the process has no more, and what was opened before them is in that, too.
+pub fn hang_bell() {
+    if !has_bell() {
+        let _starting = STARTING.lock();
+        // Where none is to be had, they go on themselves.
+        let _ = bell();
+    }
+}
+
+/// Whether there is a bell to be rung.
+#[must_use]
+pub fn has_bell() -> bool {
+    BELL.load(Relaxed) >= 0
+}
+
+/// Whether there is a driver to hear it.
+#[must_use]
+pub fn is_there() -> bool {
+    RUNS.load(Relaxed)
 }
 
 /// The calling thread has these credentials: so shall the driver, which goes on with what is submitted
@@ -367,8 +397,14 @@ pub fn renew(whose: &Credentials) {
 }
 
 /// Has the calling thread, which holds no ring, start another driver in the place of the one there is,
-/// and waits a moment for that one to end.
-pub fn replace() {
+/// and waits a moment for that one to end. If there is none, it starts one for `others` that are left: what
+/// comes of their calls is for it to go on with.
+pub fn replace(others: bool) {
+    if others && !RUNS.load(Relaxed) {
+        // Where none is to be had, they go on themselves.
+        let _ = prepare();
+        return;
+    }
     {
         let mut starting = STARTING.lock();
         if !RUNS.load(Relaxed) || begin_anew().is_err() {

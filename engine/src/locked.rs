@@ -91,6 +91,15 @@ impl Ring {
             drop(Locked::new(self, worker, Role::Holder));
         }
     }
+
+    /// As `finish_remotely`, by who must not go on with it: whose table of descriptors is not the
+    /// process's. The request's hold on the ring goes along.
+    #[cold]
+    pub fn leave_to_driver(&self, req: Req) {
+        self.remote.put(req);
+        unsettled::leave(self);
+        driver::ask_to_settle();
+    }
 }
 
 impl Deref for Locked<'_> {
@@ -151,11 +160,18 @@ impl Locked<'_> {
         self.role == Role::Guest
     }
 
-    /// Sees that what guests have left is done, here and in other rings. Nothing is held.
+    /// The thread is a worker whose table of descriptors is not the process's any more.
+    #[must_use]
+    fn is_astray(&self) -> bool {
+        self.worker.is_some_and(|worker| worker.is_astray())
+    }
+
+    /// Sees that what guests have left is done, here and in other rings. Nothing is held. `asks`: not by
+    /// the calling thread.
     #[cold]
-    fn settle(role: Role, acting: bool) {
+    fn settle(role: Role, asks: bool) {
         match role {
-            Role::Holder if acting => driver::ask_to_settle(),
+            Role::Holder if asks => driver::ask_to_settle(),
             Role::Holder => unsettled::settle(),
             // Who called will.
             Role::Guest | Role::Settler => {}
@@ -228,6 +244,10 @@ impl Drop for Locked<'_> {
             if !handed_in {
                 break;
             }
+            if self.is_astray() {
+                unsettled::add(ring);
+                break;
+            }
             if ring.is_shared() {
                 ring.control().lock.lock();
             } else if !ring.control().lock.try_lock() {
@@ -235,7 +255,7 @@ impl Drop for Locked<'_> {
             }
         }
         if !unsettled::is_empty() {
-            Locked::settle(self.role, self.acting().is_some());
+            Locked::settle(self.role, self.acting().is_some() || self.is_astray());
         }
     }
 }

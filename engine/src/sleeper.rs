@@ -19,7 +19,7 @@ use crate::locked::Locked;
 use crate::op::table::row_flag;
 use crate::request::{Req, Stage, flag};
 use crate::sync::Mutex;
-use crate::{descriptors, memory, stats, thread};
+use crate::{descriptors, driver, memory, stats, thread};
 
 /// How many words a sleeper has to sleep on: as many as one call can wait for.
 pub const WORDS: usize = 128;
@@ -70,8 +70,10 @@ pub struct Sleeper {
     pub words: [Word; WORDS],
     /// The thread's credentials; `UNKNOWN`: they do not matter to what it is for.
     whose: Credentials,
-    /// Of [`TABLES`], the one it shares.
+    /// The table of descriptors that it shares ([`descriptors::tables`]).
     table: u32,
+    /// It can ring for the driver: the bell was there before it.
+    rings: bool,
     /// Next in the list of idle ones; guarded by its lock.
     next: UnsafeCell<*const Sleeper>,
 }
@@ -86,19 +88,19 @@ unsafe impl Send for Idle {}
 
 static IDLE_ONES: Mutex<Idle> = Mutex::new(Idle(ptr::null()));
 
-/// How often the process has got another table of descriptors.
-static TABLES: AtomicU32 = AtomicU32::new(0);
+/// Those that have not ended.
+static LIVING: AtomicU32 = AtomicU32::new(0);
 
-/// The process has another table of descriptors than its sleepers: others take their place. Idle ones
-/// end in their time.
-pub fn retire() {
-    TABLES.fetch_add(1, Relaxed);
+/// Whether any has not ended. Idle ones of another table than the process's end in their time.
+pub fn are_there() -> bool {
+    LIVING.load(Relaxed) != 0
 }
 
 /// In a child of `fork`: the sleepers are the parent's.
 pub fn after_fork() {
     IDLE_ONES.reset();
     IDLE_ONES.lock().0 = ptr::null();
+    LIVING.store(0, Relaxed);
 }
 
 impl Idle {
@@ -141,7 +143,7 @@ pub fn give(mut req: Req) -> Result<&'static Sleeper> {
     // To wait for a futex, and no more, nobody has to be anybody.
     let anybody = req.row.has(row_flag::FUTEX_LIST);
     let whose = if anybody { Credentials::UNKNOWN } else { call::credentials() };
-    let table = TABLES.load(Relaxed);
+    let table = descriptors::tables();
     let idle = IDLE_ONES.lock().take(|idle| idle.whose == whose && idle.table == table);
     let sleeper = match idle {
         Some(sleeper) => sleeper,
@@ -170,6 +172,8 @@ fn make(whose: Credentials, table: u32) -> Result<&'static Sleeper> {
         return Err(Errno::EOPNOTSUPP);
     }
     let place = memory::allocate(size_of::<Sleeper>())?.cast::<Sleeper>();
+    driver::hang_bell();
+    LIVING.fetch_add(1, Relaxed);
     // SAFETY: the block is large enough, aligned, and ours until the thread gives it back.
     unsafe {
         place.write(Sleeper {
@@ -180,6 +184,7 @@ fn make(whose: Credentials, table: u32) -> Result<&'static Sleeper> {
             words: [const { Word::new() }; WORDS],
             whose,
             table,
+            rings: driver::has_bell(),
             next: UnsafeCell::new(ptr::null()),
         });
         Ok(place.as_ref())
@@ -190,6 +195,7 @@ fn free(sleeper: &'static Sleeper) {
     let place = ptr::NonNull::from(sleeper).cast::<u8>();
     // SAFETY: allocated by `make`; the caller is the last that knows it.
     unsafe { memory::release(place, size_of::<Sleeper>()) };
+    LIVING.fetch_sub(1, Relaxed);
 }
 
 impl Sleeper {
@@ -248,6 +254,11 @@ impl Sleeper {
         answer
     }
 
+    /// As [`Worker::is_astray`](crate::crew::Worker::is_astray).
+    fn is_astray(&self) -> bool {
+        self.table != descriptors::tables() && self.rings && driver::is_there()
+    }
+
     /// One request, from when it is there; whether it came.
     fn serve(&self) -> bool {
         loop {
@@ -276,6 +287,7 @@ impl Sleeper {
         self.answer.store(answer, Relaxed);
         // AcqRel: the answer is there for who finds it over; and armed, it was armed whole.
         match self.state.swap(OVER, AcqRel) {
+            ARMED if self.is_astray() => ring.leave_to_driver(req),
             ARMED => {
                 ring.finish_remotely(req, None);
                 descriptors::put(ring);

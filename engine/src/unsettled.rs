@@ -19,11 +19,19 @@ static SOME: AtomicBool = AtomicBool::new(false);
 
 /// Puts a ring on the list, which holds on to it.
 pub fn add(ring: &Ring) {
+    ring.refs.fetch_add(1, Relaxed);
+    leave(ring);
+}
+
+/// The same with the caller's hold on it: the last to let go may be who settles.
+pub fn leave(ring: &Ring) {
     let first = FIRST.lock();
     if ring.unsettled.swap(true, Relaxed) {
+        // It is not the last hold: the list's own stays as long as this lock is held. Release pairs
+        // with the Acquire of the last one's.
+        ring.refs.fetch_sub(1, Release);
         return;
     }
-    ring.refs.fetch_add(1, Relaxed);
     ring.next_unsettled.store(first.load(Relaxed), Relaxed);
     first.store(ptr::from_ref(ring).cast_mut(), Relaxed);
     // Release pairs with the Acquire in `is_empty`. Whoever reads too early is not the one who has

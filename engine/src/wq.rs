@@ -50,6 +50,11 @@ pub fn after_fork() {
     wq_limits::after_fork();
 }
 
+/// Whether anybody is there, or about to end.
+pub fn has_workers() -> bool {
+    crews().iter().any(|crew| !crew.is_gone())
+}
+
 /// The process has another table of descriptors than its workers: others take their place.
 pub fn retire() {
     crews().iter().for_each(Crew::retire);

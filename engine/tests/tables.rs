@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::personality::{Keeper, Personality};
-use sysring_engine::{descriptors, personality};
+use sysring_engine::request::Stage;
+use sysring_engine::{descriptors, driver, personality};
 use sysring_sys::abi::io_uring::{Sqe, op, register, setup, sqe_flags};
 use sysring_sys::{Errno, User};
 
@@ -56,6 +57,8 @@ fn in_thread(work: impl FnOnce() + Send + 'static) {
     let (done, ended) = mpsc::channel();
     let thread = std::thread::spawn(move || {
         descriptors::unshared();
+        // In a table that all the others come from.
+        driver::prepare().unwrap();
         work();
         done.send(()).unwrap();
     });
@@ -244,11 +247,57 @@ fn while_one_is_kept(ring: &mut Client, personality: u16, mut then: impl FnMut()
         assert_eq!(locked.submit(1), Ok(1));
         // It is given here, and its lock is for who is first.
         locked.breathe();
-        if ring.reap().is_empty() {
-            then();
-            return;
+        while ring.reap().is_empty() {
+            if locked.find(|req| req.stage == Stage::Running).is_some() {
+                then();
+                return;
+            }
+            std::thread::yield_now();
         }
     }
+}
+
+/// What comes to its turn when the table has been left.
+#[test]
+fn what_is_left_to_who_has_credentials_is_begun_in_the_table_there_is() {
+    const ROUNDS: u32 = 100;
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: not root, which can have other credentials for a while");
+        return;
+    }
+    let be = |user: u32| {
+        // SAFETY: takes numbers; libc would change the credentials of all threads.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, user, user, 0) }, 0);
+    };
+    in_thread(move || {
+        by_call();
+        for _ in 0..ROUNDS {
+            let [mut kept, mut ring] = [(); 2].map(|()| Client::new(8, 0));
+            let [root, again] = [&kept, &ring].map(register_personality);
+            assert_eq!(root, again);
+            be(1000);
+            while_one_is_kept(&mut kept, root, || {
+                let mut open = sqe(op::OPENAT, libc::AT_FDCWD, 1);
+                (open.addr, open.personality) = (c"/dev/null".as_ptr() as u64, root);
+                ring.push(open);
+                assert_eq!(ring.enter(1, 0), Ok(1));
+                be(0);
+                by_call();
+            });
+            ring.enter(0, 1).unwrap();
+            let answer = ring.reap()[0].res;
+            if answer == Errno::ECANCELED.to_res() {
+                // Those of a table before this one had not come to their end.
+                continue;
+            }
+            // SAFETY: takes a number.
+            let flags = unsafe { libc::fcntl(answer, libc::F_GETFD) };
+            assert!(flags >= 0, "{answer} is not open here");
+            return;
+        }
+        panic!("{ROUNDS} times there were too many tables");
+    });
 }
 
 /// A file that keeps its mark when root writes to it, and loses it when its owner does.

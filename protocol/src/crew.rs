@@ -259,6 +259,11 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         self.pool.lock().is_open()
     }
 
+    /// Whether those who are left are to end as soon as they are done.
+    pub fn is_retired(&self) -> bool {
+        self.pool.lock().retired
+    }
+
     /// Whether nobody is left.
     pub fn is_gone(&self) -> bool {
         self.pool.lock().total == 0
