@@ -40,6 +40,8 @@ pub struct Personality {
     latest: AtomicUsize,
     /// No thread was to be had that would keep them.
     lost: AtomicBool,
+    /// How often a crew had to go.
+    replaced: AtomicU32,
     credentials: UnsafeCell<Credentials>,
 }
 
@@ -53,6 +55,7 @@ static ALL: [Personality; MOST] = [const {
         crews: [const { Crew::new() }; 2],
         latest: AtomicUsize::new(0),
         lost: AtomicBool::new(false),
+        replaced: AtomicU32::new(0),
         credentials: UnsafeCell::new(Credentials::UNKNOWN),
     }
 }; MOST];
@@ -145,6 +148,7 @@ impl Personality {
         if !before.is_open() {
             return;
         }
+        self.replaced.fetch_add(1, Release);
         // First of all, for who finds this one closed asks what has become of it (`keeper`).
         if self.refs.load(Acquire) != 0 {
             let same = mine.are_whole() && self.credentials() == mine;
@@ -165,17 +169,25 @@ impl Personality {
     /// Who has the credentials, if anybody.
     #[must_use]
     pub fn keeper(&self) -> Keeper {
-        if self.crew().is_open() {
-            return Keeper::Here;
-        }
-        // Who closed it had said before whether they are lost, and its lock has brought that along.
-        // Acquire pairs with the Release of who says that they no more are: another crew is there.
-        let lost = self.lost.load(Acquire);
-        // Such another may be there since the first look, however it came.
-        match self.crew().is_open() {
-            true => Keeper::Here,
-            false if lost => Keeper::Lost,
-            false => Keeper::ToCome,
+        loop {
+            let replaced = self.replaced.load(Acquire);
+            if self.crew().is_open() {
+                return Keeper::Here;
+            }
+            // Who closed it had said before whether they are lost, and its lock has brought that along.
+            // Acquire pairs with the Release of who says that they no more are: another crew is there.
+            let lost = self.lost.load(Acquire);
+            // Such another may be there since the first look, however it came.
+            if self.crew().is_open() {
+                return Keeper::Here;
+            }
+            if lost {
+                return Keeper::Lost;
+            }
+            // Unless it came and went: its lock has brought along that it was replaced.
+            if self.replaced.load(Relaxed) == replaced {
+                return Keeper::ToCome;
+            }
         }
     }
 
