@@ -107,3 +107,36 @@ fn what_waits_for_all_has_used_no_more_of_its_buffer_than_has_come() {
     assert_eq!(seen, [(1, 50, cqe_flags::BUFFER)]);
     assert_eq!(memory[..51], *[[7; 20].as_slice(), &[8; 30], &[0]].concat());
 }
+
+#[test]
+fn what_a_bundle_asks_for_cuts_no_buffer_but_the_first() {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let mut memory = [[0u8; 16]; 4];
+    let mut ring = Client::new(8, 0);
+    let mut entries = Entries([BufEntry::default(); 8]);
+    for (id, (entry, buffer)) in (0..).zip(entries.0.iter_mut().zip(&mut memory)) {
+        *entry = BufEntry { addr: buffer.as_mut_ptr() as u64, len: 16, bid: id, resv: 0 };
+    }
+    // The tail lies in the first entry.
+    entries.0[0].resv = memory.len() as u16;
+    let at = entries.0.as_ptr() as u64;
+    let shape = BufReg { ring_addr: at, ring_entries: 8, ..BufReg::default() };
+    let fd = ring.fd.raw() as u32;
+    let at = (&raw const shape) as u64;
+    assert_eq!(sysring_engine::register(fd, register::PBUF_RING, User::new(at), 1), Ok(0));
+    far.write_all(&[7; 64]).unwrap();
+
+    let mut seen = Vec::new();
+    for asked in [40, 10] {
+        let mut receive = sqe(op::RECV, near.as_raw_fd(), u64::from(asked));
+        (receive.flags, receive.ioprio) = (sqe_flags::BUFFER_SELECT, recvsend::BUNDLE);
+        receive.len = asked;
+        ring.push(receive);
+        assert_eq!(ring.enter(1, 1), Ok(1));
+        seen.extend(ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)));
+    }
+
+    let buffer = |id: u32| cqe_flags::BUFFER | id << cqe_flags::BUFFER_SHIFT;
+    let more = cqe_flags::SOCK_NONEMPTY;
+    assert_eq!(seen, [(40, 32, buffer(0) | more), (10, 10, buffer(2) | more)]);
+}

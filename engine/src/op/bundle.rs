@@ -62,7 +62,9 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
             _ => (asked, RECEIVED),
         },
     };
-    let Bundle { count, total, all } = ring.take_bundle(req, limit, false, &mut vector[..most])?;
+    // What it asks for cuts the first buffer, no later one.
+    let whole = asked(req) != 0;
+    let Bundle { count, total, all } = ring.take_bundle(req, limit, whole, &mut vector[..most])?;
     let mut header = Msghdr { msg_iov: vector.as_mut_ptr(), msg_iovlen: count, ..Msghdr::EMPTY };
     let flags = req.sqe.op_flags & !(MSG_CMSG_COMPAT | MSG_WAITALL) | MSG_DONTWAIT;
     let n = match call::recvmsg(req.file.fd, User::of(&raw mut header), flags) {
