@@ -21,6 +21,8 @@ pub const FILES: i32 = 15;
 
 /// Messages of a panic go here: standard error is not one of the thread's descriptors.
 const SPEAKER: i32 = 900;
+/// Bytes of the longest file that an input may make.
+const LONGEST: u64 = 16 << 20;
 
 /// Who is called back when a call takes longer than any should.
 const TOO_LONG: Duration = Duration::from_millis(50);
@@ -93,6 +95,10 @@ fn enter() -> Result<(), Step> {
         check("chroot", libc::chroot(c".".as_ptr()) != 0)?;
         check("dup", libc::dup2(2, SPEAKER) < 0)?;
         libc::close_range(0, SPEAKER as u32 - 1, 0);
+        // Also of what lies in memory, which no size of a file system holds back.
+        let most = libc::rlimit { rlim_cur: LONGEST, rlim_max: LONGEST };
+        check("setrlimit", libc::setrlimit(libc::RLIMIT_FSIZE, &raw const most) != 0)?;
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         // Of this thread alone, which libc's own calls are not.
         check("setgroups", libc::syscall(libc::SYS_setgroups, 0, none) != 0)?;
         check("setresgid", libc::syscall(libc::SYS_setresgid, 65534, 65534, 65534) != 0)?;
