@@ -232,6 +232,9 @@ fn address(claims: &mut Claims, sqe: &Sqe) {
     let index = sqe.addr.wrapping_sub(ADDRESSES) / ADDRESS_LEN;
     if index < 2 {
         claims.claim(Resource::In(index as u32), true);
+    } else if sqe.opcode == op::BIND {
+        // It is the first one's who comes.
+        claims.claim(Resource::Address(index), true);
     }
 }
 

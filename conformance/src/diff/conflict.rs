@@ -32,6 +32,8 @@ pub enum Resource {
     FixedTable,
     /// A name in the scratch folder.
     Name(usize),
+    /// An address that sockets are bound to.
+    Address(u64),
     /// Taking from a stream, and putting into it.
     Out(u32),
     In(u32),

@@ -38,7 +38,12 @@ impl Run<'_> {
         let started = Instant::now();
         let mut calm = 0;
         loop {
+            let before = self.out.len();
             self.reap();
+            if self.out.len() != before {
+                // It was not calm: the wait ended with what came.
+                calm = 0;
+            }
             let asynchronous = self.out.iter().any(|out| by_worker(&out.entry.sqe));
             let needed = if asynchronous { 2 } else { 1 };
             if self.out.iter().all(|out| self.may_be_silent(out)) {
