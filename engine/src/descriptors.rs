@@ -472,7 +472,7 @@ fn unused_ring() -> Result<*mut Ring> {
     }
     let ring = call::map_anonymous(memory::pages(size_of::<Ring>()), false)?.cast::<Ring>();
     // SAFETY: the mapping is large enough and ours.
-    unsafe { ring.write(Ring::blank()) };
+    unsafe { Ring::begin(ring) };
     let mut first = ALL.load(Relaxed);
     loop {
         // SAFETY: as above.

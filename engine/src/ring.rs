@@ -109,9 +109,20 @@ pub struct Ring {
 // published in the descriptor table and read only afterwards.
 unsafe impl Sync for Ring {}
 
+/// A ring not in use, of which others are copies. Nobody uses it.
+static BLANK: Ring = Ring::blank();
+
 impl Ring {
-    /// A ring not in use, for `renew`.
-    pub const fn blank() -> Ring {
+    /// Makes a ring that is not in use, for `renew`.
+    ///
+    /// # Safety
+    /// `place` is aligned, and memory of the caller's alone.
+    pub unsafe fn begin(place: *mut Ring) {
+        // SAFETY: the caller's promise; a ring not in use owns nothing, so there may be any number.
+        unsafe { ptr::copy_nonoverlapping(&raw const BLANK, place, 1) };
+    }
+
+    const fn blank() -> Ring {
         Ring {
             refs: AtomicU32::new(0),
             handles: AtomicU32::new(0),
@@ -164,9 +175,13 @@ impl Ring {
         self.control_at = AtomicPtr::new(regions.control.start().cast());
         self.regions = Some(regions);
         self.lay_out(shape, &queues);
-        // In two steps: the first is a copy of a constant, and needs no stack.
         let state = self.state.get_mut();
-        *state = State::NEW;
+        // SAFETY: one value ends and another begins. What is copied owns nothing: it is all that a ring
+        // not in use has. (A copy needs no stack; the value itself is longer than some.)
+        unsafe {
+            ptr::drop_in_place(state);
+            ptr::copy_nonoverlapping(BLANK.state.get(), state, 1);
+        }
         state.queues = Some(queues);
         self.adrift = AtomicBool::new(false);
         self.remote = Inbox::new();
