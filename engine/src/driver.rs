@@ -128,17 +128,17 @@ impl Locked<'_> {
         if !pending || self.ring.shape.polls_in_enter() {
             return;
         }
-        let deferred = self.ring.shape.has(setup::DEFER_TASKRUN);
+        let shape = self.ring.shape;
+        let promised = shape.has(setup::DEFER_TASKRUN) && !shape.has(setup::TASKRUN_FLAG);
         let heard = self.is_heard();
         if heard {
             self.be_driven();
-        } else if deferred && !self.ring.shape.has(setup::TASKRUN_FLAG) {
-            // The application has promised to come back for its completions, and looks at no flag.
-            // It may learn from the descriptor when to come.
+        } else if promised {
+            // The application comes back for its completions, and has asked for no flag. It may learn
+            // from the descriptor when to come.
             if !waited {
                 self.show_readiness();
             }
-            return;
         } else if !waited || RUNS.load(Relaxed) && self.is_left_behind() {
             // Who has waited will do so again, and needs no thread for it; but where there is one,
             // it looks after what is left meanwhile.
@@ -148,7 +148,7 @@ impl Locked<'_> {
         // would wait take it for a reason not to: where the driver sees to progress, they are not
         // told, nor is anybody for ever.
         let spins = !heard && !self.waits && self.looks < PATIENCE;
-        if spins || !RUNS.load(Relaxed) {
+        if spins || !promised && !RUNS.load(Relaxed) {
             self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
         }
     }
