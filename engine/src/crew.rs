@@ -38,11 +38,11 @@ impl Line for Queue {
 
 /// Workers of one identity, and what they have to do.
 #[derive(Debug)]
-pub struct Crew(
-    sysring_protocol::Crew<Queue, Credentials>,
+pub struct Crew {
+    shared: sysring_protocol::Crew<Queue, Credentials>,
     /// They can ring for the driver: the bell was there before their table of descriptors was left.
-    AtomicBool,
-);
+    rings: AtomicBool,
+}
 
 /// A worker, as the rings know it that it comes to.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +58,8 @@ impl Worker {
     #[must_use]
     pub fn is_astray(&self) -> bool {
         let crew = self.crew;
-        let asks = descriptors::tables() != 0 && crew.1.load(Relaxed) && driver::is_there();
-        asks && crew.0.is_retired()
+        let asks = descriptors::tables() != 0 && crew.rings.load(Relaxed) && driver::is_there();
+        asks && crew.shared.is_retired()
     }
 }
 
@@ -74,7 +74,7 @@ pub struct Calls {
 impl Calls {
     /// Wakes and starts workers; who cannot start one works in its place.
     pub fn make(self) {
-        self.crew.0.wake(self.calls.wake);
+        self.crew.shared.wake(self.calls.wake);
         self.crew.take_on(self.calls.spawn);
     }
 }
@@ -87,24 +87,24 @@ impl Default for Crew {
 
 impl Crew {
     pub const fn new() -> Crew {
-        let crew = sysring_protocol::Crew::new(Queue::new(), Credentials::UNKNOWN);
-        Crew(crew, AtomicBool::new(false))
+        let shared = sysring_protocol::Crew::new(Queue::new(), Credentials::UNKNOWN);
+        Crew { shared, rings: AtomicBool::new(false) }
     }
 
     /// In a child of `fork`.
     pub fn after_fork(&self) {
-        self.0.after_fork(Queue::new(), Credentials::UNKNOWN);
-        self.1.store(false, Relaxed);
+        self.shared.after_fork(Queue::new(), Credentials::UNKNOWN);
+        self.rings.store(false, Relaxed);
     }
 
     /// Whether nobody is left of it.
     pub fn is_gone(&self) -> bool {
-        self.0.is_gone()
+        self.shared.is_gone()
     }
 
     /// Whether somebody is there for a request ([`Crew::give`]).
     pub fn is_open(&self) -> bool {
-        self.0.is_open()
+        self.shared.is_open()
     }
 
     /// Takes requests from a thread with these credentials, if its workers have the same, or if it is
@@ -116,26 +116,26 @@ impl Crew {
         queue: &mut Queue,
         count: u32,
     ) -> Option<Calls> {
-        let calls = self.0.offer(whose, anew, queue, count, wq_limits::most_workers())?;
+        let calls = self.shared.offer(whose, anew, queue, count, wq_limits::most_workers())?;
         Some(Calls { crew: self, calls })
     }
 
     /// Takes requests from one of its own workers, or from who may start none.
     pub fn take(&'static self, queue: &mut Queue, count: u32, may_start: bool) -> Calls {
         let most = if may_start { wq_limits::most_workers() } else { 0 };
-        Calls { crew: self, calls: self.0.take(queue, count, most) }
+        Calls { crew: self, calls: self.shared.take(queue, count, most) }
     }
 
     /// Starts workers for what came from who could start none. The caller must have their credentials,
     /// unless nobody is there: then nothing has come from anybody who cared.
     pub fn reinforce(&'static self, whose: &Credentials) -> Option<Calls> {
-        let calls = self.0.reinforce(whose, wq_limits::most_workers())?;
+        let calls = self.shared.reinforce(whose, wq_limits::most_workers())?;
         Some(Calls { crew: self, calls })
     }
 
     /// Whether its workers have these credentials.
     pub fn has(&self, whose: &Credentials) -> bool {
-        self.0.has(whose)
+        self.shared.has(whose)
     }
 
     /// Starts the first worker of a personality, which has the credentials of the calling thread.
@@ -143,39 +143,39 @@ impl Crew {
     /// # Errors
     /// `EAGAIN` or `ENOMEM`.
     pub fn muster(&'static self, personality: &'static Personality) -> Result<()> {
-        self.1.store(driver::has_bell(), Relaxed);
-        self.0.muster(|| start_acting(self, personality))
+        self.rings.store(driver::has_bell(), Relaxed);
+        self.shared.muster(|| start_acting(self, personality))
     }
 
     /// Starts workers who have been counted; if there are none to be had, the caller is one.
     fn take_on(&'static self, count: u32) {
-        if count != 0 && !self.1.load(Relaxed) {
+        if count != 0 && !self.rings.load(Relaxed) {
             driver::hang_bell();
             // In this order: who is not retired yet has the table with the bell in it.
-            self.1.store(driver::has_bell() && !self.0.is_retired(), Relaxed);
+            self.rings.store(driver::has_bell() && !self.shared.is_retired(), Relaxed);
         }
         for _ in 0..count {
             let started = thread::start(worker, ptr::from_ref(self) as usize).is_ok();
-            if !started && !self.0.has_others() {
+            if !started && !self.shared.has_others() {
                 let mut hands = Life::of(self, None, run_if_it_ends);
-                return self.0.stand_in(wq_limits::MAX_WORKERS, &mut hands);
+                return self.shared.stand_in(wq_limits::MAX_WORKERS, &mut hands);
             }
         }
     }
 
     /// Keeps a personality's workers who were to go home; whether anybody was still there.
     pub fn recall(&self) -> bool {
-        self.0.recall()
+        self.shared.recall()
     }
 
     /// Sends a personality's workers home, if nobody comes to have work for them soon.
     pub fn dismiss(&self) {
-        self.0.dismiss();
+        self.shared.dismiss();
     }
 
     /// Has the workers end as soon as they are done.
     pub fn retire(&self) {
-        self.0.retire();
+        self.shared.retire();
     }
 
     /// A request for a personality's crew, one of whom is always there until it is retired.
@@ -183,12 +183,12 @@ impl Crew {
     /// # Errors
     /// The request, where it is.
     pub fn give(&self, req: Req) -> core::result::Result<(), Req> {
-        self.0.give(req)
+        self.shared.give(req)
     }
 
     /// Takes a request back that no worker has begun; whether it was still there.
     pub fn withdraw(&self, req: Req) -> bool {
-        let mut pool = self.0.pool();
+        let mut pool = self.shared.pool();
         let there = pool.queue.remove(req);
         pool.queued -= u32::from(there);
         there
@@ -196,7 +196,7 @@ impl Crew {
 
     /// The same for all requests of a ring: one by one would be a walk through the queue for each.
     pub fn withdraw_all(&self, ring: &Ring, withdrawn: &mut Queue) {
-        let mut pool = self.0.pool();
+        let mut pool = self.shared.pool();
         let mut queue = core::mem::take(&mut pool.queue);
         while let Some(req) = queue.pop() {
             if ptr::eq(req.ring, ring) {
@@ -210,7 +210,7 @@ impl Crew {
 
     /// Ends the call a worker makes for `req`, if a signal can.
     pub fn interrupt(&self, mut req: Req) {
-        let _pool = self.0.pool();
+        let _pool = self.shared.pool();
         req.set(flag::CANCELED);
         if req.stage == Stage::Running && thread::is_kickable() {
             let _ = thread::kick(req.worker);
@@ -219,7 +219,7 @@ impl Crew {
 
     /// Marks a request as one that the calling thread makes the call of.
     pub fn begin(&self, mut req: Req, tid: i32) {
-        let _pool = self.0.pool();
+        let _pool = self.shared.pool();
         req.worker = tid;
         req.stage = Stage::Running;
     }
@@ -244,7 +244,7 @@ impl Life {
         thread::set_name(*b"wrk");
         let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
         let Worker { crew, acting } = self.worker;
-        crew.0.serve(acting.is_some(), wq_limits::MAX_WORKERS, &mut self);
+        crew.shared.serve(acting.is_some(), wq_limits::MAX_WORKERS, &mut self);
     }
 }
 

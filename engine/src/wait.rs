@@ -243,7 +243,7 @@ impl Locked<'_> {
         self.aio_reap();
         self.fire_timers();
         self.run_tasks();
-        self.aio_flush();
+        self.aio_submit();
         self.flush_overflow();
         self.tell_untold();
     }

@@ -2,8 +2,8 @@
 
 mod client;
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -22,6 +22,16 @@ static TURN: Mutex<()> = Mutex::new(());
 #[repr(align(4096))]
 struct Block([u8; 4096]);
 
+/// A new file without a name, past the page cache.
+fn open(folder: &Path, name: &str) -> io::Result<File> {
+    let path = folder.join(format!("sysring-{name}-{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(true).custom_flags(O_DIRECT as i32);
+    let file = options.open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
 #[test]
 fn direct_io_goes_through_kernel_aio() {
     let _turn = TURN.lock();
@@ -31,14 +41,10 @@ fn direct_io_goes_through_kernel_aio() {
 }
 
 fn round_trip_in(folder: &Path) {
-    let path = folder.join(format!("sysring-direct-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(true).custom_flags(O_DIRECT as i32);
-    let mut file = match options.open(&path) {
+    let mut file = match open(folder, "direct") {
         Ok(file) => file,
         Err(e) => return eprintln!("skipped: no O_DIRECT in {}: {e}", folder.display()),
     };
-    std::fs::remove_file(&path).unwrap();
 
     // The blocks are there: what has to be found a place first may have to wait, and a worker does.
     file.write_all(&Block([1; 4096]).0).unwrap();
@@ -74,14 +80,8 @@ fn round_trip_in(folder: &Path) {
 #[test]
 fn a_write_that_has_to_wait_goes_to_the_file_it_was_given() {
     let _turn = TURN.lock();
-    let open = |name: &str| {
-        let path = std::env::temp_dir().join(format!("sysring-{name}-{}", std::process::id()));
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(true).custom_flags(O_DIRECT as i32);
-        let file = options.open(&path);
-        file.inspect(|_| std::fs::remove_file(&path).unwrap())
-    };
-    let (file, other) = match (open("meant"), open("not-meant")) {
+    let folder = std::env::temp_dir();
+    let (file, other) = match (open(&folder, "meant"), open(&folder, "not-meant")) {
         (Ok(file), Ok(other)) => (file, other),
         (Err(e), _) | (_, Err(e)) => return eprintln!("skipped: no O_DIRECT: {e}"),
     };

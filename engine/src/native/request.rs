@@ -7,10 +7,9 @@ use sysring_sys::{Errno, Result, User, call};
 
 use super::table::{self, How, NONE};
 use super::{Attempt, Call, Then, asked, direct, keep};
-use crate::filter::SILENT;
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::op::table::Row;
+use crate::op::table::{Row, UNKNOWN};
 use crate::request::{File, Req, flag};
 use crate::sleeper;
 use crate::user;
@@ -20,17 +19,14 @@ pub const CODE: u8 = 0xff;
 
 pub static ROW: Row = Row {
     name: "native call",
-    since: "",
     flags: 0,
     prepare: |_, _| Ok(()),
     issue: again,
     stabilise: Some(keep::copy),
     work: Some(work),
     finish: Some(finish),
-    teller: &SILENT,
-    cancelled: None,
     tell: Some(tell),
-    note: "",
+    ..UNKNOWN
 };
 
 /// Where an answer goes: an event in the context's ring that carries this word, or a word of the

@@ -19,9 +19,8 @@ use super::batch::Step;
 use super::context::Context;
 use super::table::{self, How, NONE};
 use super::{Call, FOREIGN, Issued};
-use crate::filter::SILENT;
 use crate::issue;
-use crate::op::table::{Row, row_flag};
+use crate::op::table::{Row, UNKNOWN, row_flag};
 use crate::request::Req;
 use crate::ring::Ring;
 use crate::{memory, process};
@@ -31,21 +30,16 @@ pub const CODE: u8 = 0xfe;
 
 pub static ROW: Row = Row {
     name: "invitation",
-    since: "",
     flags: row_flag::ITS_OWN,
     prepare: |_, _| Ok(()),
     issue: |_, _| issue::Issued::Work,
-    stabilise: None,
     work: Some(help),
-    finish: None,
-    teller: &SILENT,
-    cancelled: None,
     tell: Some(|ring, req| {
         ring.invitations -= 1;
         let_go(team_of(req));
         true
     }),
-    note: "",
+    ..UNKNOWN
 };
 
 /// A batch is worth a helper while it will take so much longer, in nanoseconds: to wake one on an idle

@@ -102,13 +102,7 @@ macro_rules! rows {
                     flags: $flags,
                     prepare: $prepare,
                     issue: $issue,
-                    stabilise: None,
-                    work: None,
-                    finish: None,
-                    cancelled: None,
-                    tell: None,
-                    teller: &SILENT,
-                    note: "",
+                    ..UNKNOWN
                 };
                 $(row.stabilise = Some($stabilise);)?
                 $(row.work = Some($work);)?
@@ -201,8 +195,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     PIPE since "6.16" flags 0, open::prepare_pipe, open::issue_pipe;
 };
 
-/// The row of codes that are no operation's.
-static UNKNOWN: Row = Row {
+/// The row of codes that are no operation's. Others have what it has where they say nothing.
+pub const UNKNOWN: Row = Row {
     name: "",
     since: "",
     flags: row_flag::UNKNOWN,

@@ -25,8 +25,10 @@ pub enum Limit {
     },
 }
 
-/// Where the engine's descriptors begin.
+/// Where the engine's descriptors begin: also of one that is not in this build, but around the process.
 const FLOOR: u32 = 960;
+#[cfg(feature = "engine")]
+const _: () = assert!(FLOOR as i32 == sysring_engine::descriptors::FLOOR.raw());
 
 impl Limit {
     /// The one behind an error of `io_uring_setup(2)`, if there is one.
