@@ -1,8 +1,10 @@
 //! Several programs at once in one process: each has descriptors and memory of its own, a fixed
-//! distance from where the program was written for.
+//! distance from where the program was written for. A lane has memory for some programs in turn: the
+//! ring of the program before may be closing still, and what its requests write as they end must not
+//! come to the next one's.
 //!
-//! A thread says once which lane it is in. Programs are moved there before they run; what makes
-//! their world and reads it back goes through [`fd`] and [`at`].
+//! A thread says which lane it is in, and whose turn it is. Programs are moved there before they run;
+//! what makes their world and reads it back goes through [`fd`] and [`at`].
 
 use std::cell::Cell;
 
@@ -15,18 +17,22 @@ use super::program::{Entry, Program, Step, Waits};
 const FDS: i32 = 80;
 /// The numbers a world has.
 const OWN: std::ops::Range<i32> = 199..199 + FDS;
-/// From one lane's memory to the next's.
+/// Programs that a lane has memory for.
+pub const TURNS: u64 = 4;
+/// From the memory of one lane and turn to the next's.
 const MEMORY: u64 = 0x1_0000_0000;
 /// What is moved.
 const ARENAS: std::ops::Range<u64> = ARENA..ARENA + 0x100_0000;
 
 thread_local! {
     static LANE: Cell<u16> = const { Cell::new(0) };
+    static TURN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// This thread is in `lane` from now on.
-pub fn enter(lane: u16) {
+/// This thread is in `lane` from now on, and runs the programs of `turn`.
+pub fn enter(lane: u16, turn: u64) {
     LANE.set(lane);
+    TURN.set(turn % TURNS);
 }
 
 /// Where a descriptor of the world is in this lane.
@@ -35,18 +41,30 @@ pub fn fd(fd: i32) -> i32 {
     if OWN.contains(&fd) { fd + FDS * i32::from(LANE.get()) } else { fd }
 }
 
-/// Where memory of the arena is in this lane.
+/// Where memory of the arena is in this lane and turn.
 #[must_use]
 pub fn at(address: u64) -> u64 {
-    if ARENAS.contains(&address) { address + MEMORY * u64::from(LANE.get()) } else { address }
+    let number = u64::from(LANE.get()) * TURNS + TURN.get();
+    if ARENAS.contains(&address) { address + MEMORY * number } else { address }
+}
+
+/// Moves a program that has the process to itself to this thread's memory.
+pub fn relocate(program: &mut Program) {
+    relocate_to(program, libc::AT_FDCWD);
 }
 
 /// Moves a program into this thread's lane. The current directory is the process's, so paths begin
 /// at the lane's folder instead.
-pub fn relocate(program: &mut Program) {
+pub fn relocate_beside_others(program: &mut Program) {
+    relocate_to(program, fd(FOLDER));
+}
+
+fn relocate_to(program: &mut Program, folder: i32) {
     for step in &mut program.steps {
         match step {
-            Step::Submit { entries, .. } => entries.iter_mut().for_each(entry),
+            Step::Submit { entries, .. } => {
+                entries.iter_mut().for_each(|moved| entry(moved, folder));
+            }
             Step::Enter { arg, memory, .. } => {
                 memory.iter_mut().for_each(|(_, bytes)| addresses(bytes));
                 *arg = at(*arg);
@@ -76,7 +94,7 @@ pub fn relocate(program: &mut Program) {
     }
 }
 
-fn entry(entry: &mut Entry) {
+fn entry(entry: &mut Entry, folder: i32) {
     for (_, bytes) in &mut entry.memory {
         addresses(bytes);
         if entry.sqe.opcode == op::FILES_UPDATE {
@@ -91,25 +109,25 @@ fn entry(entry: &mut Entry) {
         *field = at(*field);
     }
     if sqe.flags & sqe_flags::FIXED_FILE == 0 {
-        sqe.fd = folder(fd(sqe.fd));
+        sqe.fd = directory(sqe.fd, folder);
     }
-    other_descriptors(sqe);
+    other_descriptors(sqe, folder);
 }
 
 /// Descriptors that are not in `fd`.
-fn other_descriptors(sqe: &mut Sqe) {
+fn other_descriptors(sqe: &mut Sqe, folder: i32) {
     match sqe.opcode {
         op::SPLICE | op::TEE if sqe.op_flags & SPLICE_F_FD_IN_FIXED == 0 => {
             sqe.file_index = fd(sqe.file_index as i32) as u32;
         }
         op::EPOLL_CTL => sqe.off = i32::try_from(sqe.off).map_or(sqe.off, |own| fd(own) as u64),
-        op::RENAMEAT | op::LINKAT => sqe.len = folder(fd(sqe.len as i32)) as u32,
+        op::RENAMEAT | op::LINKAT => sqe.len = directory(sqe.len as i32, folder) as u32,
         _ => {}
     }
 }
 
-fn folder(number: i32) -> i32 {
-    if number == libc::AT_FDCWD { fd(FOLDER) } else { number }
+fn directory(number: i32, current: i32) -> i32 {
+    if number == libc::AT_FDCWD { current } else { fd(number) }
 }
 
 /// Moves what in a structure is an address.

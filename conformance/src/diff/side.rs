@@ -35,10 +35,11 @@ pub struct SideOptions {
 pub fn side(options: &SideOptions) -> Result<bool, String> {
     prepare_process();
     for number in 0..options.threads {
-        lane::enter(number);
-        world::map_arena();
+        for turn in 0..lane::TURNS {
+            lane::enter(number, turn);
+            world::map_arena();
+        }
     }
-    lane::enter(0);
     let backend: Box<dyn Backend + Sync> = match options.backend {
         Which::Engine if options.faults > 0 => Box::new(Faulty::new(options.faults)),
         Which::Engine => Box::new(Engine::new()),
@@ -64,7 +65,7 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
             program.flags &= !SQPOLL;
         }
         let folder = if program.disk { &options.disk_folder } else { &options.folder };
-        let record = execute::execute(&*backend, &program, folder);
+        let record = execute::execute(&*backend, &mut program, folder);
         answer(&mut output, &[record.text, record.trace])?;
     }
     Ok(true)

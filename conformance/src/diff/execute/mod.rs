@@ -63,7 +63,9 @@ pub struct Record {
 }
 
 /// Runs `program` below `folder`, alone in the process.
-pub fn execute(backend: &dyn Backend, program: &Program, folder: &Path) -> Record {
+pub fn execute(backend: &dyn Backend, program: &mut Program, folder: &Path) -> Record {
+    lane::enter(0, program.seed);
+    lane::relocate(program);
     let world = World::new(folder, program.children, true);
     let mut record = run(backend, program, &world);
     record.text.push_str(&opened());
@@ -94,15 +96,16 @@ pub fn execute_together(
     programs: &mut [Program],
     folder: &Path,
 ) -> Vec<Record> {
-    let barrier = Barrier::new(programs.len());
+    let count = programs.len();
+    let barrier = Barrier::new(count);
     let mut records = std::thread::scope(|scope| {
         let threads: Vec<_> = (0u16..)
             .zip(programs)
             .map(|(number, program)| {
                 let barrier = &barrier;
                 scope.spawn(move || {
-                    lane::enter(number);
-                    lane::relocate(program);
+                    lane::enter(number, program.seed / count as u64);
+                    lane::relocate_beside_others(program);
                     let folder = folder.join(number.to_string());
                     let world = World::new(&folder, program.children, false);
                     barrier.wait();
