@@ -108,8 +108,9 @@ fn what_waits_for_all_has_used_no_more_of_its_buffer_than_has_come() {
     assert_eq!(memory[..51], *[[7; 20].as_slice(), &[8; 30], &[0]].concat());
 }
 
-#[test]
-fn what_a_bundle_asks_for_cuts_no_buffer_but_the_first() {
+/// What bundles receive that ask for so much each, of so many bytes into four buffers of 16: the
+/// result, the number of the first buffer, and whether more waits.
+fn bundles(sent: usize, asked: &[u32]) -> Vec<(i32, u32, bool)> {
     let (near, mut far) = UnixStream::pair().unwrap();
     let mut memory = [[0u8; 16]; 4];
     let mut ring = Client::new(8, 0);
@@ -124,19 +125,29 @@ fn what_a_bundle_asks_for_cuts_no_buffer_but_the_first() {
     let fd = ring.fd.raw() as u32;
     let at = (&raw const shape) as u64;
     assert_eq!(sysring_engine::register(fd, register::PBUF_RING, User::new(at), 1), Ok(0));
-    far.write_all(&[7; 64]).unwrap();
-
-    let mut seen = Vec::new();
-    for asked in [40, 10] {
-        let mut receive = sqe(op::RECV, near.as_raw_fd(), u64::from(asked));
+    far.write_all(&vec![7; sent]).unwrap();
+    let mut receive = |&len: &u32| {
+        let mut receive = sqe(op::RECV, near.as_raw_fd(), 1);
         (receive.flags, receive.ioprio) = (sqe_flags::BUFFER_SELECT, recvsend::BUNDLE);
-        receive.len = asked;
+        receive.len = len;
         ring.push(receive);
         assert_eq!(ring.enter(1, 1), Ok(1));
-        seen.extend(ring.reap().iter().map(|c| (c.user_data, c.res, c.flags)));
-    }
+        let [cqe] = ring.reap()[..] else { panic!("one completion") };
+        assert_ne!(cqe.flags & cqe_flags::BUFFER, 0);
+        let more = cqe.flags & cqe_flags::SOCK_NONEMPTY != 0;
+        (cqe.res, cqe.flags >> cqe_flags::BUFFER_SHIFT, more)
+    };
+    asked.iter().map(&mut receive).collect()
+}
 
-    let buffer = |id: u32| cqe_flags::BUFFER | id << cqe_flags::BUFFER_SHIFT;
-    let more = cqe_flags::SOCK_NONEMPTY;
-    assert_eq!(seen, [(40, 32, buffer(0) | more), (10, 10, buffer(2) | more)]);
+#[test]
+fn what_a_bundle_asks_for_cuts_no_buffer_but_the_first() {
+    assert_eq!(bundles(64, &[40, 10]), [(32, 0, true), (10, 2, true)]);
+}
+
+#[test]
+fn a_bundle_that_asks_for_nothing_takes_no_part_of_a_third_buffer() {
+    assert_eq!(bundles(20, &[0]), [(20, 0, false)]);
+    assert_eq!(bundles(50, &[0, 0]), [(48, 0, true), (2, 3, false)]);
+    assert_eq!(bundles(64, &[0]), [(64, 0, false)]);
 }

@@ -171,7 +171,7 @@ impl Locked<'_> {
     }
 
     /// Looks at as many buffers as `vector` has room for, of at most `limit` bytes in all (0: no
-    /// limit), without using them yet. The first is taken; others fit, if they are to be `whole`.
+    /// limit), without using them yet. All but the first `cuts` fit as they are.
     ///
     /// # Errors
     /// As `take_buffer`.
@@ -179,7 +179,7 @@ impl Locked<'_> {
         &mut self,
         mut req: Req,
         limit: usize,
-        whole: bool,
+        cuts: usize,
         vector: &mut [Iovec],
     ) -> Result<Bundle> {
         let limit = if limit == 0 { MAX_RW_COUNT } else { limit.min(MAX_RW_COUNT) };
@@ -211,7 +211,7 @@ impl Locked<'_> {
                     }
                     let len = (entry.len as usize).min(limit - total);
                     let cut = len < entry.len as usize;
-                    if whole && cut && count != 0 && ring.incremental.is_none() {
+                    if cut && count >= cuts && ring.incremental.is_none() {
                         break;
                     }
                     vector[count] = segment(entry.addr, len);

@@ -23,7 +23,7 @@ pub fn take_to_send(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
     let count = ring.buffers_ready(req)?.clamp(1, SENT);
     let limit = req.sqe.len as usize;
     let taken = message::with_vector(req, count, |vector| {
-        ring.take_bundle(req, limit, true, vector).map(|taken| (taken.count, taken))
+        ring.take_bundle(req, limit, 1, vector).map(|taken| (taken.count, taken))
     })?;
     req.scratch[0] = taken.total as u64;
     ring.commit_buffers(req, taken.total, taken.count as u16);
@@ -62,9 +62,10 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
             _ => (asked, RECEIVED),
         },
     };
-    // What it asks for cuts the first buffer, no later one.
-    let whole = asked(req) != 0;
-    let Bundle { count, total, all } = ring.take_bundle(req, limit, whole, &mut vector[..most])?;
+    // The kernel cuts the first buffer of a call of its own. Of one that asks for nothing it makes two:
+    // one buffer, and then what is left.
+    let cuts = if asked(req) == 0 { 2 } else { 1 };
+    let Bundle { count, total, all } = ring.take_bundle(req, limit, cuts, &mut vector[..most])?;
     let mut header = Msghdr { msg_iov: vector.as_mut_ptr(), msg_iovlen: count, ..Msghdr::EMPTY };
     let flags = req.sqe.op_flags & !(MSG_CMSG_COMPAT | MSG_WAITALL) | MSG_DONTWAIT;
     let n = match call::recvmsg(req.file.fd, User::of(&raw mut header), flags) {
