@@ -7,6 +7,9 @@ use super::generate::resolve;
 use super::layout::*;
 use super::program::{Entry, Waits};
 
+/// A NOP with this flag looks its file up.
+const NOP_FILE: u32 = 1 << 1;
+
 /// The claims of one chain, or of one request that stands alone.
 #[must_use]
 pub fn claims(group: &[Entry]) -> Claims {
@@ -45,6 +48,10 @@ pub fn claims(group: &[Entry]) -> Claims {
 fn claim_entry(claims: &mut Claims, entry: &Entry) {
     let sqe = &entry.sqe;
     match sqe.opcode {
+        op::NOP if sqe.op_flags & NOP_FILE != 0 => {
+            claims.claim(Resource::Descriptor(sqe.fd), false);
+            claims.claim(Resource::FixedTable, false);
+        }
         op::READ
         | op::READV
         | op::READ_FIXED
@@ -133,13 +140,14 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
         }
         op::POLL_REMOVE | op::TIMEOUT_REMOVE | op::ASYNC_CANCEL => {
             claims.claim(Resource::Waiting, true);
-            if let Kind::Reader(stream) | Kind::Listener(stream) | Kind::Counter(stream) =
-                kind(sqe.fd)
-            {
-                claims.claim(Resource::Out(stream), true);
-            }
-            if let Kind::Socket { reads, .. } = kind(sqe.fd) {
-                claims.claim(Resource::Out(reads), true);
+            match kind(resolve(sqe)) {
+                // What a worker has not begun yet can be cancelled.
+                Kind::File(file) => claims.claim(Resource::Contents(file), true),
+                Kind::Reader(stream) | Kind::Listener(stream) | Kind::Counter(stream) => {
+                    claims.claim(Resource::Out(stream), true);
+                }
+                Kind::Socket { reads, .. } => claims.claim(Resource::Out(reads), true),
+                _ => {}
             }
         }
         op::OPENAT

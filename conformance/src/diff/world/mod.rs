@@ -3,10 +3,8 @@
 
 mod sockets;
 
-use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::fs;
-use std::hash::Hasher;
 use std::io;
 use std::mem::zeroed;
 use std::path::{Path, PathBuf};
@@ -239,9 +237,11 @@ fn drain(fd: i32, ends: bool) -> String {
 /// Hash of bytes: to compare, and short to print.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(bytes);
-    hasher.finish()
+    bytes.chunks(8).fold(bytes.len() as u64, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 fn list(root: &Path, below: &Path, text: &mut String) {
