@@ -26,8 +26,10 @@ pub struct Page(pub [u8; PAGE]);
 const FILE: u64 = 64 << 20;
 const NOP_DEPTH: u32 = 64;
 /// As the fio jobs: 32 in flight, submitted and reaped in batches of 16.
-const POOL_DEPTH: u32 = 32;
-const POOL_BATCH: u32 = 16;
+const FIO_DEPTH: u32 = 32;
+/// As many as a disk may be kept busy with: a pool has no more under way than it has threads.
+const DEEP: u32 = 128;
+const BATCH: u32 = 16;
 
 /// What one run answers. Processor time is the whole process's: a pool keeps several processors
 /// busy to be as fast.
@@ -84,37 +86,31 @@ pub fn read(settings: &Settings) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// The same reads as jobs of a pool of four threads, then past the page cache.
+/// The same reads as jobs of a pool of four threads, then past the page cache, and with more of them.
 pub fn pool(settings: &Settings) -> Result<Vec<Row>, Error> {
     let cached = cached_file(settings)?;
-    let mut rows = beside_pool(
-        settings,
-        "4 KiB random reads from the page cache, depth 32 in batches of 16, no trap",
-        &cached,
-    );
     let path = settings.file("cached", FILE)?;
     let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(path)?;
-    rows.extend(beside_pool(
-        settings,
-        "4 KiB random reads, O_DIRECT, depth 32 in batches of 16, no trap",
-        &direct,
-    ));
+    let mut rows = beside_pool(settings, "from the page cache", &cached, FIO_DEPTH);
+    rows.extend(beside_pool(settings, "O_DIRECT", &direct, FIO_DEPTH));
+    rows.extend(beside_pool(settings, "O_DIRECT", &direct, DEEP));
     Ok(rows)
 }
 
-fn beside_pool(settings: &Settings, work: &str, file: &File) -> Vec<Row> {
+fn beside_pool(settings: &Settings, from: &str, file: &File, depth: u32) -> Vec<Row> {
+    let work = format!("4 KiB random reads, {from}, depth {depth} in batches of {BATCH}, no trap");
     let span = span(settings);
     let samples = interleave(
         rounds(settings),
         &mut [
-            Contender::new("pool of 4", move || pooled(file, span)),
-            Contender::new("kernel", move || reads::<Kernel>(file, POOL_DEPTH, POOL_BATCH, span)),
-            candidate(settings, file, POOL_DEPTH, POOL_BATCH, span),
+            Contender::new("pool of 4", move || pooled(file, depth, span)),
+            Contender::new("kernel", move || reads::<Kernel>(file, depth, BATCH, span)),
+            candidate(settings, file, depth, BATCH, span),
         ],
     );
-    let mut rows = beside(work, &samples, [Some(2.0), None]);
+    let mut rows = beside(&work, &samples, [Some(2.0), None]);
     let goal = Goal::Ratio { at_least: None };
-    rows.push(Row::new(work, (1, COST[1]), goal, &samples[0], &samples[2]));
+    rows.push(Row::new(&work, (1, COST[1]), goal, &samples[0], &samples[2]));
     rows
 }
 
@@ -179,15 +175,15 @@ fn reads<D: Door>(file: &File, depth: u32, batch: u32, span: Duration) -> Result
     Ok(cost)
 }
 
-fn pooled(file: &File, span: Duration) -> Result<Vec<f64>, Error> {
+fn pooled(file: &File, depth: u32, span: Duration) -> Result<Vec<f64>, Error> {
     let mut offsets = Offsets::new();
     Pool::run(4, file, |pool| {
-        (0..POOL_DEPTH - POOL_BATCH).for_each(|_| pool.submit(offsets.next()));
-        let cost = per_operation(span, u64::from(POOL_BATCH), || {
-            (0..POOL_BATCH).for_each(|_| pool.submit(offsets.next()));
-            (0..POOL_BATCH).try_for_each(|_| pool.wait().map(drop))
+        (0..depth - BATCH).for_each(|_| pool.submit(offsets.next()));
+        let cost = per_operation(span, u64::from(BATCH), || {
+            (0..BATCH).for_each(|_| pool.submit(offsets.next()));
+            (0..BATCH).try_for_each(|_| pool.wait().map(drop))
         });
-        (0..POOL_DEPTH - POOL_BATCH).try_for_each(|_| pool.wait().map(drop))?;
+        (0..depth - BATCH).try_for_each(|_| pool.wait().map(drop))?;
         cost
     })
 }
