@@ -1,0 +1,80 @@
+//! The open files of a request: found when its turn comes, and held while it waits, because the
+//! application may close the number meanwhile and get it again for something else.
+
+use sysring_sys::{Errno, Fd, Result, call};
+
+use crate::descriptors;
+use crate::locked::Locked;
+use crate::request::{File, Req, flag};
+
+impl Locked<'_> {
+    /// Finds the open file, when the request's turn has come (`FEAT_LINKED_FILE`).
+    #[inline(always)]
+    pub(super) fn resolve_file(&mut self, mut req: Req) -> Result<()> {
+        if req.file.owned {
+            return Ok(());
+        }
+        if req.has(flag::FIXED_FILE) {
+            let (fd, tag) = self.files.find(req.sqe.fd as u32)?;
+            self.use_tag(req, tag);
+            req.file.fd = fd;
+            return Ok(());
+        }
+        req.file.fd = Fd::new(req.sqe.fd);
+        if descriptors::is_internal(req.file.fd) { Err(Errno::EBADF) } else { Ok(()) }
+    }
+
+    /// Keeps the open file for a request that outlives its submission: the application may close
+    /// the number and get it again for something else. Out of descriptors, the number itself has
+    /// to do.
+    pub fn hold_file(&mut self, mut req: Req) {
+        if req.file.owned || !req.file.fd.is_valid() {
+            return;
+        }
+        if let Ok(fd) = call::dup_from(req.file.fd, descriptors::FLOOR) {
+            descriptors::mark_internal(fd);
+            req.file = File { fd, owned: true };
+        }
+    }
+
+    /// The same for a second file, named by `fd` as `fixed` says.
+    pub fn hold_other(&mut self, mut req: Req, fd: i32, fixed: bool) -> Result<()> {
+        let fd = if fixed {
+            self.use_tag(req, self.files.tag(fd as u32));
+            self.files.get(fd as u32)?
+        } else {
+            Fd::new(fd)
+        };
+        if !fixed && descriptors::is_internal(fd) {
+            return Err(Errno::EBADF);
+        }
+        req.other = match call::dup_from(fd, descriptors::FLOOR) {
+            Ok(fd) => {
+                descriptors::mark_internal(fd);
+                File { fd, owned: true }
+            }
+            Err(Errno::EBADF) => return Err(Errno::EBADF),
+            Err(_) => File { fd, owned: false },
+        };
+        Ok(())
+    }
+
+    /// Gives the files back.
+    #[inline(always)]
+    pub fn release_file(&mut self, req: Req) {
+        self.disarm(req);
+        if req.file.owned || req.other.owned {
+            Self::let_go_of_files(req);
+        }
+    }
+
+    #[cold]
+    fn let_go_of_files(mut req: Req) {
+        for file in [req.file, req.other] {
+            if file.owned {
+                descriptors::let_go(file.fd);
+            }
+        }
+        (req.file, req.other) = (File::NONE, File::NONE);
+    }
+}
