@@ -173,11 +173,6 @@ impl Req {
         Req(request)
     }
 
-    #[must_use]
-    pub fn as_ptr(self) -> *mut Request {
-        self.0.as_ptr()
-    }
-
     #[inline(always)]
     #[must_use]
     pub fn has(&self, flags: u32) -> bool {

@@ -83,12 +83,11 @@ impl Slab {
         self.chunks[chunk] = start;
         for i in (0..count).rev() {
             // SAFETY: the place lies in the new chunk, nobody knows it yet, and is filled whole.
-            let req = unsafe {
+            let mut req = unsafe {
                 let place = start.add(i as usize);
                 place.write(Request::blank(ring, self.made + i));
                 Req::new(NonNull::new_unchecked(place))
             };
-            let mut req = req;
             req.queued = self.free;
             self.free = Some(req);
         }
