@@ -120,8 +120,11 @@ pub use ring::{
 };
 #[cfg(feature = "engine")]
 pub use ring::{Asked, Outcome};
-/// The layer below: the kernel's structures and numbers.
-pub use sysring_sys as sys;
+/// The kernel's structures and numbers. (Not its calls: they write to any address they are given.)
+pub mod sys {
+    pub use sysring_sys::call::exit_group;
+    pub use sysring_sys::{abi, raw};
+}
 pub use sysring_sys::abi::signal::SigSet;
 pub use sysring_sys::abi::{Iovec, Msghdr};
 pub use sysring_sys::{Errno, Fd};
