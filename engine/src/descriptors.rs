@@ -151,6 +151,18 @@ fn is_descriptor_of(ring: &Ring, fd: Fd) -> bool {
     shown.is_valid() && call::epoll_ctl(fd, call::EpollOp::Mod, shown, g::EPOLLIN, 0).is_ok()
 }
 
+/// The hold that a ring begins with: from here on others can be taken.
+fn hold_first(ring: &Ring) {
+    IN_USE.fetch_add(1, Relaxed);
+    ring.refs.store(1, Release);
+}
+
+/// Takes that one back, of a ring that nobody has been told of.
+fn revoke(ring: &Ring) {
+    ring.refs.store(0, Relaxed);
+    IN_USE.fetch_sub(1, Relaxed);
+}
+
 /// Takes a hold, unless the ring is on its way out.
 #[must_use]
 pub fn hold(ring: &'static Ring) -> Option<Held> {
@@ -189,10 +201,7 @@ pub fn put(ring: &Ring) {
     drop(locked);
     // SAFETY: the count is zero: nobody else has the ring.
     unsafe { ring.retire() };
-    let unused = UNUSED.lock();
-    ring.next_free.store(unused.load(Relaxed), Relaxed);
-    unused.store(ptr::from_ref(ring).cast_mut(), Relaxed);
-    drop(unused);
+    give_back(ptr::from_ref(ring).cast_mut());
     // Nothing comes to idle workers any more, and a process that wants to be rid of its threads (to be
     // frozen, say) has closed its rings for that. Only a number: what a ring that begins right now
     // finds retiring, it leaves to others.
@@ -430,26 +439,25 @@ fn descriptor(eventfd: Fd) -> Result<Fd> {
 fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     register::begin(ring)?;
     ring.handles.store(1, Relaxed);
-    IN_USE.fetch_add(1, Relaxed);
-    ring.refs.store(1, Release);
+    hold_first(ring);
     wq_limits::expect_ring(ring.shape.sq_entries);
-    if shape_has_sqpoll(ring) {
+    if ring.shape.has(setup::SQPOLL) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {
-            ring.refs.store(0, Relaxed);
-            IN_USE.fetch_sub(1, Relaxed);
+            revoke(ring);
             return Err(e);
         }
     }
     Ok(())
 }
 
-fn shape_has_sqpoll(ring: &Ring) -> bool {
-    ring.shape.has(setup::SQPOLL)
+/// Whether there is one, as there is from the first ring on.
+fn has_table() -> bool {
+    !ENTRIES.load(Acquire).is_null()
 }
 
 fn make_table() -> Result<()> {
-    if ENTRIES.load(Acquire).is_null() {
+    if !has_table() {
         let table = call::map_anonymous(TABLE * size_of::<AtomicPtr<Ring>>(), false)?;
         // Release: the zeroes are there. Whoever comes second gives its table back.
         if ENTRIES.compare_exchange(ptr::null_mut(), table.cast(), Release, Relaxed).is_err() {
@@ -659,7 +667,7 @@ const MILLISECOND: i64 = 1_000_000;
 pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
     const UNSHARE: u32 = 2;
     const CLOEXEC: u32 = 4;
-    if ENTRIES.load(Acquire).is_null() || first > last || flags & !(UNSHARE | CLOEXEC) != 0 {
+    if !has_table() || first > last || flags & !(UNSHARE | CLOEXEC) != 0 {
         return None;
     }
     if flags & UNSHARE != 0 {
@@ -704,7 +712,7 @@ pub fn close_range(first: u32, last: u32, flags: u32) -> Option<Result<()>> {
 /// it to the driver. (Threads of the application that keep the old table have it for themselves: there
 /// is one picture of what is open where.)
 pub fn unshared() {
-    if ENTRIES.load(Acquire).is_null() {
+    if !has_table() {
         return;
     }
     let others = wq::has_workers() || sleeper::are_there();
