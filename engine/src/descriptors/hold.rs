@@ -1,0 +1,163 @@
+//! Holds: who uses a ring, and what becomes of it when nobody does.
+//!
+//! A ring is used by threads that no lock keeps apart from who closes it. A hold keeps it what it is
+//! for as long; the last one to go takes the ring apart, wherever that happens to be.
+
+use core::ptr;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+
+use sysring_sys::{Errno, Fd};
+
+use super::own::let_go;
+use super::pool;
+use super::table::{INTERNAL, entry};
+use crate::locked::Locked;
+use crate::request::Stage;
+use crate::ring::Ring;
+use crate::wq;
+
+/// How many can be held.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+/// A hold on a ring: it keeps its memory and its descriptors until this is dropped.
+#[derive(Debug)]
+pub struct Held(&'static Ring);
+
+impl Held {
+    /// A hold that the caller has taken already.
+    #[must_use]
+    pub(crate) fn adopt(ring: &'static Ring) -> Held {
+        Held(ring)
+    }
+
+    #[must_use]
+    pub fn ring(&self) -> &'static Ring {
+        self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        put(self.0);
+    }
+}
+
+/// The ring behind a descriptor.
+#[must_use]
+pub fn get(fd: Fd) -> Option<Held> {
+    let entry = entry(fd)?;
+    loop {
+        let ring = entry.load(Acquire);
+        if ring.is_null() || ring == INTERNAL {
+            return None;
+        }
+        // SAFETY: rings are never unmapped.
+        let held = hold(unsafe { &*ring });
+        // Still the descriptor's ring, now that it cannot go away?
+        if let Some(held) = held
+            && entry.load(Acquire) == ring
+        {
+            return Some(held);
+        }
+    }
+}
+
+/// Takes a hold, unless the ring is on its way out.
+#[must_use]
+pub(crate) fn hold(ring: &'static Ring) -> Option<Held> {
+    let mut refs = ring.refs.load(Relaxed);
+    while refs != 0 {
+        match ring.refs.compare_exchange_weak(refs, refs + 1, Acquire, Relaxed) {
+            Ok(_) => return Some(Held(ring)),
+            Err(now) => refs = now,
+        }
+    }
+    None
+}
+
+/// The hold that a ring begins with: from here on others can be taken.
+pub(super) fn hold_first(ring: &Ring) {
+    IN_USE.fetch_add(1, Relaxed);
+    ring.refs.store(1, Release);
+}
+
+/// Takes that one back, of a ring that nobody has been told of.
+pub(super) fn revoke(ring: &Ring) {
+    ring.refs.store(0, Relaxed);
+    IN_USE.fetch_sub(1, Relaxed);
+}
+
+/// Lets go of a hold; the last one takes the ring apart.
+pub(crate) fn put(ring: &Ring) {
+    // Release pairs with the Acquire half of the last one: all use of the ring comes before.
+    if ring.refs.fetch_sub(1, AcqRel) != 1 {
+        return;
+    }
+    // What is left is told that it is over, and starts nothing: another ring may be held.
+    let mut locked = ring.lock_to_settle();
+    // Nobody will hear of it, so it counts as told, and what was kept for it goes.
+    locked.tell_untold();
+    locked.aio.close();
+    end_aio(&mut locked);
+    locked.files.clear();
+    locked.buffers.clear();
+    locked.groups.clear();
+    locked.personalities.clear();
+    if let Some(eventfd) = locked.eventfd.take() {
+        let_go(eventfd.fd);
+    }
+    locked.timers.free();
+    locked.readiness.close();
+    ring.sqpoll.close();
+    drop(locked);
+    // SAFETY: the count is zero: nobody else has the ring.
+    unsafe { ring.retire() };
+    pool::give_back(ptr::from_ref(ring).cast_mut());
+    // Nothing comes to idle workers any more, and a process that wants to be rid of its threads (to be
+    // frozen, say) has closed its rings for that. Only a number: what a ring that begins right now
+    // finds retiring, it leaves to others.
+    if IN_USE.fetch_sub(1, Relaxed) == 1 {
+        wq::retire();
+    }
+}
+
+/// Disks are not asked to stop. They are done now, and nobody hears with what: only what the
+/// requests have is given back.
+fn end_aio(locked: &mut Locked<'_>) {
+    while let Some(req) = locked.find(|req| req.stage == Stage::Aio) {
+        locked.complete(req, Errno::ECANCELED.to_res(), 0);
+    }
+    locked.run_tasks();
+}
+
+/// Calls `act` for every ring in use.
+pub(crate) fn each(mut act: impl FnMut(&Ring)) {
+    let mut at = pool::first();
+    while !at.is_null() {
+        // SAFETY: rings are never unmapped.
+        let ring: &'static Ring = unsafe { &*at };
+        if let Some(held) = hold(ring) {
+            act(held.ring());
+        }
+        at = ring.next_ring.load(Acquire);
+    }
+}
+
+/// After `fork`, in the child, before anything else.
+pub(crate) fn after_fork() {
+    pool::after_fork();
+    let mut in_use = 0;
+    let mut at = pool::first();
+    while !at.is_null() {
+        // SAFETY: rings are never unmapped, and this is the child's only thread.
+        unsafe {
+            if (*at).refs.load(Relaxed) != 0 {
+                (*at).after_fork();
+                in_use += 1;
+            }
+            at = (*at).next_ring.load(Relaxed);
+        }
+    }
+    IN_USE.store(in_use, Relaxed);
+}

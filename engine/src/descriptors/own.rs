@@ -1,0 +1,50 @@
+//! The engine's own descriptors, which the application must neither see nor close.
+//!
+//! They live in its table of descriptors, for there is no other: out of its way, and marked, so that the
+//! hooks can answer as if they were not there.
+
+use core::ptr;
+use core::sync::atomic::Ordering::{AcqRel, Release};
+
+use sysring_sys::{Errno, Fd, Result, call};
+
+use super::table::{FLOOR, INTERNAL, entry, lose};
+
+/// Moves a new descriptor of the engine's out of the application's way.
+///
+/// # Errors
+/// `EMFILE`: it is closed then.
+pub(crate) fn keep(fd: Fd) -> Result<Fd> {
+    let kept = call::dup_from(fd, FLOOR);
+    match kept {
+        Ok(kept) => {
+            let _ = call::close(fd);
+            mark_internal(kept);
+            Ok(kept)
+        }
+        // The limit on open files lies below the floor: it stays where it is.
+        Err(Errno::EINVAL) => {
+            mark_internal(fd);
+            Ok(fd)
+        }
+        Err(e) => {
+            let _ = call::close(fd);
+            Err(e)
+        }
+    }
+}
+
+/// Says that a descriptor is the engine's.
+pub(crate) fn mark_internal(fd: Fd) {
+    if let Some(entry) = entry(fd) {
+        lose(entry.swap(INTERNAL, AcqRel));
+    }
+}
+
+/// Closes a descriptor of the engine's.
+pub(crate) fn let_go(fd: Fd) {
+    if let Some(entry) = entry(fd) {
+        entry.store(ptr::null_mut(), Release);
+    }
+    let _ = call::close(fd);
+}
