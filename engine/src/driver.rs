@@ -123,7 +123,7 @@ impl Locked<'_> {
         if stale {
             self.be_driven();
             // Without a driver the application must come for this, too.
-            pending |= !RUNS.load(Relaxed);
+            pending |= !is_there();
         }
         if !pending || self.ring.shape.polls_in_enter() {
             return;
@@ -139,7 +139,7 @@ impl Locked<'_> {
             if !waited {
                 self.show_readiness();
             }
-        } else if !waited || RUNS.load(Relaxed) && self.is_left_behind() {
+        } else if !waited || is_there() && self.is_left_behind() {
             // Who has waited will do so again, and needs no thread for it; but where there is one,
             // it looks after what is left meanwhile.
             self.be_looked_after();
@@ -148,7 +148,7 @@ impl Locked<'_> {
         // would wait take it for a reason not to: where the driver sees to progress, they are not
         // told, nor is anybody for ever.
         let spins = !heard && !self.waits && self.looks < PATIENCE;
-        if spins || !promised && !RUNS.load(Relaxed) {
+        if spins || !promised && !is_there() {
             self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
         }
     }
@@ -229,7 +229,7 @@ impl Locked<'_> {
     /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
     /// or it may spin on the queue.
     pub fn be_looked_after(&mut self) {
-        if !RUNS.load(Relaxed) && driver().is_err() {
+        if !is_there() && driver().is_err() {
             // No thread to be had.
             return self.show_readiness();
         }
@@ -262,7 +262,7 @@ impl Locked<'_> {
 
     #[inline(never)]
     fn have_it_lowered(&mut self) {
-        if RUNS.load(Relaxed) || driver().is_ok() {
+        if is_there() || driver().is_ok() {
             self.lowers = true;
             ask_for(call::now(call::CLOCK_MONOTONIC) + TICK);
         }
@@ -319,20 +319,25 @@ pub fn prepare() -> Result<()> {
 /// Leaves to the driver what the calling thread must not do, as it has not the identity of the
 /// application's: to go on with other rings, to start workers. There is one ([`prepare`]).
 pub fn ask_to_settle() {
-    let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+    let _ = ring_bell();
+}
+
+/// Wakes the driver.
+fn ring_bell() -> Result<()> {
+    call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1)
 }
 
 /// Sees that the driver is awake at a time.
 fn ask_for(due: i64) {
     if OFFICE.must_hear_of(due) {
-        let _ = call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1);
+        let _ = ring_bell();
     }
 }
 
 /// The driver's epoll instance; the driver is started if it does not run.
 fn driver() -> Result<Fd> {
     let mut starting = STARTING.lock();
-    if RUNS.load(Relaxed) {
+    if is_there() {
         return Ok(Fd::new(SET.load(Relaxed)));
     }
     let set = descriptors::keep(call::epoll_create()?)?;
@@ -391,7 +396,7 @@ pub fn is_there() -> bool {
 /// from here on. libc's `setuid` knows nothing of it.
 pub fn renew(whose: &Credentials) {
     let mut starting = STARTING.lock();
-    if RUNS.load(Relaxed) && *starting != *whose && begin_anew().is_ok() {
+    if is_there() && *starting != *whose && begin_anew().is_ok() {
         *starting = *whose;
     }
 }
@@ -400,14 +405,14 @@ pub fn renew(whose: &Credentials) {
 /// and waits a moment for that one to end. If there is none, it starts one for `others` that are left: what
 /// comes of their calls is for it to go on with.
 pub fn replace(others: bool) {
-    if others && !RUNS.load(Relaxed) {
+    if others && !is_there() {
         // Where none is to be had, they go on themselves.
         let _ = prepare();
         return;
     }
     {
         let mut starting = STARTING.lock();
-        if !RUNS.load(Relaxed) || begin_anew().is_err() {
+        if !is_there() || begin_anew().is_err() {
             return;
         }
         *starting = call::credentials();
@@ -427,7 +432,7 @@ fn begin_anew() -> Result<()> {
     employ(term)?;
     // The one in office ends when it has heard of it.
     OFFICE.appoint(term);
-    call::eventfd_add(Fd::new(BELL.load(Relaxed)), 1)
+    ring_bell()
 }
 
 fn employ(term: u32) -> Result<i32> {
