@@ -75,8 +75,8 @@ impl Hints {
         self.is_still(fd, |fd| call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0))
     }
 
-    /// Whether the file of a number is a regular one or a disk, in fact: of those that cannot be asked
-    /// not to wait these do not wait for long. (Nor does a directory, which is not read.)
+    /// Whether the file of a number still is a regular one or a disk, which do not wait for long even
+    /// where they cannot be asked not to. (Nor does a directory, which is not read.)
     pub fn is_regular(&mut self, fd: Fd) -> bool {
         self.look(fd) & hint::REGULAR != 0
             && (self.is_still(fd, call::is_file_disk_or_directory) || {
@@ -85,8 +85,7 @@ impl Hints {
             })
     }
 
-    /// Asks what a number's file is, once in a submission. (What was seen to be direct is no device that
-    /// takes an offset and waits.)
+    /// Asks once in a submission whether a number's file is what it was seen to be.
     fn is_still(&mut self, fd: Fd, ask: impl FnOnce(Fd) -> bool) -> bool {
         let (within, submission) = (self.within, self.submission);
         let entry = self.entry(fd);

@@ -128,7 +128,7 @@ impl<'r> Locked<'r> {
 }
 
 impl Locked<'_> {
-    /// The thread is a worker of this personality: it may do nothing but that's work.
+    /// The personality whose worker the thread is: it may run nothing but that one's requests.
     #[inline(always)]
     #[must_use]
     pub fn acting(&self) -> Option<&'static Personality> {
@@ -166,14 +166,14 @@ impl Locked<'_> {
         self.worker.is_some_and(|worker| worker.is_astray())
     }
 
-    /// Sees that what guests have left is done, here and in other rings. Nothing is held. `asks`: not by
-    /// the calling thread.
+    /// Runs what guests have left, in this ring and in others; `asks` the driver to instead. No lock is
+    /// held.
     #[cold]
     fn settle(role: Role, asks: bool) {
         match role {
             Role::Holder if asks => driver::ask_to_settle(),
             Role::Holder => unsettled::settle(),
-            // Who called will.
+            // The caller does it.
             Role::Guest | Role::Settler => {}
         }
     }

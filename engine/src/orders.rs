@@ -59,8 +59,8 @@ struct LeftTimer {
 /// As many can be left at a time; others are cancelled.
 const TIMERS: usize = 16;
 
-/// How often another looks at an order before it takes its place. Who has the answer has but to fetch it,
-/// and would be told that nothing was found.
+/// How often another looks at an order before it takes its place. One that is answered gets longer: its
+/// owner has only to fetch the answer, and would be told that nothing was found.
 fn patience(state: u32) -> u32 {
     if state & STEP == ANSWERED { 10 * LOOKS } else { 2 * LOOKS }
 }

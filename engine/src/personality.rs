@@ -34,7 +34,8 @@ pub enum Keeper {
 pub struct Personality {
     /// Entries in tables, requests. Zero: not in use.
     refs: AtomicU32,
-    /// One that is there, and one whose table of descriptors the process has no more.
+    /// The one in use, and one that is being retired: its table of descriptors is no longer the
+    /// process's.
     crews: [Crew; 2],
     /// Which is the one.
     latest: AtomicUsize,
@@ -175,7 +176,7 @@ impl Personality {
                 return Keeper::Here;
             }
             // Who closed it had said before whether they are lost, and its lock has brought that along.
-            // Acquire pairs with the Release of who says that they no more are: another crew is there.
+            // Acquire pairs with the Release that clears it: a new crew is there then.
             let lost = self.lost.load(Acquire);
             // Such another may be there since the first look, however it came.
             if self.crew().is_open() {

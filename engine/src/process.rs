@@ -65,12 +65,12 @@ static NOTIFIED: AtomicBool = AtomicBool::new(false);
 /// The engine is a library's: nobody tells it what the program does by system calls of its own.
 static UNHEARD: AtomicBool = AtomicBool::new(false);
 
-/// Says so.
-pub fn is_not_heard() {
+/// Notes that nobody hears of system calls outside the library.
+pub fn set_unheard() {
     UNHEARD.store(true, Relaxed);
 }
 
-/// Whether it was said.
+/// Whether nobody does.
 #[must_use]
 pub fn is_unheard() -> bool {
     UNHEARD.load(Relaxed)
@@ -81,7 +81,7 @@ pub fn notify() {
     NOTIFIED.store(true, Relaxed);
 }
 
-/// Whether it has, and transfers must raise their events.
+/// Whether the process listens for file events, which transfers must raise then.
 #[must_use]
 pub fn is_notified() -> bool {
     NOTIFIED.load(Relaxed)

@@ -140,7 +140,7 @@ pub fn of(req: Req) -> &'static Sleeper {
 /// # Errors
 /// `ENOMEM`: no thread to be had. `EOPNOTSUPP`: none that could be called back.
 pub fn give(mut req: Req) -> Result<&'static Sleeper> {
-    // To wait for a futex, and no more, nobody has to be anybody.
+    // To wait for a futex takes no particular credentials: any idle sleeper will do.
     let anybody = req.row.has(row_flag::FUTEX_LIST);
     let whose = if anybody { Credentials::UNKNOWN } else { call::credentials() };
     let table = descriptors::tables();

@@ -83,9 +83,9 @@ pub struct State {
     pub waits: bool,
     /// It is in `enter`, and has asked for events.
     pub asked: bool,
-    /// How often it has asked since it waited or got one.
+    /// How often it has asked since it last slept or found an event.
     pub looks: u32,
-    /// The driver looks whether the descriptor is readable for nothing.
+    /// The driver checks again whether the descriptor must still look readable.
     pub lowers: bool,
     /// The driver hears at once of what becomes ready while nobody is in `enter`.
     pub driven: bool,
@@ -95,11 +95,11 @@ pub struct State {
     pub announce_at: Option<i64>,
     /// How often the eventfd, or who polls the descriptor, was told of something.
     pub told: u32,
-    /// The application has gone with work under way: the driver looks in now and then.
+    /// The application has gone with work under way: the driver looks in now and then,
     pub unattended: bool,
-    /// The first time.
+    /// at this time first.
     pub look_in_at: i64,
-    /// And hears of what becomes ready, since it has found that the application stays away.
+    /// The driver listens to the ring's epoll instance, too, because the application stayed away.
     pub listened_to: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
     pub hints: Hints,

@@ -23,7 +23,8 @@ pub fn add(ring: &Ring) {
     leave(ring);
 }
 
-/// The same with the caller's hold on it: the last to let go may be who settles.
+/// As [`add`], and takes over the caller's hold on the ring, of which the last may so be left to whoever
+/// settles.
 pub fn leave(ring: &Ring) {
     let first = FIRST.lock();
     if ring.unsettled.swap(true, Relaxed) {
@@ -34,8 +35,8 @@ pub fn leave(ring: &Ring) {
     }
     ring.next_unsettled.store(first.load(Relaxed), Relaxed);
     first.store(ptr::from_ref(ring).cast_mut(), Relaxed);
-    // Release pairs with the Acquire in `is_empty`. Whoever reads too early is not the one who has
-    // to see it: that is the thread that is here.
+    // Release pairs with the Acquire in `is_empty`. A thread that reads too early may miss the ring:
+    // this one settles it.
     SOME.store(true, Release);
 }
 

@@ -54,7 +54,7 @@ fn epoll(set: i32, how: i32, fd: i32) -> i32 {
 
 #[test]
 fn a_ring_of_buffers_is_mapped_by_a_plain_call() {
-    process::is_not_heard();
+    process::set_unheard();
     let mut ring = Client::new(8, 0);
     // SAFETY: takes a number.
     let set = unsafe { libc::epoll_create1(0) };
@@ -94,7 +94,7 @@ fn a_ring_of_buffers_is_mapped_by_a_plain_call() {
 
 #[test]
 fn who_polls_for_edges_hears_of_each_batch() {
-    process::is_not_heard();
+    process::set_unheard();
     let mut ring = Client::new(8, 0);
     // SAFETY: takes a number.
     let set = unsafe { libc::epoll_create1(0) };
@@ -112,7 +112,7 @@ fn who_polls_for_edges_hears_of_each_batch() {
 
 #[test]
 fn a_region_is_mapped_by_a_plain_call() {
-    process::is_not_heard();
+    process::set_unheard();
     let ring = Client::new(8, setup::R_DISABLED);
     let mut described = RegionDesc { size: 4096, ..RegionDesc::default() };
     let mut region =
@@ -125,7 +125,7 @@ fn a_region_is_mapped_by_a_plain_call() {
 
 #[test]
 fn a_copy_of_the_descriptor_is_known_and_outlives_it() {
-    process::is_not_heard();
+    process::set_unheard();
     let mut ring = Client::new(8, 0);
     let other = Client::new(8, 0);
     let first = ring.fd;
@@ -148,7 +148,7 @@ fn a_copy_of_the_descriptor_is_known_and_outlives_it() {
 
 #[test]
 fn the_ring_closes_with_its_last_copy() {
-    process::is_not_heard();
+    process::set_unheard();
     let mut ring = Client::new(8, 0);
     let first = ring.fd;
     let mut ends = [0; 2];

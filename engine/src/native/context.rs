@@ -205,9 +205,8 @@ impl Context {
     /// As for [`sysring_sys::arch::syscall`].
     ///
     /// # Errors
-    /// `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline never can, nor can
-    /// what the cache had be told, nor can the call have other credentials: who waits in the call can
-    /// do none of it. `EPERM`, `EINVAL`: as of
+    /// `EOPNOTSUPP`: an attribute is required that cannot be honoured; a deadline, what the cache had
+    /// and other credentials never can, for the caller itself is in the call. `EPERM`, `EINVAL`: as of
     /// `issue_with`.
     pub unsafe fn make_with(
         call: &Call,

@@ -52,8 +52,8 @@ pub fn look(fd: Fd) -> bool {
     direct
 }
 
-/// An attempt that took longer may have waited for a device: microseconds of the slowest counter in
-/// use, less on faster ones.
+/// An attempt that took more of the counter's ticks may have waited for a device: some microseconds
+/// where it counts slowest.
 const LONG: u64 = if cfg!(target_arch = "x86_64") { 10_000 } else { 500 };
 
 /// Makes an attempt on what is not taken to be direct, and asks again if it took long.

@@ -101,8 +101,8 @@ fn read(from: User<u8>, to: *mut u8, len: usize) -> Result<()> {
     user::read_slice(unsafe { core::slice::from_raw_parts_mut(to, len) }, from)
 }
 
-/// Copies a path; one that was changed meanwhile ends where it ended before. One that is too long
-/// has no end, for the call to find.
+/// Copies a path. One that changes meanwhile is cut where it ended first; one longer than `PATH_MAX` is
+/// copied without its end, so that the call answers `ENAMETOOLONG`.
 fn copy_path(from: User<u8>, to: *mut u8, size: usize) -> Result<()> {
     let len = path_len(from)?.min(size);
     read(from, to, len)?;

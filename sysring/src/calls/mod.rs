@@ -279,9 +279,8 @@ impl<'m> Calls<'m> {
     /// Makes a call here and now, whether it blocks or not, with attributes.
     ///
     /// # Errors
-    /// The call's own. `EOPNOTSUPP`: an attribute is required that cannot be honoured. A deadline
-    /// never can, nor can what the cache had be told, nor can the call have other credentials: who
-    /// waits in the call can do none of it.
+    /// The call's own. `EOPNOTSUPP`: an attribute is required that cannot be honoured; a deadline, what
+    /// the cache had and other credentials never can, for the caller itself is in the call.
     #[inline]
     pub fn issue_sync_with(
         call: Call<'_, '_>,
