@@ -108,7 +108,7 @@ mod own {
 
     pub fn setup(entries: u32, params: User<Params>) -> Result<usize> {
         let _quiet = Quiet::new();
-        sysring_engine::process::is_not_heard();
+        sysring_engine::process::set_unheard();
         sysring_engine::setup(entries, params)
     }
 

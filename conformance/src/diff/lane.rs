@@ -18,7 +18,7 @@ const FDS: i32 = 80;
 /// The numbers a world has.
 const OWN: std::ops::Range<i32> = 199..199 + FDS;
 /// Programs that a lane has memory for.
-pub const TURNS: u64 = 4;
+pub const TURNS: u64 = 16;
 /// From the memory of one lane and turn to the next's.
 const MEMORY: u64 = 0x1_0000_0000;
 /// What is moved.

@@ -29,7 +29,7 @@ pub(super) fn work(options: &Options, job: usize, counts: &Counts) -> Result<(),
             break;
         }
         let seed = options.seed + from;
-        let (a, b) = pair.run(seed, &[])?;
+        let (a, b) = pair.run_first(seed, &[])?;
         if same(&a, &b).is_empty() {
             continue;
         }
@@ -62,7 +62,7 @@ fn judge(
     let wanted = parts(b);
     let mut racy = false;
     for _ in 0..AGAIN {
-        let _ = pair.kernel.ask(seed, &[]);
+        let _ = pair.kernel.ask_again(seed, &[]);
         let says = parts(&pair.kernel.collect()?);
         let before = left.len();
         left.retain(
