@@ -1,137 +1,17 @@
-//! System calls by number: how each may be tried without blocking, and what must outlive its
-//! submitter.
-//!
-//! What has no row is made by a worker. A call that is usually answered from a cache and has no form
-//! that does not wait for a disk ([`How::Cached`]) is made at once: handing one such call to another
-//! thread costs three times as much as making it. Where it may have to wait, ask for a worker, or
-//! issue many together.
+//! Calls that all architectures have.
 
 use sysring_sys::raw::general as g;
 
-use super::{Attempt, Call, direct, locks, open, polls, queues, socket, time, transfer, wait};
-
-/// How a call may be tried.
-#[derive(Clone, Copy, Debug)]
-pub enum How {
-    /// Never waits for others, nor for a device.
-    Inline,
-    /// Mostly answered from a cache: made at once.
-    Cached,
-    /// About the calling thread: made by it, at once, and by no other.
-    Own,
-    /// Has a form that does not block, or a readiness to ask for; which, and what follows.
-    Attempt(fn(&Call, bool) -> Attempt, &'static str),
-    /// Waits for a device.
-    Worker,
-    /// Waits for others, and has no form that does not.
-    Sleeper,
-    /// Makes no sense on another thread or later, or changes the thread that makes it.
-    Refused,
-    /// Has no row.
-    Unknown,
-}
-
-/// What is copied when a call outlives its submitter; the rest stays its submitter's to keep.
-#[derive(Clone, Copy, Debug)]
-pub enum Keep {
-    /// A path, in this argument.
-    Path(usize),
-    /// A structure of so many bytes.
-    Structure(usize, usize),
-    /// A structure as long as another argument says.
-    Sized(usize, usize),
-    /// A vector of buffers, with as many members as another argument says.
-    Vector(usize, usize),
-    /// A message's header and its vector.
-    Message(usize),
-}
-
-impl Keep {
-    /// The argument that is copied.
-    #[must_use]
-    pub fn argument(self) -> usize {
-        match self {
-            Keep::Path(at)
-            | Keep::Structure(at, _)
-            | Keep::Sized(at, _)
-            | Keep::Vector(at, _)
-            | Keep::Message(at) => at,
-        }
-    }
-}
-
-/// What changes when a transfer has moved in part.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Moves {
-    Nothing,
-    /// A buffer in the second argument, its length in the third.
-    Flat,
-    /// The same, and an offset in the fourth.
-    FlatAt,
-    /// A vector in the second argument, its length in the third.
-    Vector,
-    VectorAt,
-    /// A message's vector.
-    Message,
-}
-
-/// No argument.
-pub const NONE: usize = usize::MAX;
-
-/// What is known of a call.
-#[derive(Debug)]
-pub struct Row {
-    pub how: How,
-    pub name: &'static str,
-    /// The argument that is a descriptor: it is kept open for a pending call, and is what is waited
-    /// for.
-    pub fd: usize,
-    pub keeps: &'static [Keep],
-    pub moves: Moves,
-    pub note: &'static str,
-}
-
-/// Numbers the table has room for.
-pub const NUMBERS: usize = 512;
-
-macro_rules! fill {
-    ($rows:ident: $($nr:ident, $how:expr $(, fd $fd:literal)? $(, keeps [$($keep:expr),*])? $(, moves $moves:ident)?
-        $(, note $note:literal)?;)*) => {
-        $(
-            #[allow(unused_mut)]
-            {
-                let mut row = Row {
-                    how: $how,
-                    name: call_name(stringify!($nr)),
-                    fd: NONE,
-                    keeps: &[],
-                    moves: Moves::Nothing,
-                    note: "",
-                };
-                $(row.fd = $fd;)?
-                $(row.keeps = &[$($keep),*];)?
-                $(row.moves = Moves::$moves;)?
-                $(row.note = $note;)?
-                $rows[g::$nr as usize] = Some(row);
-            }
-        )*
-    };
-}
-
-/// `__NR_name` without what comes first.
-const fn call_name(constant: &'static str) -> &'static str {
-    constant.split_at("__NR_".len()).1
-}
-
+use super::fill::{call_name, fill};
+use super::row::{How, Keep, Moves, NONE, Row};
+use crate::native::{direct, locks, open, polls, queues, socket, time, transfer, wait};
 use How::{Attempt as Try, Cached, Inline, Own, Refused, Sleeper, Worker};
 use Keep::{Message, Path, Sized, Structure, Vector};
 
 /// Bytes of a `struct timespec`.
 const TIME: usize = 16;
 
-/// By number.
-pub static ROWS: [Option<Row>; NUMBERS] = {
-    let mut rows = [const { None }; NUMBERS];
+pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<Row>; N] {
     fill! { rows:
         __NR_read, Try(transfer::read, "`RWF_NOWAIT`, then readiness"), fd 0, moves Flat;
         __NR_write, Try(transfer::write, "`RWF_NOWAIT`, then readiness"), fd 0, moves Flat;
@@ -459,96 +339,5 @@ pub static ROWS: [Option<Row>; NUMBERS] = {
         __NR_lsm_set_self_attr, Refused, note "changes the thread that makes it";
         __NR_ptrace, Refused, note "the thread that traces makes it";
     }
-    #[cfg(target_arch = "x86_64")]
-    {
-        fill! { rows:
-            __NR_open, Try(open::open, "`RESOLVE_CACHED`, then a worker"), keeps [Path(0)], note "as `openat`";
-            __NR_creat, Cached, keeps [Path(0)];
-            __NR_stat, Cached, keeps [Path(0)];
-            __NR_lstat, Cached, keeps [Path(0)];
-            __NR_access, Cached, keeps [Path(0)];
-            __NR_mkdir, Cached, keeps [Path(0)];
-            __NR_rmdir, Cached, keeps [Path(0)];
-            __NR_unlink, Cached, keeps [Path(0)];
-            __NR_readlink, Cached, keeps [Path(0)];
-            __NR_chmod, Cached, keeps [Path(0)];
-            __NR_chown, Cached, keeps [Path(0)];
-            __NR_lchown, Cached, keeps [Path(0)];
-            __NR_mknod, Cached, keeps [Path(0)];
-            __NR_utime, Cached, keeps [Path(0), Structure(1, 16)];
-            __NR_utimes, Cached, keeps [Path(0), Structure(1, 32)];
-            __NR_futimesat, Cached, fd 0, keeps [Path(1), Structure(2, 32)];
-            __NR_rename, Cached, keeps [Path(0), Path(1)];
-            __NR_link, Cached, keeps [Path(0), Path(1)];
-            __NR_symlink, Cached, keeps [Path(0), Path(1)];
-            __NR_getdents, Cached, fd 0;
-            __NR_ustat, Cached;
-            __NR_poll, Try(polls::poll, "a timeout of 0, then a sleeper");
-            __NR_select, Try(polls::select, "as it is with a timeout of 0, else a sleeper");
-            __NR_epoll_wait, Try(polls::epoll_wait, "a timeout of 0, then readiness, or with a timeout a sleeper"), fd 0;
-            __NR_dup2, Inline;
-            __NR_pipe, Inline;
-            __NR_eventfd, Inline;
-            __NR_signalfd, Inline;
-            __NR_epoll_create, Inline;
-            __NR_inotify_init, Inline;
-            __NR_alarm, Inline;
-            __NR_getpgrp, Inline;
-            __NR_time, Inline;
-            __NR_sysfs, Inline;
-            __NR_pause, Refused, note "waits for signals of the thread that makes it";
-            __NR_fork, Refused, note "returns twice";
-            __NR_vfork, Refused, note "returns twice";
-            __NR_arch_prctl, Refused, note "changes the thread that makes it";
-            __NR_set_thread_area, Refused, note "changes the thread that makes it";
-            __NR_modify_ldt, Refused, note "changes the thread that makes it";
-            __NR_iopl, Refused, note "changes the thread that makes it";
-            __NR_ioperm, Refused, note "changes the thread that makes it";
-            __NR_uretprobe, Refused, note "changes the thread that makes it";
-            __NR_get_thread_area, Own;
-            __NR_uselib, Inline, note "gone: `ENOSYS`";
-            __NR__sysctl, Inline, note "gone: `ENOSYS`";
-            __NR_create_module, Inline, note "gone: `ENOSYS`";
-            __NR_get_kernel_syms, Inline, note "gone: `ENOSYS`";
-            __NR_query_module, Inline, note "gone: `ENOSYS`";
-            __NR_getpmsg, Inline, note "gone: `ENOSYS`";
-            __NR_putpmsg, Inline, note "gone: `ENOSYS`";
-            __NR_afs_syscall, Inline, note "gone: `ENOSYS`";
-            __NR_tuxcall, Inline, note "gone: `ENOSYS`";
-            __NR_security, Inline, note "gone: `ENOSYS`";
-            __NR_vserver, Inline, note "gone: `ENOSYS`";
-            __NR_epoll_ctl_old, Inline, note "gone: `ENOSYS`";
-            __NR_epoll_wait_old, Inline, note "gone: `ENOSYS`";
-        }
-    }
     rows
-};
-
-/// How a call may be tried.
-#[inline(always)]
-#[must_use]
-pub fn how(nr: u32) -> How {
-    row(nr).map_or(How::Unknown, |row| row.how)
-}
-
-/// What is known of a number.
-#[inline(always)]
-#[must_use]
-pub fn row(nr: u32) -> Option<&'static Row> {
-    ROWS.get(nr as usize)?.as_ref()
-}
-
-/// Whether a call answers with a descriptor that it has opened.
-#[must_use]
-pub fn opens(nr: u32) -> bool {
-    const OPENERS: [u32; 7] = [
-        g::__NR_openat,
-        g::__NR_openat2,
-        g::__NR_accept4,
-        g::__NR_socket,
-        g::__NR_pidfd_open,
-        g::__NR_memfd_create,
-        g::__NR_eventfd2,
-    ];
-    OPENERS.contains(&nr)
 }
