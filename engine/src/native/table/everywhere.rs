@@ -1,8 +1,7 @@
 //! Calls that all architectures have.
 
-use sysring_sys::raw::general as g;
-
 use super::fill::{call_name, fill};
+use super::numbers as g;
 use super::row::{How, Keep, Moves, NONE, Row};
 use crate::native::{direct, locks, open, polls, queues, socket, time, transfer, wait};
 use How::{Attempt as Try, Cached, Inline, Own, Refused, Sleeper, Worker};
@@ -281,6 +280,7 @@ pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<
         __NR_landlock_create_ruleset, Inline;
         __NR_landlock_add_rule, Inline;
         __NR_lsm_list_modules, Inline;
+        __NR_listns, Inline;
         __NR_map_shadow_stack, Inline;
         __NR_vhangup, Inline;
         __NR_gettid, Own;
@@ -321,6 +321,7 @@ pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<
         __NR_set_tid_address, Refused, note "changes the thread that makes it";
         __NR_set_robust_list, Refused, note "changes the thread that makes it";
         __NR_rseq, Refused, note "changes the thread that makes it";
+        __NR_rseq_slice_yield, Refused, note "ends a time slice of the thread that makes it";
         __NR_sigaltstack, Refused, note "changes the thread that makes it";
         __NR_setuid, Refused, note "changes the thread that makes it";
         __NR_setgid, Refused, note "changes the thread that makes it";

@@ -8,13 +8,14 @@
 
 mod everywhere;
 mod fill;
+mod numbers;
 mod row;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 pub use row::{How, Keep, Moves, NONE, Row};
 
-use sysring_sys::raw::general as g;
+use numbers as g;
 
 /// Numbers the table has room for.
 pub const NUMBERS: usize = 512;
@@ -54,4 +55,24 @@ pub fn opens(nr: u32) -> bool {
         g::__NR_eventfd2,
     ];
     OPENERS.contains(&nr)
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ops::RangeInclusive;
+
+    use super::*;
+
+    /// The numbers that the kernel has given to calls.
+    #[cfg(target_arch = "x86_64")]
+    const GIVEN: [RangeInclusive<u32>; 2] = [0..=336, 424..=471];
+    #[cfg(target_arch = "aarch64")]
+    const GIVEN: [RangeInclusive<u32>; 3] = [0..=243, 260..=294, 424..=471];
+
+    #[test]
+    fn every_number_of_the_kernels_has_a_row() {
+        let without: Vec<u32> =
+            GIVEN.into_iter().flatten().filter(|nr| row(*nr).is_none()).collect();
+        assert_eq!(without, Vec::<u32>::new());
+    }
 }

@@ -1,8 +1,7 @@
 //! Calls that x86-64 alone has, mostly since before there were others.
 
-use sysring_sys::raw::general as g;
-
 use super::fill::{call_name, fill};
+use super::numbers as g;
 use super::row::{How, Keep, Moves, NONE, Row};
 use crate::native::{open, polls};
 use How::{Attempt as Try, Cached, Inline, Own, Refused};
@@ -52,7 +51,8 @@ pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<
         __NR_modify_ldt, Refused, note "changes the thread that makes it";
         __NR_iopl, Refused, note "changes the thread that makes it";
         __NR_ioperm, Refused, note "changes the thread that makes it";
-        __NR_uretprobe, Refused, note "changes the thread that makes it";
+        __NR_uretprobe, Refused, note "belongs to a probe's trampoline";
+        __NR_uprobe, Refused, note "belongs to a probe's trampoline";
         __NR_get_thread_area, Own;
         __NR_uselib, Inline, note "gone: `ENOSYS`";
         __NR__sysctl, Inline, note "gone: `ENOSYS`";
