@@ -37,6 +37,8 @@ enum Context {
         eventfd: Fd,
         /// The completion ring, where its layout is the one we know.
         ring: *const AioRing,
+        /// How many events it holds, as the kernel said before anybody could write there.
+        nr: u32,
     },
     /// `aio-max-nr` is used up, or there is no AIO here: workers do the waiting.
     Unavailable,
@@ -126,10 +128,11 @@ fn open(set: Fd, entries: u32, unheard: bool) -> Result<Context> {
             return Err(e);
         }
     };
-    let magic = User::<u32>::new(context.0 as u64).add(4);
-    let known = user::read(magic) == Ok(AIO_RING_MAGIC);
-    let ring = if known { context.0 as *const AioRing } else { core::ptr::null() };
-    Ok(Context::Ready { context, eventfd, ring })
+    let (ring, nr) = match user::read(User::<[u32; 5]>::new(context.0 as u64)) {
+        Ok([_, nr, _, _, AIO_RING_MAGIC]) if nr != 0 => (context.0 as *const AioRing, nr),
+        _ => (core::ptr::null(), 0),
+    };
+    Ok(Context::Ready { context, eventfd, ring, nr })
 }
 
 impl Locked<'_> {
@@ -242,25 +245,24 @@ impl Locked<'_> {
         if self.aio.in_flight == 0 || self.aio.counted {
             return;
         }
-        let Context::Ready { context, ring, .. } = self.aio.context else { return };
+        let Context::Ready { context, ring, nr, .. } = self.aio.context else { return };
         if ring.is_null() {
             return self.aio_reap_by_call(context);
         }
         // SAFETY: the kernel maps the ring for as long as the context lives; the words are
         // changed by both sides, hence atomics.
-        let (head, tail, nr) = unsafe {
+        let (head, tail) = unsafe {
             let ring = ring.cast_mut();
             let head = AtomicU32::from_ptr(&raw mut (*ring).head);
-            let tail = AtomicU32::from_ptr(&raw mut (*ring).tail);
-            (head, tail, (&raw const (*ring).nr).read())
+            (head, AtomicU32::from_ptr(&raw mut (*ring).tail))
         };
         loop {
             let at = head.load(Relaxed);
             // Acquire pairs with the kernel's release of the tail: the events are written.
-            if at == tail.load(Acquire) || nr == 0 {
+            if at == tail.load(Acquire) {
                 return;
             }
-            // SAFETY: events follow the header; `at` is an index the kernel wrote, below `nr`.
+            // SAFETY: `nr` events follow the header, of which this is one whatever is in `head`.
             let event = unsafe { ring.add(1).cast::<IoEvent>().add((at % nr) as usize).read() };
             // Release: the event is read before its place is free.
             head.store((at + 1) % nr, Release);

@@ -27,7 +27,8 @@ const MILLISECOND: i64 = 1_000_000;
 /// Places for threads that work for a ring: each has the one that its id falls on.
 const WORKERS: usize = 64;
 
-/// An order, and whom to wake for it. Shared; all zero is none.
+/// An order, and whom to wake for it. Shared; all zero is none. It changes under the ring's lock, which
+/// brings it from one process to the other; what is read without the lock is a hint.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Orders {

@@ -2,20 +2,28 @@
 
 use core::mem::MaybeUninit;
 
-use sysring_sys::{Errno, Result, User, call};
+use sysring_sys::{Result, User, call, copy};
 
 use crate::process;
 
-/// Types any bit pattern is a value of, without padding: safe to copy in and out as bytes.
+/// Types any bytes are a value of: safe to copy in.
 ///
 /// # Safety
-/// The implementor must be `Copy`, valid for every bit pattern, and free of padding.
-pub unsafe trait Plain: Copy {}
+/// Every bit pattern is a value of the implementor.
+pub unsafe trait AnyBits: Copy {}
+
+/// Types without padding, too: safe to copy out.
+///
+/// # Safety
+/// No byte of the implementor's values is padding.
+pub unsafe trait Plain: AnyBits {}
 
 macro_rules! plain {
     ($($t:ty),* $(,)?) => {
         $(
-            // SAFETY: integers, or C structures of the kernel's made of integers without padding.
+            // SAFETY: integers, or C structures of the kernel's made of integers.
+            unsafe impl AnyBits for $t {}
+            // SAFETY: the kernel's have no padding.
             unsafe impl Plain for $t {}
         )*
     };
@@ -24,7 +32,7 @@ macro_rules! plain {
 plain!(u8, u16, u32, u64, i32, i64, usize);
 plain!(sysring_sys::abi::FutexWaitv);
 plain!(sysring_sys::abi::Iovec, sysring_sys::abi::Msghdr, sysring_sys::abi::Timespec);
-plain!(sysring_sys::abi::EpollEvent, sysring_sys::abi::signal::SigSet, call::OpenHow);
+plain!(sysring_sys::abi::signal::SigSet, call::OpenHow);
 plain!(
     sysring_sys::abi::io_uring::Params,
     sysring_sys::abi::io_uring::GeteventsArg,
@@ -54,6 +62,10 @@ plain!(
     sysring_sys::abi::io_uring::QueryOpcodes,
     sysring_sys::abi::io_uring::Sqe,
 );
+// SAFETY: two integers, with padding between them but on x86-64.
+unsafe impl AnyBits for sysring_sys::abi::EpollEvent {}
+// SAFETY: an array's values are its elements'.
+unsafe impl<T: AnyBits, const N: usize> AnyBits for [T; N] {}
 // SAFETY: an array of plain values has no padding either.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
@@ -61,11 +73,13 @@ unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 ///
 /// # Errors
 /// `EFAULT` where any byte of it is not readable.
-pub fn read<T: Plain>(from: User<T>) -> Result<T> {
+pub fn read<T: AnyBits>(from: User<T>) -> Result<T> {
     let mut value = MaybeUninit::<T>::uninit();
-    read_bytes(value.as_mut_ptr().cast(), from.cast(), size_of::<T>())?;
-    // SAFETY: all bytes were written, and every pattern is a value of a `Plain` type.
-    Ok(unsafe { value.assume_init() })
+    // SAFETY: the place is so large; all its bytes are written, and any are a value.
+    unsafe {
+        copy::copy_in(process::id(), value.as_mut_ptr().cast(), from.cast(), size_of::<T>())?;
+        Ok(value.assume_init())
+    }
 }
 
 /// Writes a value.
@@ -73,14 +87,14 @@ pub fn read<T: Plain>(from: User<T>) -> Result<T> {
 /// # Errors
 /// `EFAULT` where any byte of it is not writable.
 pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
-    write_bytes(to.cast(), core::ptr::from_ref(value).cast(), size_of::<T>())
+    write_slice(to, core::slice::from_ref(value))
 }
 
 /// Whether an array can be read to its end.
 ///
 /// # Errors
 /// `EFAULT`.
-pub fn readable<T: Plain>(from: User<T>, count: usize) -> Result<()> {
+pub fn readable<T: AnyBits>(from: User<T>, count: usize) -> Result<()> {
     const PAGE: usize = 4096;
     let (first, len) = (from.cast::<u8>(), count * size_of::<T>());
     for at in (0..len).step_by(PAGE).chain(len.checked_sub(1)) {
@@ -93,24 +107,13 @@ pub fn readable<T: Plain>(from: User<T>, count: usize) -> Result<()> {
 ///
 /// # Errors
 /// `EFAULT` where any byte is not readable.
-pub fn read_slice<T: Plain>(to: &mut [T], from: User<T>) -> Result<()> {
-    read_bytes(to.as_mut_ptr().cast(), from.cast(), size_of_val(to))
-}
-
-fn read_bytes(to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
-    if len == 0 {
+pub fn read_slice<T: AnyBits>(to: &mut [T], from: User<T>) -> Result<()> {
+    if to.is_empty() {
         return Ok(());
     }
-    match call::whole(call::process_vm_read(process::id(), to, from, len), len) {
-        Ok(()) => Ok(()),
-        Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        // The call itself is refused (an old container's filter, a kernel without it).
-        Err(_) => through_a_pipe(|read, write| {
-            call::whole(call::write(write, call::Buffer { address: from, len }), len)?;
-            let buf = call::Buffer { address: User::of(to), len };
-            call::whole(call::read(read, buf), len)
-        }),
-    }
+    let len = size_of_val(to);
+    // SAFETY: the slice is so long.
+    unsafe { copy::copy_in(process::id(), to.as_mut_ptr().cast(), from.cast(), len) }
 }
 
 /// Writes a slice.
@@ -118,34 +121,7 @@ fn read_bytes(to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
 /// # Errors
 /// `EFAULT` where any byte of it is not writable.
 pub fn write_slice<T: Plain>(to: User<T>, values: &[T]) -> Result<()> {
-    write_bytes(to.cast(), values.as_ptr().cast(), size_of_val(values))
-}
-
-fn write_bytes(to: User<u8>, from: *const u8, len: usize) -> Result<()> {
-    match call::whole(call::process_vm_write(process::id(), to, from, len), len) {
-        Ok(()) => Ok(()),
-        Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        Err(_) => through_a_pipe(|read, write| {
-            call::whole(call::write(write, call::Buffer { address: User::of(from), len }), len)?;
-            call::whole(call::read(read, call::Buffer { address: to, len }), len)
-        }),
-    }
-}
-
-/// Lets the kernel do the copy, in and out of a pipe: `write` and `read` answer `EFAULT` too. A
-/// pipe holds 64 KiB, more than anything the engine copies.
-fn through_a_pipe(copy: impl FnOnce(sysring_sys::Fd, sysring_sys::Fd) -> Result<()>) -> Result<()> {
-    use sysring_sys::Fd;
-    let mut ends = [-1i32; 2];
-    call::pipe2(User::of(&raw mut ends), linux_flags())?;
-    let (read, write) = (Fd::new(ends[0]), Fd::new(ends[1]));
-    let result = copy(read, write);
-    let _ = call::close(read);
-    let _ = call::close(write);
-    result
-}
-
-fn linux_flags() -> u32 {
-    use sysring_sys::raw::general as g;
-    g::O_CLOEXEC | g::O_NONBLOCK
+    let len = size_of_val(values);
+    // SAFETY: the slice is so long; `to` is the application's.
+    unsafe { copy::copy_out(process::id(), to.cast(), values.as_ptr().cast(), len) }
 }

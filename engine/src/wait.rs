@@ -1,6 +1,6 @@
 //! Waiting in `enter` for completions.
 
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::{Turn, Waiters, Wish};
 use sysring_sys::abi::aio::IoEvent;
@@ -98,7 +98,8 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             if polled || shared || !hears { None } else { locked.aio_alone(enough - ready) };
         let until_timer = if polled { i64::MIN } else { timer.unwrap_or(i64::MAX) };
         locked.asleep = Asleep { until: until_timer, fired: timeouts };
-        ring.sleepers.fetch_add(1, SeqCst);
+        // Relaxed: under the ring's lock, as those who read it.
+        ring.sleepers.fetch_add(1, Relaxed);
         locked.aio.counted |= alone.is_some();
         drop(locked);
 

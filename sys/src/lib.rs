@@ -16,6 +16,7 @@
 
 pub mod abi;
 pub mod arch;
+pub mod copy;
 mod errno;
 pub mod front;
 pub mod kick;

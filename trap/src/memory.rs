@@ -2,9 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use sysring_sys::call::{self, Buffer};
-use sysring_sys::raw::general::{O_CLOEXEC, O_NONBLOCK};
-use sysring_sys::{Errno, Fd, Result, User};
+use sysring_sys::{Errno, Result, User, call, copy};
 
 /// A value that any bytes may be.
 ///
@@ -27,7 +25,7 @@ pub fn read<T: Plain>(from: User<T>) -> Result<T> {
     // SAFETY: `value` is `size_of::<T>()` bytes of ours; on success all of them were written, and
     // any bytes make a `T`.
     unsafe {
-        read_raw(value.as_mut_ptr().cast(), from.cast(), size_of::<T>())?;
+        copy::copy_in(call::gettid(), value.as_mut_ptr().cast(), from.cast(), size_of::<T>())?;
         Ok(value.assume_init())
     }
 }
@@ -35,53 +33,14 @@ pub fn read<T: Plain>(from: User<T>) -> Result<T> {
 /// Fills `to` from the application's memory.
 pub fn read_bytes(to: &mut [u8], from: User<u8>) -> Result<()> {
     // SAFETY: the range is the slice's.
-    unsafe { read_raw(to.as_mut_ptr(), from, to.len()) }
+    unsafe { copy::copy_in(call::gettid(), to.as_mut_ptr(), from, to.len()) }
 }
 
 /// Writes a value.
 pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
-    let from = core::ptr::from_ref(value).cast::<u8>();
-    match call::process_vm_write(call::gettid(), to.cast(), from, size_of::<T>()) {
-        Ok(n) if n == size_of::<T>() => Ok(()),
-        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        Err(_) => through_pipe(User::of(from), to.cast(), size_of::<T>()),
-    }
-}
-
-/// # Safety
-/// `to` must be writable for `len` bytes.
-unsafe fn read_raw(to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
-    match call::process_vm_read(call::gettid(), to, from, len) {
-        Ok(n) if n == len => Ok(()),
-        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        // Refused by a filter or a security module, or not built in.
-        Err(_) => through_pipe(from, User::of(to), len),
-    }
-}
-
-/// The same copy where `process_vm_readv` is refused: a pipe's ends fail as politely.
-fn through_pipe(from: User<u8>, to: User<u8>, len: usize) -> Result<()> {
-    let mut ends = [0i32; 2];
-    call::pipe2(User::of(&raw mut ends), O_CLOEXEC | O_NONBLOCK)?;
-    let [output, input] = ends.map(Fd::new);
-    let mut done = 0;
-    let result = loop {
-        if done == len {
-            break Ok(());
-        }
-        let piece = (len - done).min(4096);
-        let copied = call::write(input, Buffer { address: from.add(done), len: piece })
-            .and_then(|n| call::read(output, Buffer { address: to.add(done), len: n }));
-        match copied {
-            Ok(n) if n > 0 => done += n,
-            Ok(_) => break Err(Errno::EFAULT),
-            Err(e) => break Err(e),
-        }
-    };
-    // Fresh descriptors of ours: closing them has no answer worth having.
-    let _ = call::close(output);
-    let _ = call::close(input);
-    result
+    let from = core::ptr::from_ref(value).cast();
+    // SAFETY: the value is so long; `to` is the application's.
+    unsafe { copy::copy_out(call::gettid(), to.cast(), from, size_of::<T>()) }
 }
 
 /// The pointers of an array, up to its null; a null array has none.
@@ -109,7 +68,10 @@ impl Pointers {
             let block = size_of_val(&self.chunk);
             let len = (block - self.next.address() as usize % block).next_multiple_of(8).min(block);
             // SAFETY: `len` bytes of the chunk, and any bytes make words.
-            unsafe { read_raw(self.chunk.as_mut_ptr().cast(), self.next.cast(), len) }?;
+            unsafe {
+                let to = self.chunk.as_mut_ptr().cast();
+                copy::copy_in(call::gettid(), to, self.next.cast(), len)?;
+            }
             self.filled = len / 8;
             self.used = 0;
             self.next = self.next.add(self.filled);
@@ -166,11 +128,6 @@ mod tests {
         assert_eq!(read(User::<u64>::new(8)), Err(Errno::EFAULT));
         assert_eq!(write(User::<u64>::new(8), &1), Err(Errno::EFAULT));
         assert_eq!(string_len(User::new(8), 100), Err(Errno::EFAULT));
-        let mut here = 0u64;
-        assert_eq!(
-            through_pipe(User::new(8), User::of(&raw mut here).cast(), 8),
-            Err(Errno::EFAULT)
-        );
     }
 
     #[test]
@@ -180,12 +137,6 @@ mod tests {
         let mut here = 0u64;
         assert_eq!(write(User::of(&raw mut here), &there), Ok(()));
         assert_eq!(here, there);
-
-        let from: Vec<u8> = (0..10_000u32).map(|i| i as u8).collect();
-        let mut to = vec![0u8; from.len()];
-        let result = through_pipe(User::of(from.as_ptr()), User::of(to.as_mut_ptr()), from.len());
-        assert_eq!(result, Ok(()));
-        assert!(from == to);
     }
 
     #[test]

@@ -58,6 +58,10 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 
 /// Allows shortcuts to `enter`.
 pub fn allow(enter: Enter) {
+    // `keep_and_enter` keeps what the engine uses if it is built for any x86-64.
+    if cfg!(target_feature = "avx") {
+        return;
+    }
     TARGET.store(enter as usize, Relaxed);
     // Release pairs with the Acquire in `trapped`: the target is set.
     ALLOWED.store(true, Release);
@@ -281,7 +285,7 @@ unsafe fn store(at: usize, _before: u64, after: u64) -> bool {
 }
 
 /// Calls the engine as a function and keeps what a system call keeps and a function does not: six
-/// registers, sixteen vector registers (the engine uses no wider ones), the flags.
+/// registers, sixteen vector registers (of which the engine uses no wider ones, see [`allow`]), the flags.
 #[unsafe(naked)]
 unsafe extern "C" fn keep_and_enter() {
     core::arch::naked_asm!(
