@@ -7,10 +7,10 @@
 //!
 //! [`native`] is a second front door, for system calls by number.
 //!
-//! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, a file
-//! for each family of operations in [`op`], and one table, [`op::table`]. The road of a request:
-//! [`submit`], `issue` (inline, then readiness in [`poll`], kernel AIO in [`aio`], a worker in
-//! [`wq`] or a [`sleeper`]), [`complete`].
+//! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, or a
+//! folder of them, as for each family of operations in [`op`], and one table, [`op::table`]. The
+//! road of a request: [`submit`], `issue` (inline, then readiness in [`poll`], kernel AIO in
+//! [`aio`], a worker in [`wq`] or a [`sleeper`]), [`complete`].
 
 #![cfg_attr(not(test), no_std)]
 // The crate's front is documented; its rooms are documented where they need words.
