@@ -1,7 +1,7 @@
 //! Handles: the ways by which the application may still come to a ring. With the last it closes.
 //!
-//! Descriptors, registered indexes and native contexts count alike. What a ring that closes has under
-//! way is cancelled here; it is taken apart when nobody is in it any more (`hold`).
+//! Descriptors, registered indexes and native contexts count alike. What a ring that closes has
+//! under way is cancelled here; it is taken apart when nobody is in it any more (`hold`).
 
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 

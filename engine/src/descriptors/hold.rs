@@ -1,7 +1,7 @@
 //! Holds: who uses a ring, and what becomes of it when nobody does.
 //!
-//! A ring is used by threads that no lock keeps apart from who closes it. A hold keeps it what it is
-//! for as long; the last one to go takes the ring apart, wherever that happens to be.
+//! A ring is used by threads that no lock keeps apart from who closes it. A hold keeps it what it
+//! is for as long; the last one to go takes the ring apart, wherever that happens to be.
 
 use core::ptr;
 use core::sync::atomic::AtomicUsize;

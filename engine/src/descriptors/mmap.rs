@@ -1,6 +1,7 @@
 //! The hook of `mmap(2)`: a ring's memory, at the kernel's magic offsets.
 //!
-//! An epoll instance cannot be mapped, so what is mapped in its place is the ring's memory, once more.
+//! An epoll instance cannot be mapped, so what is mapped in its place is the ring's memory, once
+//! more.
 
 use sysring_sys::abi::io_uring::{
     OFF_CQ_RING, OFF_MMAP_MASK, OFF_PARAM_REGION, OFF_PBUF_RING, OFF_PBUF_SHIFT, OFF_SQ_RING,

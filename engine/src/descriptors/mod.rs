@@ -4,8 +4,8 @@
 //! and every descriptor the engine keeps for itself, lie at [`FLOOR`] or above, so that a seccomp
 //! filter, which sees numbers only, can pass every other `close`, `dup` and `epoll_ctl` by.
 //!
-//! A number leads to a ring (`table`), whose memory stays (`pool`); who uses the ring has a hold on it
-//! (`hold`), who may come for it a handle (`handle`).
+//! A number leads to a ring (`table`), whose memory stays (`pool`); who uses the ring has a hold on
+//! it (`hold`), who may come for it a handle (`handle`).
 
 mod close;
 mod dup;

@@ -1,7 +1,7 @@
 //! The engine's own descriptors, which the application must neither see nor close.
 //!
-//! They live in its table of descriptors, for there is no other: out of its way, and marked, so that the
-//! hooks can answer as if they were not there.
+//! They live in its table of descriptors, for there is no other: out of its way, and marked, so
+//! that the hooks can answer as if they were not there.
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Release};

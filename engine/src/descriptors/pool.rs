@@ -1,7 +1,7 @@
 //! The memory of rings: mapped where none is left over, and never unmapped.
 //!
-//! So whatever pointer to a ring somebody still has, there is a ring to look at, and a hold on it says
-//! whether it is in use.
+//! So whatever pointer to a ring somebody still has, there is a ring to look at, and a hold on it
+//! says whether it is in use.
 
 use core::ptr;
 use core::sync::atomic::AtomicPtr;

@@ -1,7 +1,7 @@
 //! Copies of a ring's descriptor that were made without a word.
 //!
-//! An engine in a library hears of no `dup`. Such a number is known by what is in the epoll instance
-//! behind it.
+//! An engine in a library hears of no `dup`. Such a number is known by what is in the epoll
+//! instance behind it.
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};

@@ -1,7 +1,7 @@
 //! The table: what is behind a number.
 //!
-//! Every `close` and `dup` of a high number asks, and so does each `enter`: an answer is two loads, and
-//! needs no lock. It may be out of date where a descriptor was closed without a word.
+//! Every `close` and `dup` of a high number asks, and so does each `enter`: an answer is two loads,
+//! and needs no lock. It may be out of date where a descriptor was closed without a word.
 
 use core::ptr;
 use core::sync::atomic::AtomicPtr;

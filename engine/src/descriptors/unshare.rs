@@ -1,7 +1,7 @@
 //! The process gets another table of descriptors.
 //!
-//! A thread that unshares its table takes the process's rings with it. The engine's threads have the
-//! old one, so they are replaced, and can tell by the number of tables that they are.
+//! A thread that unshares its table takes the process's rings with it. The engine's threads have
+//! the old one, so they are replaced, and can tell by the number of tables that they are.
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;

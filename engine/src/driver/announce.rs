@@ -1,6 +1,7 @@
 //! Telling the application to come, where nobody else may do its work.
 //!
-//! That is so of rings with `DEFER_TASKRUN`, and of what is to be done as another user than the driver.
+//! That is so of rings with `DEFER_TASKRUN`, and of what is to be done as another user than the
+//! driver.
 
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -1,7 +1,7 @@
 //! The bell: an eventfd that wakes the driver before its time.
 //!
-//! It outlives drivers, so who was left with an old table of descriptors can still ring it; and a child
-//! of `fork` keeps its parent's, to have done what it asks of the parent.
+//! It outlives drivers, so who was left with an old table of descriptors can still ring it; and a
+//! child of `fork` keeps its parent's, to have done what it asks of the parent.
 
 use core::sync::atomic::AtomicI32;
 use core::sync::atomic::Ordering::Relaxed;

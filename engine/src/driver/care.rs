@@ -1,7 +1,8 @@
 //! How a ring is in the driver's care: driven, listened to, or looked after.
 //!
 //! To hear of everything at once costs a wake-up for each completion, so that is for rings whose
-//! completions somebody waits for elsewhere. The others it looks after later, and listens to if they stay.
+//! completions somebody waits for elsewhere. The others it looks after later, and listens to if
+//! they stay.
 
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -1,7 +1,7 @@
 //! The end of `enter`: what is under way must go on without the application.
 //!
-//! Who hears of completions without asking has the driver; who has promised to come is left alone; and
-//! who may come or not, which most do, is not raced, but given a while.
+//! Who hears of completions without asking has the driver; who has promised to come is left alone;
+//! and who may come or not, which most do, is not raced, but given a while.
 
 use core::sync::atomic::Ordering::Relaxed;
 

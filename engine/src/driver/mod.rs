@@ -4,8 +4,8 @@
 //! polls the ring descriptor or waits on an eventfd cannot: for its rings one thread of the
 //! process sleeps on their epoll instances and their timers.
 //!
-//! Who goes leaves a ring (`leave`) to it, in one of several ways (`care`); the thread (`run`) is started
-//! when one is left for the first time (`start`).
+//! Who goes leaves a ring (`leave`) to it, in one of several ways (`care`); the thread (`run`) is
+//! started when one is left for the first time (`start`).
 
 mod announce;
 mod bell;

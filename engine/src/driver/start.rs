@@ -1,7 +1,7 @@
 //! How a driver begins, and how another takes its place.
 //!
-//! It is started when a ring first needs it, for most programs never do. It has the credentials and the
-//! descriptors of who started it, so where the process's change there is to be another.
+//! It is started when a ring first needs it, for most programs never do. It has the credentials and
+//! the descriptors of who started it, so where the process's change there is to be another.
 
 use core::sync::atomic::Ordering::Relaxed;
 

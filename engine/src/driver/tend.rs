@@ -1,7 +1,8 @@
 //! What the driver does with a ring.
 //!
-//! It does what the application would do if it came, or tells it to come (`DEFER_TASKRUN`); and it keeps
-//! its hands off a ring that somebody waits in, who is woken by the same and would find nothing.
+//! It does what the application would do if it came, or tells it to come (`DEFER_TASKRUN`); and it
+//! keeps its hands off a ring that somebody waits in, who is woken by the same and would find
+//! nothing.
 
 use core::sync::atomic::Ordering::Relaxed;
 

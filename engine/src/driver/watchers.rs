@@ -1,7 +1,7 @@
 //! Rings that poll other rings.
 //!
-//! The kernel tells them before the call returns that completed something. The driver would come to that
-//! a moment later, so who has made the call does it.
+//! The kernel tells them before the call returns that completed something. The driver would come to
+//! that a moment later, so who has made the call does it.
 
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
