@@ -74,6 +74,16 @@ fn the_options_mean_the_same() {
         &["-i1", "a", "top", "b"],
         &["-1", "c d"],
         &["-liR", "node_modules", "a"],
+        &["-t"],
+        &["-tr", "a", "b"],
+        &["-lRt"],
+        &["-lRtr"],
+        &["-lRS", "a", "b"],
+        &["-RSr"],
+        &["-Rr"],
+        &["-pR"],
+        &["-lpR"],
+        &["-1tp", "top", "a/one", "b/four.o", "b"],
     ];
     for option in options {
         compare(option, scratch.path());

@@ -81,8 +81,6 @@ pub struct Options {
     pub full_status: bool,
     /// Which symbolic links stand for what they point to.
     pub follow: Follow,
-    /// Give the [`Fold`] the directories below one sorted by name, not as they were found.
-    pub by_name: bool,
 }
 
 /// Which symbolic links are followed: what they point to is seen in their place, under their names.
@@ -147,7 +145,7 @@ pub fn walk_with<S: Survey>(
     progress: &Progress,
 ) -> Summary {
     let roots: Vec<Arc<Node<S::Report>>> = roots.iter().map(|path| Node::root(path)).collect();
-    let order = order::Order::new(roots.clone(), fold, options.by_name);
+    let order = order::Order::new(roots.clone(), fold);
     let threads = crew::Crew::new(survey, options, &order, progress).run(roots);
     Summary { threads }
 }

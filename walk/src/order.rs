@@ -1,5 +1,7 @@
 //! Hands what was noted to the fold in the order of the tree, as soon as its turn has come.
 
+use std::cmp::Ordering;
+use std::ffi::CStr;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +24,13 @@ pub trait Fold<R> {
     /// (Of one that a link points to, it is said twice.)
     fn until(&mut self, directory: &Directory, path: &[u8], report: &mut R, index: u32) {
         let _ = (directory, path, report, index);
+    }
+
+    /// Which of two directories in it comes first, each with its name and its index among the names. Asked
+    /// when it was entered.
+    fn sequence(&self, report: &R, one: (&CStr, u32), other: (&CStr, u32)) -> Ordering {
+        let _ = report;
+        one.1.cmp(&other.1)
     }
 
     /// Whether to walk a directory that a symbolic link points to (with
@@ -48,7 +57,6 @@ struct Cursor<'f, R> {
     /// The way to where the cursor is.
     frames: Vec<Frame<R>>,
     path: Vec<u8>,
-    by_name: bool,
 }
 
 struct Frame<R> {
@@ -61,13 +69,9 @@ struct Frame<R> {
 }
 
 impl<'f, R: Send> Order<'f, R> {
-    pub fn new(
-        roots: Vec<Arc<Node<R>>>,
-        fold: &'f mut (dyn Fold<R> + Send),
-        by_name: bool,
-    ) -> Order<'f, R> {
+    pub fn new(roots: Vec<Arc<Node<R>>>, fold: &'f mut (dyn Fold<R> + Send)) -> Order<'f, R> {
         let roots = roots.into_iter();
-        let cursor = Cursor { fold, roots, frames: Vec::new(), path: Vec::new(), by_name };
+        let cursor = Cursor { fold, roots, frames: Vec::new(), path: Vec::new() };
         let order = Order { cursor: Mutex::new(cursor), awaited: AtomicPtr::new(ptr::null_mut()) };
         // Roots are not deferred: they are queued by who makes this.
         order.advance();
@@ -149,16 +153,16 @@ impl<R: Send> Cursor<'_, R> {
             let mut slot = node.slot();
             (slot.report.take().filter(|_| heard), std::mem::take(&mut slot.children))
         };
-        if self.by_name {
-            children.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        } else {
-            children.sort_unstable_by_key(|child| child.index);
-        }
         join(&mut self.path, &node.name);
         if let Some(noted) = &mut report
             && !self.fold.enter(&node.directory(None), &self.path, noted)
         {
             report = None;
+        }
+        if let Some(noted) = &report {
+            children.sort_unstable_by(|one, other| {
+                self.fold.sequence(noted, (&one.name, one.index), (&other.name, other.index))
+            });
         }
         self.frames.push(Frame { node, report, children: children.into_iter(), above });
     }

@@ -1,6 +1,7 @@
 //! A walk sees everything once, and folds it in the order of the tree, whatever the threads do.
 
-use std::ffi::CString;
+use std::cmp::Ordering;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -57,6 +58,10 @@ impl Fold<Found> for Story {
         name != self.left_out
     }
 
+    fn sequence(&self, _: &Found, one: (&CStr, u32), other: (&CStr, u32)) -> Ordering {
+        one.0.cmp(other.0)
+    }
+
     fn leave(&mut self, _: &Directory, path: &[u8], mut found: Found) {
         found.names.sort_by(|one, other| one.1.cmp(&other.1));
         let mut indexes: Vec<u32> = found.names.iter().map(|(index, _)| *index).collect();
@@ -98,7 +103,7 @@ impl Drop for Tree {
 }
 
 fn tell(root: &Path, threads: usize, left_out: &'static str) -> (Vec<String>, u64) {
-    let options = Options { threads: Some(threads), by_name: true, ..Options::default() };
+    let options = Options { threads: Some(threads), ..Options::default() };
     let root = CString::new(root.as_os_str().as_encoded_bytes()).unwrap();
     let mut story = Story { left_out, ..Story::default() };
     let progress = Progress::default();

@@ -221,7 +221,6 @@ impl Du {
                 (false, true) => Follow::Roots,
                 (false, false) => Follow::Never,
             },
-            ..sysring_walk::Options::default()
         }
     }
 }

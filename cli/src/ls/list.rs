@@ -1,20 +1,37 @@
 //! What is noted of each directory, by all threads.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 
 use sysring_walk::{Directory, Entry, Errno, Fd, Kind, Problem, Status, Survey, Time, Wish};
 
 use super::options::Ls;
+use super::sort::Key;
 use crate::files::matching;
 
 /// One name.
 pub struct Row {
     pub name: Box<CStr>,
+    /// Its place among the names of the directory.
+    pub index: u32,
     pub kind: Kind,
     /// What was asked for and could be had.
     pub status: Option<Facts>,
     /// Where a symbolic link points to.
     pub target: Option<Vec<u8>>,
+}
+
+impl Row {
+    pub fn key(&self) -> Key<'_> {
+        let name = self.name.to_bytes();
+        match &self.status {
+            Some(Facts { size, modified, .. }) => {
+                let time = (modified.seconds, i64::from(modified.nanoseconds));
+                Key { name, size: *size, time }
+            }
+            None => Key { name, size: 0, time: (i64::MIN, 0) },
+        }
+    }
 }
 
 /// Of a status what is listed.
@@ -34,6 +51,8 @@ pub struct Facts {
 #[derive(Default)]
 pub struct Report {
     pub rows: Vec<Row>,
+    /// Where each row was listed, by its index; if directories come in that order.
+    pub places: HashMap<u32, usize>,
     pub problems: Vec<(Box<CStr>, Errno)>,
     /// It could not be found, or not be read.
     pub failed: Option<(What, Errno)>,
@@ -52,10 +71,11 @@ pub struct Lister<'l> {
 }
 
 impl Lister<'_> {
-    fn row(&self, dir: Fd, name: &CStr, kind: Kind, status: Option<&Status>) -> Row {
-        let wanted = kind == Kind::Link && self.ls.needs_status();
+    fn row(&self, dir: Fd, entry: &Entry, status: Option<&Status>) -> Row {
+        let &Entry { name, kind, index } = entry;
+        let wanted = kind == Kind::Link && (self.ls.is_long() || self.ls.json);
         let target = if wanted { target(dir, name) } else { None };
-        Row { name: name.into(), kind, status: status.map(facts), target }
+        Row { name: name.into(), index, kind, status: status.map(facts), target }
     }
 }
 
@@ -73,10 +93,11 @@ impl Survey for Lister<'_> {
     }
 
     fn directory(&self, directory: &Directory, status: &Status, report: &mut Report) {
-        if directory.fd.is_none() && status.kind() != Kind::Directory {
+        let kind = status.kind();
+        if directory.fd.is_none() && kind != Kind::Directory {
             report.file = true;
-            let row = self.row(Fd::CWD, directory.name, status.kind(), Some(status));
-            report.rows.push(row);
+            let entry = Entry { name: directory.name, kind, index: 0 };
+            report.rows.push(self.row(Fd::CWD, &entry, Some(status)));
         }
     }
 
@@ -88,14 +109,14 @@ impl Survey for Lister<'_> {
         report: &mut Report,
     ) {
         let dir = directory.fd.unwrap_or(Fd::CWD);
-        report.rows.push(self.row(dir, entry.name, entry.kind, status));
+        report.rows.push(self.row(dir, entry, status));
     }
 
     fn problem(&self, _: &Directory, problem: Problem, error: Errno, report: &mut Report) {
         match problem {
-            Problem::Status(name, _) => {
-                let (kind, target) = (Kind::Unknown, None);
-                report.rows.push(Row { name: name.into(), kind, status: None, target });
+            Problem::Status(name, index) => {
+                let (kind, status, target) = (Kind::Unknown, None, None);
+                report.rows.push(Row { name: name.into(), index, kind, status, target });
                 report.problems.push((name.into(), error));
             }
             Problem::Access => report.failed = Some((What::Access, error)),

@@ -5,32 +5,29 @@ mod list;
 mod names;
 mod options;
 mod output;
+mod sort;
 
-use std::cmp::Reverse;
+use std::ffi::{CString, OsStr};
+use std::fs::{self, Metadata};
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
-use std::{ffi::OsStr, fs};
 
 use sysring_walk::{Options, Progress, walk_with};
 
 use crate::files::{progress, roots};
 
 pub use options::Ls;
+use sort::Key;
 
 pub fn main(ls: &Ls) -> ExitCode {
-    let mut given = roots::of(&ls.paths);
-    // Files are listed before directories, and both by name.
-    given.sort();
-    given.sort_by_key(|path| {
-        let status = fs::symlink_metadata(OsStr::from_bytes(path.as_bytes()));
-        Reverse(status.is_ok_and(|status| !status.is_dir()))
-    });
+    let given = sorted(ls, roots::of(&ls.paths));
     let roots: Vec<_> = given.iter().map(|path| path.as_c_str()).collect();
     let options = Options {
         threads: ls.threads.map(std::num::NonZeroUsize::get),
         full_status: true,
-        by_name: true,
+        one_file_system: ls.one_file_system,
         ..Options::default()
     };
     let seen = Progress::default();
@@ -49,5 +46,27 @@ pub fn main(ls: &Ls) -> ExitCode {
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Files come before directories, and both as what is in directories.
+fn sorted(ls: &Ls, given: Vec<CString>) -> Vec<CString> {
+    let status = |path: &CString| fs::symlink_metadata(OsStr::from_bytes(path.as_bytes())).ok();
+    let mut known: Vec<_> = given.into_iter().map(|path| (status(&path), path)).collect();
+    known.sort_by(|one, other| {
+        let is_directory = |status: &Option<Metadata>| status.as_ref().is_none_or(Metadata::is_dir);
+        let by_kind = is_directory(&one.0).cmp(&is_directory(&other.0));
+        by_kind.then_with(|| ls.compare(&key(one), &key(other)))
+    });
+    known.into_iter().map(|(_, path)| path).collect()
+}
+
+fn key((status, path): &(Option<Metadata>, CString)) -> Key<'_> {
+    let name = path.as_bytes();
+    match status {
+        Some(status) => {
+            Key { name, size: status.size(), time: (status.mtime(), status.mtime_nsec()) }
+        }
+        None => Key { name, size: 0, time: (i64::MIN, 0) },
     }
 }

@@ -10,7 +10,7 @@ use crate::files::matching;
 /// List what is in directories, as ls does, with many threads
 ///
 /// Made for whole trees (-R). Lines are those of `LC_ALL=C ls`, one name on each, sorted by the bytes
-/// of the names; symbolic links are never followed, and access control lists not looked for.
+/// of the names if by nothing else; symbolic links are never followed, and access control lists not looked for.
 #[derive(Args)]
 #[command(
     disable_help_flag = true,
@@ -20,6 +20,7 @@ Examples:
   sysring ls -R --paths --name='*.rs' src       as find does
   sysring ls -R0 --paths --name='*.rs' src | xargs -0 grep unsafe
   sysring ls -lRh --name='core.*' /var          those files, in their directories
+  sysring ls -lRt --name='*.log' /var           the latest of each directory first
   sysring ls -R --json ~ | jq '.entries[] | select(.size > 1e9) | .path'
 
 Exit status:
@@ -60,6 +61,26 @@ pub struct Ls {
     #[arg(long, short = 'a', visible_short_alias = 'A')]
     pub all: bool,
 
+    /// The latest written first
+    #[arg(short = 't', overrides_with = "by_size")]
+    pub by_time: bool,
+
+    /// The largest first
+    #[arg(short = 'S', overrides_with = "by_time")]
+    pub by_size: bool,
+
+    /// The other way round
+    #[arg(short = 'r', long)]
+    pub reverse: bool,
+
+    /// After each directory's name a slash
+    #[arg(short = 'p')]
+    pub slash: bool,
+
+    /// With -R, only what lies on the file system of the directory that was named
+    #[arg(long)]
+    pub one_file_system: bool,
+
     /// With -l, sizes that people can read: 1K, 234M, 2.5G
     #[arg(long, short = 'h')]
     pub human_readable: bool,
@@ -88,7 +109,7 @@ pub struct Ls {
 impl Ls {
     /// Whether more than names is wanted.
     pub fn needs_status(&self) -> bool {
-        self.is_long() || self.json || self.inode
+        self.is_long() || self.json || self.inode || self.by_time || self.by_size
     }
 
     /// Whether each name has a line with all columns.

@@ -1,10 +1,11 @@
 //! A section for each directory, a line for each path, or JSON.
 
+use std::cmp::Ordering;
 use std::ffi::CStr;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use serde::Serialize;
-use sysring_walk::{Directory, Errno, Fold};
+use sysring_walk::{Directory, Errno, Fold, Kind};
 
 use super::columns::{Line, Widths};
 use super::list::{Report, Row, What};
@@ -93,7 +94,8 @@ impl<'l> Sections<'l> {
     }
 
     fn list_files(&mut self) {
-        let files = std::mem::take(&mut self.files);
+        let mut files = std::mem::take(&mut self.files);
+        files.sort_unstable_by(|one, other| self.ls.compare(&one.key(), &other.key()));
         if !files.is_empty() {
             self.attempt(|this| this.lines(b"", &files));
         }
@@ -166,6 +168,9 @@ impl<'l> Sections<'l> {
             } else {
                 self.out.write_all(row.name.to_bytes())?;
             }
+            if self.ls.slash && row.kind == Kind::Directory {
+                self.out.write_all(b"/")?;
+            }
             if let (true, Some(target)) = (self.ls.is_long(), &row.target) {
                 self.out.write_all(b" -> ")?;
                 self.out.write_all(target)?;
@@ -227,11 +232,24 @@ impl Fold<Report> for Sections<'_> {
             }
         }
         let mut rows = rows;
-        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        rows.sort_unstable_by(|one, other| self.ls.compare(&one.key(), &other.key()));
+        if self.ls.name.is_none() {
+            report.places = rows.iter().map(|row| row.index).zip(0..).collect();
+        }
         if self.ls.name.is_none() || !rows.is_empty() {
             self.attempt(|this| this.section(path, &rows));
         }
         true
+    }
+
+    /// As they were listed. Of those that are not, because they have another name, nothing but that is
+    /// known.
+    fn sequence(&self, report: &Report, one: (&CStr, u32), other: (&CStr, u32)) -> Ordering {
+        let place = |index| report.places.get(&index);
+        match (place(one.1), place(other.1)) {
+            (Some(one), Some(other)) => one.cmp(other),
+            _ => one.0.cmp(other.0),
+        }
     }
 
     fn leave(&mut self, _: &Directory, _: &[u8], _: Report) {}
