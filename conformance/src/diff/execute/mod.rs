@@ -159,11 +159,16 @@ impl<'a> Run<'a> {
                 }
             }
             self.settle();
+            if program.flags & uring::setup::DEFER_TASKRUN != 0 {
+                // Such a ring does only when it is asked to what its work has brought up: Linux 6.18 the
+                // notifications of requests that were cancelled with their chain.
+                self.ring.enter(0, 0, uring::enter::GETEVENTS);
+                self.reap();
+            }
         }
         if !program.abandon {
             self.ring.backend.calm();
         }
-        // A ring that defers its work does it only when it is asked to.
         self.ring.enter(0, 0, uring::enter::GETEVENTS);
         self.reap();
         if !program.abandon {

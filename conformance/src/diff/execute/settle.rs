@@ -24,7 +24,7 @@ const CALM_ENTRUSTED: u64 = 200_000_000;
 
 /// How long after everything was cancelled nothing may come before it is done again: what was
 /// hard-linked behind it is given to workers, which come late on a machine that is busy.
-const PATIENCE: u64 = 100_000_000;
+const PATIENCE: u64 = 400_000_000;
 
 /// Whether a thread of its own works at a request.
 fn by_worker(sqe: &Sqe) -> bool {
