@@ -136,7 +136,9 @@ pub fn asked(req: Req) -> usize {
 /// Counts a shot's bytes; the one that reaches the limit is the last.
 fn count_shot(mut req: Req) {
     if req.scratch[LIMIT] != 0 && req.res > 0 {
-        req.scratch[LIMIT] = req.scratch[LIMIT].saturating_sub(req.res as u64);
+        // The kernel compares signed numbers: any shot reaches a limit that would be negative.
+        let limit = i32::try_from(req.scratch[LIMIT]).unwrap_or(0);
+        req.scratch[LIMIT] = limit.saturating_sub(req.res).max(0) as u64;
         if req.scratch[LIMIT] == 0 {
             req.set(flag::LAST_SHOT);
         }
