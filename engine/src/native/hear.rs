@@ -82,16 +82,14 @@ impl Context {
         locked.reap();
     }
 
-    /// Adds one to this eventfd whenever answers have come, from now on. It is duplicated.
+    /// Adds one to this eventfd whenever answers have come, from now on. It is duplicated. One that was
+    /// set before is let go, unless this fails.
     ///
     /// # Errors
-    /// `EBADF`, `EMFILE`.
+    /// `EBADF`: not open. `EINVAL`: no eventfd. `EMFILE`.
     pub fn set_eventfd(&self, eventfd: Option<Fd>) -> Result<()> {
         process::enter()?;
-        let fd = match eventfd {
-            Some(fd) => Some(call::dup_from(fd, descriptors::FLOOR)?),
-            None => None,
-        };
+        let fd = eventfd.map(duplicate_of_eventfd).transpose()?;
         let mut locked = self.ring.lock_as_submitter();
         let new = fd.map(|fd| {
             descriptors::mark_internal(fd);
@@ -116,4 +114,15 @@ impl Context {
         locked.leave(false);
         call::dup_from(locked.readiness.shown(), Fd::new(0))
     }
+}
+
+/// What is no eventfd would be written into.
+fn duplicate_of_eventfd(fd: Fd) -> Result<Fd> {
+    if !fd.is_valid() {
+        return Err(Errno::EBADF);
+    }
+    if !call::is_eventfd(fd)? {
+        return Err(Errno::EINVAL);
+    }
+    call::dup_from(fd, descriptors::FLOOR)
 }

@@ -416,10 +416,10 @@ impl<'m> Calls<'m> {
     }
 
     /// Adds one to this eventfd whenever answers have come, from now on; `None`: no longer. It is
-    /// duplicated, and may be closed.
+    /// duplicated, and may be closed. One that was set before stays if this fails.
     ///
     /// # Errors
-    /// `EBADF`: not open. `EMFILE`.
+    /// `EBADF`: not open. `EINVAL`: not an eventfd. `EMFILE`.
     pub fn set_eventfd(&self, eventfd: Option<Fd>) -> Result<()> {
         self.context.set_eventfd(eventfd)
     }
