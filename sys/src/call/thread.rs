@@ -95,3 +95,30 @@ pub fn times_waited() -> u64 {
     let _ = unsafe { sys!(__NR_getrusage, RUSAGE_THREAD, usage.as_mut_ptr() as usize) };
     usage[NVCSW]
 }
+
+/// `IOPRIO_WHO_PROCESS`, which is this thread if none is named.
+const THIS_THREAD: [usize; 2] = [1, 0];
+
+/// `ioprio_get(2)` of this thread.
+pub fn io_priority() -> Result<usize> {
+    let [which, who] = THIS_THREAD;
+    // SAFETY: numbers.
+    unsafe { sys!(__NR_ioprio_get, which, who) }
+}
+
+/// `ioprio_set(2)` of this thread.
+pub fn set_io_priority(value: usize) -> Result<()> {
+    let [which, who] = THIS_THREAD;
+    // SAFETY: numbers.
+    unsafe { sys!(__NR_ioprio_set, which, who, value) }.map(drop)
+}
+
+/// Whether this thread may have an I/O priority: it has it for a moment.
+///
+/// # Errors
+/// `EPERM`: it may not. `EINVAL`: there is no such priority.
+pub fn check_io_priority(value: u16) -> Result<()> {
+    let own = io_priority()?;
+    set_io_priority(value.into())?;
+    set_io_priority(own)
+}

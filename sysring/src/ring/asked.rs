@@ -9,7 +9,7 @@ use sysring_events::attr::{
 use sysring_events::crc32c;
 use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::{self as abi, feat, op, sqe_flags, timeout};
-use sysring_sys::{Errno, vdso};
+use sysring_sys::{Errno, call, vdso};
 
 use super::Ring;
 use super::entry::{CqEntry, Cqe, SqEntry, Sqe};
@@ -24,9 +24,10 @@ use super::submission::{Full, Submission};
 /// | path | [`Path::IoUring`], of the kernel's io_uring; not handled on the engine, which does not tell here |
 /// | deadline | by a linked timeout, which is an entry of its own |
 /// | full | reads and writes of one buffer: short ones are to be pushed again |
-/// | retry | likewise those that end with `EINTR` or `EAGAIN` |
-/// | I/O priority, rw flags | reads and writes, in the entry's fields |
-/// | credentials | a number of [`Register::personality`](crate::Register::personality) |
+/// | retry | likewise those that end with `EINTR` or `EAGAIN`: at once, or when the program thinks fit |
+/// | I/O priority | reads and writes, in the entry's field, by the kernel's io_uring; the engine does not honour it |
+/// | rw flags | reads and writes, in the entry's field |
+/// | credentials | a number of [`Register::personality`](crate::Register::personality), of this ring |
 /// | trace | echoed |
 /// | checksum | reads and writes of one buffer, which is read once more |
 /// | cache, place, extensions | not handled: the kernel does not tell, and runs no code of the program's |
@@ -94,8 +95,8 @@ impl Asked {
     ///
     /// # Errors
     /// `EOPNOTSUPP`: something is required that cannot be honoured for this operation, by this ring.
-    /// `EINVAL`: credentials are required, and their number cannot be one. Whether it is registered,
-    /// and whether an I/O priority may be had, the operation's result says.
+    /// `EINVAL`: credentials are required that are not registered with this ring. `EPERM`, `EINVAL`: an
+    /// I/O priority is required that this thread may not have.
     pub fn on<S: SqEntry, C: CqEntry>(
         ring: &Ring<S, C>,
         entry: impl Into<Sqe>,
@@ -105,17 +106,24 @@ impl Asked {
         let mut can = can(&entry);
         if ring.report().is_kernel() {
             can |= Path::MASK;
+        } else {
+            can &= !Ioprio::MASK;
         }
-        let personality = u16::try_from(wanted.credentials()).ok().filter(|&id| id != 0);
+        let known = |id: &u16| ring.handle.personalities.has(*id);
+        let personality = u16::try_from(wanted.credentials()).ok().filter(known);
         if personality.is_none() {
             if wanted.requires(Credentials::MASK) {
                 return Err(Errno::EINVAL);
             }
             can &= !Credentials::MASK;
         }
-        let agreed = wanted.agree(can)?;
+        let mut agreed = wanted.agree(can)?;
         if agreed & Ioprio::MASK != 0 {
-            entry.ioprio = wanted.ioprio();
+            match call::check_io_priority(wanted.ioprio()) {
+                Ok(()) => entry.ioprio = wanted.ioprio(),
+                Err(e) if wanted.requires(Ioprio::MASK) => return Err(e),
+                Err(_) => agreed &= !Ioprio::MASK,
+            }
         }
         if agreed & RwFlags::MASK != 0 {
             entry.op_flags |= wanted.rw_flags();

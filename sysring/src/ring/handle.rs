@@ -9,6 +9,8 @@ use sysring_sys::{Errno, Fd, User};
 
 #[cfg(feature = "std")]
 use super::Wait;
+#[cfg(feature = "engine")]
+use super::personalities::Personalities;
 
 /// How calls name a ring: its descriptor, or an index of the thread's, with the flag for that.
 #[derive(Clone, Copy)]
@@ -44,6 +46,8 @@ pub struct Handle {
     pub setup: u32,
     /// No other ring of this process has or had it, as descriptors' numbers come again.
     pub id: u64,
+    #[cfg(feature = "engine")]
+    pub personalities: Personalities,
 }
 
 impl Handle {
@@ -51,7 +55,14 @@ impl Handle {
         static LAST: AtomicU64 = AtomicU64::new(0);
         // Only a number: nothing is told by it.
         let id = LAST.fetch_add(1, Relaxed);
-        Handle { serves, fd, setup: params.flags, id }
+        Handle {
+            serves,
+            fd,
+            setup: params.flags,
+            id,
+            #[cfg(feature = "engine")]
+            personalities: Personalities::new(),
+        }
     }
 
     #[inline(always)]
@@ -77,8 +88,12 @@ impl Handle {
 
     /// `io_uring_register(2)`.
     pub fn register(&self, opcode: u32, argument: User<u8>, count: u32) -> Result<u32, Errno> {
-        door::register(self.serves, self.fd.raw(), opcode, argument, count)
-            .map(|answer| answer as u32)
+        #[cfg(feature = "engine")]
+        self.personalities.prepare(opcode)?;
+        let answer = door::register(self.serves, self.fd.raw(), opcode, argument, count)? as u32;
+        #[cfg(feature = "engine")]
+        self.personalities.note(opcode, count, answer);
+        Ok(answer)
     }
 }
 

@@ -14,6 +14,8 @@ mod local;
 mod memory;
 mod mixed;
 mod operations;
+#[cfg(feature = "engine")]
+mod personalities;
 mod queue;
 mod register;
 mod report;

@@ -50,8 +50,8 @@ fn what_can_be_told_is_told() {
         let mut buffer = [0; 9];
         let mask = Timing::MASK | Trace::MASK | Checksum::MASK | Full::MASK | RwFlags::MASK;
         let wanted = Wanted::NONE
-            .required(mask | Ioprio::MASK)
-            .best_effort(Path::MASK | Cache::MASK | Place::MASK | EXTENSIONS)
+            .required(mask)
+            .best_effort(Ioprio::MASK | Path::MASK | Cache::MASK | Place::MASK | EXTENSIONS)
             .with_trace(77)
             .with_ioprio(2 << 13 | 4);
         let read = op::Read::new(&file, buffer.as_mut_ptr(), 9).offset(5);
@@ -60,8 +60,8 @@ fn what_can_be_told_is_told() {
         let (result, answers, _) = run(&mut ring, &mut read);
         assert_eq!((result, &buffer), (Ok(9), b"data of a"));
         let is_kernel = ring.report().is_kernel();
-        let path = if is_kernel { Path::MASK } else { 0 };
-        assert_eq!(answers.handled(), mask | Ioprio::MASK | path);
+        let kernel = if is_kernel { Path::MASK | Ioprio::MASK } else { 0 };
+        assert_eq!(answers.handled(), mask | kernel);
         assert_eq!(answers.get(), is_kernel.then_some(Path::IoUring));
         let timing: Timing = answers.get().unwrap();
         let times = [before, timing.queued, timing.issued, timing.completed, monotonic()];
@@ -87,6 +87,33 @@ fn what_cannot_be_honoured_fails_up_front_or_is_left_out() {
         let linked = op::Nop::new().build().link();
         let refused = asked(&ring, linked, &Wanted::NONE.required(Deadline::MASK));
         assert_eq!(refused.map(drop), Err(Errno::EOPNOTSUPP), "a link of its own");
+    });
+}
+
+#[test]
+fn an_io_priority_is_the_kernels_to_honour() {
+    both(|engine| {
+        let mut ring = ring(engine);
+        let file = file(b"data");
+        let mut buffer = [0; 4];
+        let mut read = || op::Read::new(&file, buffer.as_mut_ptr(), 4).offset(0);
+        let wanted = |class: u16| Wanted::NONE.with_ioprio(class << 13);
+        let idle = asked(&ring, read(), &wanted(3).required(Ioprio::MASK));
+        if ring.report().is_kernel() {
+            let (result, answers, _) = run(&mut ring, &mut idle.unwrap());
+            assert_eq!((result, answers.handled()), (Ok(4), Ioprio::MASK));
+            // That it looks at the field shows by what it refuses.
+            let mut entry: Sqe = read().into();
+            entry.raw_mut().ioprio = 7 << 13;
+            assert_eq!(crate::common::run(&mut ring, entry), Err(Errno::EINVAL));
+            let wrong = asked(&ring, read(), &wanted(7).required(Ioprio::MASK));
+            assert_eq!(wrong.map(drop), Err(Errno::EINVAL));
+        } else {
+            assert_eq!(idle.map(drop), Err(Errno::EOPNOTSUPP));
+        }
+        let mut wrong = asked(&ring, read(), &wanted(7).best_effort(Ioprio::MASK)).unwrap();
+        let (result, answers, _) = run(&mut ring, &mut wrong);
+        assert_eq!((result, answers.handled()), (Ok(4), 0));
     });
 }
 
@@ -166,9 +193,16 @@ fn credentials_are_the_rings() {
         let mut nop = asked(&ring, op::Nop::new(), &wanted).unwrap();
         let (result, answers, _) = run(&mut ring, &mut nop);
         assert_eq!((result, answers.handled()), (Ok(0), Credentials::MASK));
-        // The ring knows its numbers.
-        let wanted = wanted.with_credentials(u32::from(own) + 1);
-        let mut nop = asked(&ring, op::Nop::new(), &wanted).unwrap();
-        assert_eq!(run(&mut ring, &mut nop).0, Err(Errno::EINVAL));
+        // The ring knows its numbers, those of now.
+        for wrong in [u32::from(own) + 1, 70_000] {
+            let refused = asked(&ring, op::Nop::new(), &wanted.with_credentials(wrong));
+            assert_eq!(refused.map(drop), Err(Errno::EINVAL));
+        }
+        ring.register().unregister_personality(own).unwrap();
+        assert_eq!(asked(&ring, op::Nop::new(), &wanted).map(drop), Err(Errno::EINVAL));
+        let best = Wanted::NONE.best_effort(Credentials::MASK).with_credentials(own.into());
+        let mut nop = asked(&ring, op::Nop::new(), &best).unwrap();
+        let (result, answers, _) = run(&mut ring, &mut nop);
+        assert_eq!((result, answers.handled()), (Ok(0), 0));
     });
 }
