@@ -11,13 +11,15 @@ use crate::types::{sysring_asked_extension, sysring_event, sysring_wanted};
 pub const SYSRING_TIMING: u32 = 0;
 /// Which way it was served: uint64_t, SYSRING_PATH_*.
 pub const SYSRING_PATH: u32 = 1;
-/// What came from the cache: struct sysring_cache.
+/// What came from the cache: struct sysring_cache. Of reads from files and disks, and of opens that
+/// create nothing, where they are attempted without blocking.
 pub const SYSRING_CACHE: u32 = 2;
-/// It is cancelled at a time: uint64_t, 1 if it was.
+/// It is cancelled at a time: uint64_t, 1 if it was. What may wait where it is issued goes to another
+/// thread for that.
 pub const SYSRING_DEADLINE: u32 = 3;
 /// A short transfer is continued: uint64_t, how many system calls it took.
 pub const SYSRING_FULL: u32 = 4;
-/// With an I/O priority of its own; no value.
+/// With an I/O priority of its own; no value. Not with credentials of others.
 pub const SYSRING_IOPRIO: u32 = 5;
 /// With RWF_* flags; no value.
 pub const SYSRING_RW_FLAGS: u32 = 6;
@@ -25,7 +27,8 @@ pub const SYSRING_RW_FLAGS: u32 = 6;
 pub const SYSRING_CREDENTIALS: u32 = 7;
 /// Who made it, where: struct sysring_place.
 pub const SYSRING_PLACE: u32 = 8;
-/// EINTR and EAGAIN are tried again: uint64_t, how often they were.
+/// EINTR and EAGAIN are tried again: uint64_t, how often they were. EAGAIN after a pause: 1 ms, twice as
+/// long each time, up to 128 ms.
 pub const SYSRING_RETRY: u32 = 9;
 /// A number of the caller's: uint64_t.
 pub const SYSRING_TRACE: u32 = 10;
@@ -42,8 +45,8 @@ pub const SYSRING_PATH_READINESS: u64 = 2;
 pub const SYSRING_PATH_AIO: u64 = 3;
 /// By another thread.
 pub const SYSRING_PATH_WORKER: u64 = 4;
-/// By the caller's thread, while another one went on in its place.
-pub const SYSRING_PATH_TAKEN_OVER: u64 = 5;
+/// By sysring_issue_sync(), in place: if it blocked, the caller waited in it.
+pub const SYSRING_PATH_IN_PLACE: u64 = 5;
 /// By the kernel's io_uring.
 pub const SYSRING_PATH_IO_URING: u64 = 6;
 

@@ -4,7 +4,7 @@ use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_events::Config;
-use sysring_events::attr::{Answers, Attribute, Cache, Credentials, Deadline, Wanted};
+use sysring_events::attr::{Answers, Attribute, Cache, Credentials, Deadline, Ioprio, Wanted};
 use sysring_sys::{Errno, Result, User};
 
 use super::asked::{Asked, Handlers, Told};
@@ -184,7 +184,13 @@ impl Context {
     ) -> Result<Issued> {
         let mut wanted = *wanted;
         let credentials = self.credentials_for(call, &mut wanted)?;
-        let mut asked = Asked::agree(call, &wanted, &self.handlers)?;
+        // Others have other rights than who asks here, and only an attempt asks a cache.
+        let barred = match (&credentials, order.placement) {
+            (Some(_), _) => Cache::MASK | Ioprio::MASK,
+            (None, Placement::Worker) => Cache::MASK,
+            (None, Placement::Inline) => 0,
+        };
+        let mut asked = Asked::agree(call, &wanted, &self.handlers, barred)?;
         if let Some(held) = credentials {
             let added = self.begin()?.add_for(held, call, order, asked);
             return added.map(Issued::Pending);
@@ -214,10 +220,7 @@ impl Context {
         answers: &mut Answers<'_>,
     ) -> Result<isize> {
         const NOT_HERE: u64 = Deadline::MASK | Cache::MASK | Credentials::MASK;
-        if wanted.requires(NOT_HERE) {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        let mut asked = Asked::agree(call, &wanted.without(NOT_HERE), &Handlers::default())?;
+        let mut asked = Asked::agree(call, wanted, &Handlers::default(), NOT_HERE)?;
         // SAFETY: passed on to the caller.
         let answer = unsafe { asked.make() };
         asked.answer(answer, answers);

@@ -47,6 +47,31 @@ pub fn openat2(call: &Call, _: bool) -> Attempt {
     }
 }
 
+/// Whether an attempt says by itself whether the path was cached.
+pub fn asks_cache(call: &Call) -> bool {
+    let [_, _, third, size, ..] = call.args;
+    let how = match call.nr {
+        g::__NR_openat => OpenHow { flags: third as u32 as u64, ..OpenHow::default() },
+        _ if size != HOW_SIZE => return false,
+        _ => match user::read::<OpenHow>(User::new(third as u64)) {
+            Ok(how) => how,
+            Err(_) => return false,
+        },
+    };
+    how.flags & CHANGES == 0 && how.resolve & RESOLVE_CACHED == 0 && knows_cached()
+}
+
+/// Whether the kernel, and who filters its calls, knows the question (Linux 5.12).
+fn knows_cached() -> bool {
+    let flags = u64::from(g::O_PATH | g::O_CLOEXEC);
+    let how = OpenHow { flags, resolve: RESOLVE_CACHED, ..OpenHow::default() };
+    let path = User::of(c"/".as_ptr().cast::<u8>());
+    match call::openat2(Fd::CWD, path, User::of(&raw const how), HOW_SIZE) {
+        Ok(fd) => call::close(fd).is_ok(),
+        Err(e) => e == Errno::EAGAIN,
+    }
+}
+
 fn cached(call: &Call, dir: Fd, path: usize, how: OpenHow) -> Attempt {
     let how = OpenHow { resolve: how.resolve | RESOLVE_CACHED, ..how };
     match call::openat2(dir, User::new(path as u64), User::of(&raw const how), HOW_SIZE) {

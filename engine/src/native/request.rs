@@ -5,8 +5,9 @@ use sysring_events::attr::{Answers, Trace};
 use sysring_sys::abi::io_uring::Sqe;
 use sysring_sys::{Errno, Result, User, call};
 
+use super::asked::{self, Next};
 use super::table::{self, How, NONE};
-use super::{Attempt, Call, Then, asked, direct, keep};
+use super::{Attempt, Call, Then, direct, keep};
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::op::table::{Row, UNKNOWN};
@@ -66,7 +67,9 @@ fn again(ring: &mut Locked<'_>, req: Req) -> Issued {
 fn once_more(req: Req) -> Attempt {
     match table::how(req.call.nr) {
         How::Attempt(attempt, _) => {
-            asked::before(req);
+            if let Err(e) = asked::before(req) {
+                return Attempt::failed(e);
+            }
             let attempt = attempt(&live(req), true);
             asked::after(req);
             attempt
@@ -79,12 +82,16 @@ fn once_more(req: Req) -> Attempt {
 pub fn follow(ring: &mut Locked<'_>, mut req: Req, mut attempt: Attempt) -> Issued {
     let then = loop {
         match attempt {
-            Attempt::Done(answer) if asked::goes_on(ring, req, answer) => {
+            Attempt::Done(answer) => {
                 // Who hands an answer in need not be who may make the call.
                 let mine = req.creds.is_none();
-                attempt = if mine { once_more(req) } else { Attempt::WORKER };
+                attempt = match asked::next(ring, req, answer) {
+                    Next::Over => return Issued::Done(settle(req, answer)),
+                    Next::Now if mine => once_more(req),
+                    Next::Later if mine => Attempt::SLEEPER,
+                    Next::Now | Next::Later => Attempt::WORKER,
+                };
             }
-            Attempt::Done(answer) => return Issued::Done(settle(req, answer)),
             Attempt::Blocked { moved: 0, then } => break then,
             Attempt::Blocked { moved, then } => {
                 if ring.stabilise(req).is_err() || !keep::advance(req, moved) {
@@ -130,17 +137,30 @@ fn work(mut req: Req) -> i32 {
     let call = live(req);
     // Also of one that kernel AIO would not do.
     asked::take_path(req, Then::Worker);
-    let recalled = || req.scratch[0] == 0 || sleeper::of(req).is_recalled();
-    asked::before(req);
+    let answer = make(req, &call).unwrap_or_else(|e| e.to_res() as isize);
+    req.scratch[1] = answer as u64;
+    in_short(answer)
+}
+
+fn make(req: Req, call: &Call) -> Result<isize> {
+    let sleeps = req.scratch[0] != 0;
+    let recalled = || match sleeps {
+        true => sleeper::of(req).is_recalled(),
+        false => req.has(flag::CANCELED),
+    };
+    asked::pause(req);
+    if recalled() {
+        return Err(Errno::EINTR);
+    }
+    asked::before(req)?;
     let answer = loop {
         match call.answer() {
-            answer if answer == Errno::EINTR.to_res() as isize && !recalled() => {}
+            answer if answer == Errno::EINTR.to_res() as isize && sleeps && !recalled() => {}
             answer => break answer,
         }
     };
     asked::after(req);
-    req.scratch[1] = answer as u64;
-    in_short(answer)
+    Ok(answer)
 }
 
 /// What there is of an answer in 32 bits: whether it is an error, and which.

@@ -39,8 +39,8 @@ pub enum Path {
     Aio = 3,
     /// By a worker thread.
     Worker = 4,
-    /// By the caller's thread, while another one went on in its place.
-    TakenOver = 5,
+    /// By the caller, who waited in it if it blocked: a call that was issued synchronously.
+    InPlace = 5,
     /// By the kernel's io_uring.
     IoUring = 6,
 }
@@ -51,7 +51,7 @@ impl Attribute for Path {
 
     fn read(words: &[u64]) -> Option<Path> {
         use Path::*;
-        let all = [Inline, Readiness, Aio, Worker, TakenOver, IoUring];
+        let all = [Inline, Readiness, Aio, Worker, InPlace, IoUring];
         all.into_iter().find(|&path| [path as u64] == words)
     }
 
@@ -60,7 +60,9 @@ impl Attribute for Path {
     }
 }
 
-/// What the page cache, or that of names, had of it.
+/// What the page cache, or that of names, had of it. It is told where an attempt asks the cache: of
+/// reads from regular files and disks whose file system can be asked not to wait, and of opens that
+/// create nothing. Not of calls that are sent to a worker, or for a deadline's sake to another thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cache {
     /// Whether the call was served from it.
@@ -97,7 +99,9 @@ impl Attribute for Cache {
     }
 }
 
-/// A time after which the call is cancelled.
+/// A time after which the call is cancelled. One that may wait where it is made (an `open`, a `stat`, an
+/// `ioctl`) goes to another thread, which can be called back; not what waits for a disk: its answer comes
+/// when the disk has. Not of calls about the thread that makes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Deadline {
     /// Whether it was.
@@ -167,7 +171,8 @@ number! {
 }
 
 silent! {
-    /// The call runs with an I/O priority of its own.
+    /// The call runs with an I/O priority of its own. Not together with the credentials of others, who
+    /// have other rights than who asks for it.
     Ioprio(5)
 }
 
@@ -205,7 +210,9 @@ impl Attribute for Place {
 }
 
 number! {
-    /// `EINTR` and `EAGAIN` are tried again, so many times at most.
+    /// `EINTR` and `EAGAIN` are tried again, so many times at most: `EINTR` at once, `EAGAIN` after a
+    /// pause of 1 ms, which is doubled each time, up to 128 ms. Who issues the call does not wait: another
+    /// thread does. Not of calls about the thread that makes them.
     Retry(/** How many times it was. */ 9)
 }
 

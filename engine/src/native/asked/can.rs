@@ -2,13 +2,14 @@
 
 use sysring_events::attr::{
     Attribute, Cache, Checksum, Credentials, Deadline, EXTENSIONS, Full, Ioprio, Path, Place,
-    Retry, RwFlags, Timing, Trace,
+    Retry, RwFlags as Flags, Timing, Trace, Wanted,
 };
 use sysring_sys::abi::Iovec;
-use sysring_sys::call;
+use sysring_sys::call::{self, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, User};
 
-use super::super::{Call, table};
+use super::super::{Call, open, table};
 use crate::nowait;
 
 /// Whether another thread, which has other credentials, can make the call.
@@ -17,34 +18,60 @@ pub fn others(call: &Call) -> bool {
 }
 
 /// What can be honoured for any call.
-const ALWAYS: u64 = Timing::MASK
-    | Path::MASK
-    | Deadline::MASK
-    | Ioprio::MASK
-    | Place::MASK
-    | Retry::MASK
-    | Trace::MASK
-    | EXTENSIONS;
+const ALWAYS: u64 =
+    Timing::MASK | Path::MASK | Ioprio::MASK | Place::MASK | Trace::MASK | EXTENSIONS;
+/// What takes another thread to be honoured.
+const BY_OTHERS: u64 = Deadline::MASK | Retry::MASK | Credentials::MASK;
 
-/// The attributes that can be honoured for this call.
-pub fn of(call: &Call) -> u64 {
+/// The attributes that can be honoured for calls of this number. Of the cache it depends on the file
+/// ([`of`]).
+#[must_use]
+pub fn of_number(nr: u32) -> u64 {
+    let call = Call { nr, args: [0; 6] };
     let mut mask = ALWAYS;
-    if others(call) {
-        mask |= Credentials::MASK;
+    if others(&call) {
+        mask |= BY_OTHERS;
     }
-    if matches!(call.nr, g::__NR_read | g::__NR_write | g::__NR_pread64 | g::__NR_pwrite64) {
-        mask |= Full::MASK | RwFlags::MASK | Checksum::MASK;
+    if matches!(nr, g::__NR_read | g::__NR_write | g::__NR_pread64 | g::__NR_pwrite64) {
+        mask |= Full::MASK | Flags::MASK | Checksum::MASK;
     }
-    if matches!(call.nr, g::__NR_recvfrom | g::__NR_sendto) {
+    if matches!(nr, g::__NR_recvfrom | g::__NR_sendto) {
         mask |= Checksum::MASK;
     }
-    if is_vectored(call) {
-        mask |= RwFlags::MASK;
+    if is_vectored(&call) {
+        mask |= Flags::MASK;
     }
-    if is_open(call) || is_cached_read(call) {
+    if is_open(&call) || reads(&call) {
         mask |= Cache::MASK;
     }
     mask
+}
+
+/// Those of this call, of what is wanted.
+pub fn of(call: &Call, wanted: &Wanted) -> u64 {
+    let mask = of_number(call.nr) & wanted.mask();
+    let has_deadline = mask & Deadline::MASK != 0;
+    let cache = mask & Cache::MASK != 0 && asks_cache(call);
+    // A thread that may be kept asks no cache.
+    if cache && !(has_deadline && may_wait_in_place(call)) { mask } else { mask & !Cache::MASK }
+}
+
+/// Whether a call that is made where it is issued may wait there, and nothing can call it back: it is
+/// for a thread, if it has a deadline.
+pub fn may_wait_in_place(call: &Call) -> bool {
+    match table::how(call.nr) {
+        table::How::Cached => true,
+        table::How::Attempt(..) if moves_data(call) => {
+            call::is_file_or_disk(call.fd(0)) && !(reads(call) && takes_nowait(call.fd(0)))
+        }
+        table::How::Attempt(..) => opens(call),
+        _ => false,
+    }
+}
+
+fn moves_data(call: &Call) -> bool {
+    is_vectored(call)
+        || matches!(call.nr, g::__NR_read | g::__NR_write | g::__NR_pread64 | g::__NR_pwrite64)
 }
 
 fn is_vectored(call: &Call) -> bool {
@@ -53,17 +80,43 @@ fn is_vectored(call: &Call) -> bool {
     plain || matches!(call.nr, g::__NR_preadv2 | g::__NR_pwritev2)
 }
 
-/// Tried with `RESOLVE_CACHED`: what answers at once was in the cache of names.
+fn reads(call: &Call) -> bool {
+    matches!(call.nr, g::__NR_read | g::__NR_readv | g::__NR_pread64)
+        || matches!(call.nr, g::__NR_preadv | g::__NR_preadv2)
+}
+
+fn opens(call: &Call) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if call.nr == g::__NR_open {
+        return true;
+    }
+    is_open(call)
+}
+
+/// Opens that can tell: with a path below a directory.
 pub fn is_open(call: &Call) -> bool {
     matches!(call.nr, g::__NR_openat | g::__NR_openat2)
 }
 
-/// Tried with `RWF_NOWAIT`, of a file that has a cache: one with positions, as no pipe, socket or
-/// terminal has.
-fn is_cached_read(call: &Call) -> bool {
-    let reads = matches!(call.nr, g::__NR_read | g::__NR_readv | g::__NR_pread64)
-        || matches!(call.nr, g::__NR_preadv | g::__NR_preadv2);
-    reads && nowait::is_honoured() && call::lseek(call.fd(0), 0, g::SEEK_CUR).is_ok()
+/// Whether an attempt asks a cache: that of names with `RESOLVE_CACHED`, that of pages with
+/// `RWF_NOWAIT`.
+fn asks_cache(call: &Call) -> bool {
+    if is_open(call) {
+        return open::asks_cache(call);
+    }
+    let fd = call.fd(0);
+    reads(call) && call::is_file_or_disk(fd) && takes_nowait(fd)
+}
+
+/// Whether reads of a file can be asked not to wait. It is asked where no file has anything.
+fn takes_nowait(fd: Fd) -> bool {
+    const NOWHERE: Offset = Offset(i64::MAX - 1);
+    let mut byte = 0u8;
+    let one = Iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 as _ };
+    let vector = Vector { address: User::of(&raw const one), count: 1 };
+    let answer = call::preadv2(fd, vector, NOWHERE, RwFlags::NOWAIT);
+    nowait::is_honoured()
+        && !matches!(answer, Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM))
 }
 
 /// Whether the fourth argument is a position in the file, which moves.

@@ -5,8 +5,10 @@
 //! lines at the points that all calls pass: before the system call, after it, and when its answer is
 //! told.
 
+mod again;
 pub(super) mod can;
 mod extensions;
+mod ioprio;
 mod pending;
 
 use sysring_events::attr::{
@@ -16,17 +18,17 @@ use sysring_events::attr::{
 use sysring_events::crc32c;
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio::{IOCB_FLAG_IOPRIO, Iocb};
-use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User, call, vdso};
 
 use super::{Attempt, Call, Placement};
 use crate::user;
 
+pub use again::Next;
 use extensions::Extended;
 pub use extensions::{ForeignHandler, Handler, Handlers};
 pub use pending::{
-    add_deadline, after, answer, attach, before, forget, goes_on, hand_over, may_go_on, release,
-    take_back, take_path,
+    add_deadline, after, answer, attach, before, forget, hand_over, may_go_on, next, pause,
+    release, take_back, take_path,
 };
 
 /// A call and what is asked of it.
@@ -44,6 +46,8 @@ pub struct Asked {
     pub moved: usize,
     calls: u64,
     retries: u64,
+    /// There is to be waited before the next try.
+    pauses: bool,
     timing: Timing,
     path: Path,
     cache: Option<Cache>,
@@ -52,9 +56,6 @@ pub struct Asked {
     ioprio: usize,
     extended: Extended,
 }
-
-/// `IOPRIO_WHO_PROCESS`, of this thread.
-const THIS_THREAD: [usize; 2] = [1, 0];
 
 /// What can be told of any call without doing anything about it.
 const TOLD: u64 = Timing::MASK | Path::MASK | Trace::MASK;
@@ -102,16 +103,17 @@ impl Told {
 }
 
 impl Asked {
-    /// What can be done of what is wanted.
+    /// What can be done of what is wanted: nothing of `barred`, which the way that the call is made
+    /// rules out.
     ///
     /// # Errors
     /// `EOPNOTSUPP`: something is required that cannot be honoured for this call. `EPERM`, `EINVAL`:
     /// an I/O priority is required that may not be had.
-    pub fn agree(call: &Call, wanted: &Wanted, handlers: &Handlers) -> Result<Asked> {
-        let mut agreed = wanted.agree(can::of(call))?;
+    pub fn agree(call: &Call, wanted: &Wanted, handlers: &Handlers, barred: u64) -> Result<Asked> {
+        let mut agreed = wanted.agree(can::of(call, wanted) & !barred)?;
         let extended = handlers.agree(call, wanted)?;
         if agreed & Ioprio::MASK != 0
-            && let Err(e) = try_ioprio(wanted.ioprio())
+            && let Err(e) = call::check_io_priority(wanted.ioprio())
         {
             if wanted.requires(Ioprio::MASK) {
                 return Err(e);
@@ -139,6 +141,7 @@ impl Asked {
             moved: 0,
             calls: 0,
             retries: 0,
+            pauses: false,
             timing: Timing::default(),
             path: Path::Inline,
             cache: None,
@@ -164,17 +167,26 @@ impl Asked {
         if self.is_late() {
             return Ok(Attempt::failed(Errno::ECANCELED));
         }
+        let waits = self.is_asked::<Deadline>() && can::may_wait_in_place(&self.call);
+        if placement == Placement::Worker || waits {
+            // SAFETY: passed on to the caller. The call is not made here.
+            return unsafe { super::attempt(&self.call, Placement::Worker) };
+        }
         loop {
             self.own_vector();
-            self.before();
+            if let Err(e) = self.before() {
+                return Ok(Attempt::Done(self.whole(e.to_res() as isize)));
+            }
             // SAFETY: passed on to the caller. A vector of our own has the caller's one member.
             let attempt = unsafe { super::attempt(&self.call, placement) }?;
             self.after();
             self.note_cache(attempt);
-            match attempt {
-                Attempt::Done(answer) if self.is_to_go_on(answer) => self.advance(answer),
-                Attempt::Done(answer) => return Ok(Attempt::Done(self.whole(answer))),
-                blocked => return Ok(blocked),
+            let Attempt::Done(answer) = attempt else { return Ok(attempt) };
+            match self.next(answer) {
+                Next::Over => return Ok(Attempt::Done(self.whole(answer))),
+                Next::Now => self.advance(answer),
+                // Not on this thread, which would have to wait for that.
+                Next::Later => return Ok(Attempt::SLEEPER),
             }
         }
     }
@@ -184,16 +196,20 @@ impl Asked {
     /// # Safety
     /// As for [`sysring_sys::arch::syscall`].
     pub unsafe fn make(&mut self) -> isize {
+        self.path = Path::InPlace;
         loop {
             self.own_vector();
-            self.before();
+            if let Err(e) = self.before() {
+                return self.whole(e.to_res() as isize);
+            }
             // SAFETY: passed on to the caller, as above.
             let answer = unsafe { self.call.make() };
             self.after();
-            if !self.is_to_go_on(answer) {
-                return self.whole(answer);
+            match self.next(answer) {
+                Next::Over => return self.whole(answer),
+                Next::Now => self.advance(answer),
+                Next::Later => self.pause(),
             }
-            self.advance(answer);
         }
     }
 
@@ -204,24 +220,25 @@ impl Asked {
         }
     }
 
+    /// Before each system call, by the thread that makes it.
+    ///
+    /// # Errors
+    /// `EPERM`: a priority is required that this thread may not have: the call is not to be made.
     #[inline]
-    fn before(&mut self) {
+    fn before(&mut self) -> Result<()> {
         self.calls += 1;
         if self.is_asked::<Timing>() {
             // The first time, it is issued when it is queued.
-            let first = self.calls == 1 && self.path == Path::Inline;
+            let first = self.calls == 1 && matches!(self.path, Path::Inline | Path::InPlace);
             self.timing.issued = if first { self.timing.queued } else { vdso::monotonic() };
         }
-        if self.is_asked::<Ioprio>() {
-            self.ioprio = ioprio_get();
-            let _ = ioprio_set(self.wanted.ioprio().into());
-        }
+        if self.is_asked::<Ioprio>() { self.raise() } else { Ok(()) }
     }
 
     #[inline]
     fn after(&mut self) {
         if self.is_asked::<Ioprio>() {
-            let _ = ioprio_set(self.ioprio);
+            self.lower();
         }
         if self.is_asked::<Timing>() {
             self.timing.completed = vdso::monotonic();
@@ -269,54 +286,6 @@ impl Asked {
             Attempt::Blocked { moved, .. } => (CacheOutcome::Partial, moved as u64),
         };
         self.cache = Some(Cache { outcome, bytes });
-    }
-
-    /// Whether the call is to be made once more after this answer.
-    fn is_to_go_on(&mut self, answer: isize) -> bool {
-        match Errno::from_ret(answer) {
-            Err(Errno::EINTR | Errno::EAGAIN) if self.is_asked::<Retry>() => {
-                let again = self.retries < self.wanted.retries().into() && !self.is_late();
-                self.retries += u64::from(again);
-                again
-            }
-            Ok(n) => self.is_asked::<Full>() && n != 0 && n < self.left(),
-            Err(_) => false,
-        }
-    }
-
-    /// Bytes that have not moved.
-    fn left(&self) -> usize {
-        match &self.vector {
-            Some(vector) => vector.iov_len as usize,
-            None => self.call.args[2],
-        }
-    }
-
-    fn advance(&mut self, answer: isize) {
-        let Ok(n) = Errno::from_ret(answer) else { return };
-        self.moved += n;
-        match &mut self.vector {
-            Some(vector) => {
-                vector.iov_base = vector.iov_base.cast::<u8>().wrapping_add(n).cast();
-                vector.iov_len -= n as u64;
-            }
-            None => {
-                self.call.args[1] = self.call.args[1].wrapping_add(n);
-                self.call.args[2] -= n;
-            }
-        }
-        if can::has_offset(&self.call) {
-            self.call.args[3] += n;
-        }
-    }
-
-    /// With what had moved before.
-    fn whole(&self, answer: isize) -> isize {
-        match (Errno::from_ret(answer), self.moved) {
-            (_, 0) => answer,
-            (Ok(n), moved) => (moved + n) as isize,
-            (Err(_), moved) => moved as isize,
-        }
     }
 
     fn is_late(&self) -> bool {
@@ -386,24 +355,4 @@ impl Given<'_, '_> {
 
 fn here() -> Place {
     Place { cpu: vdso::processor(), thread: call::gettid() as u32 }
-}
-
-fn ioprio_get() -> usize {
-    let [which, who] = THIS_THREAD;
-    // SAFETY: takes numbers.
-    unsafe { call::raw(g::__NR_ioprio_get, [which, who, 0, 0, 0, 0]) }.unwrap_or(0)
-}
-
-fn ioprio_set(value: usize) -> Result<()> {
-    let [which, who] = THIS_THREAD;
-    // SAFETY: takes numbers.
-    unsafe { call::raw(g::__NR_ioprio_set, [which, who, value, 0, 0, 0]) }.map(drop)
-}
-
-/// Whether this thread may have a priority, which is then its own again.
-fn try_ioprio(value: u16) -> Result<()> {
-    let own = ioprio_get();
-    ioprio_set(value.into())?;
-    let _ = ioprio_set(own);
-    Ok(())
 }

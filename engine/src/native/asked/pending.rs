@@ -8,7 +8,7 @@ use sysring_sys::abi::aio::Iocb;
 use sysring_sys::abi::io_uring::{Sqe, op, timeout};
 use sysring_sys::{Errno, Result};
 
-use super::Asked;
+use super::{Asked, Next};
 use crate::locked::Locked;
 use crate::memory;
 use crate::native::{Then, keep};
@@ -55,10 +55,19 @@ fn of<'a>(req: Req) -> Option<&'a mut Asked> {
 }
 
 /// Before a system call for the request, by the thread that makes it.
+///
+/// # Errors
+/// The call is not to be made: this is its answer.
 #[inline]
-pub fn before(req: Req) {
+pub fn before(req: Req) -> Result<()> {
+    of(req).map_or(Ok(()), Asked::before)
+}
+
+/// Before that, on a thread that may be kept.
+#[inline]
+pub fn pause(req: Req) {
     if let Some(asked) = of(req) {
-        asked.before();
+        asked.pause();
     }
 }
 
@@ -104,23 +113,27 @@ pub fn take_path(req: Req, then: Then) {
 /// Whether the call is to be made once more after this answer. The request is then behind what has
 /// moved.
 #[inline]
-pub fn goes_on(ring: &mut Locked<'_>, mut req: Req, answer: isize) -> bool {
-    let Some(asked) = of(req) else { return false };
+pub fn next(ring: &mut Locked<'_>, mut req: Req, answer: isize) -> Next {
+    let Some(asked) = of(req) else { return Next::Over };
+    if req.has(flag::CANCELED) {
+        return Next::Over;
+    }
     // What is left is known of the request's own copy of the vector.
     if let Some(vector) = &mut asked.vector {
         vector.iov_len = (asked.data.1 - (req.done as usize).min(asked.data.1)) as _;
     } else {
         asked.call.args[2] = req.call.args[2];
     }
-    if !asked.is_to_go_on(answer) || ring.stabilise(req).is_err() {
-        return false;
+    let next = asked.next(answer);
+    if next == Next::Over || ring.stabilise(req).is_err() {
+        return Next::Over;
     }
     let moved = Errno::from_ret(answer).unwrap_or(0);
     if !keep::advance(req, moved) {
-        return false;
+        return Next::Over;
     }
     req.done += moved as u32;
-    true
+    next
 }
 
 /// Makes `timer` the one that cancels a request when its time is up: a linked timeout that nobody
