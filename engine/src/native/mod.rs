@@ -27,7 +27,7 @@ mod time;
 mod transfer;
 mod wait;
 
-pub use asked::{ForeignHandler, Handler, Handlers};
+pub use asked::{ForeignHandler, Handler, Handlers, attributes_of};
 pub use batch::Step;
 pub use context::{Context, Issued, Options, Order};
 pub use request::{PENDING, upper_half};

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
+use sysring_engine::native::attributes_of;
 use sysring_engine::native::table::{How, Keep, NONE, ROWS, Row};
+use sysring_events::attr::{
+    Attribute, Cache, Checksum, Credentials, Deadline, Full, Retry, RwFlags,
+};
 
 const HEAD: &str = "\
 # How system calls are made
@@ -37,8 +41,15 @@ What is not in the table goes to a worker: every number works.
 duplicate: the number may be closed. *Copied* are the arguments that may be used again once the call
 is pending; what others point to stays as it is until the answer is there.
 
-| number | call | how | kept | copied | note |
-|---|---|---|---|---|---|
+*Attributes* are those that the call can be asked for besides timing, path, I/O priority, place, trace
+and extensions, which all take but those that are refused. One that is asked for a deadline and may
+wait where it is issued (what is *mostly cached*; an `open`; a transfer of a file that cannot be asked
+not to wait) is made by a worker. The cache is told of regular files and disks that can be asked, and of
+opens that create nothing, unless the call goes to a worker at once. `Calls::issue_sync` knows neither
+deadline nor cache nor credentials.
+
+| number | call | how | kept | copied | attributes | note |
+|---|---|---|---|---|---|---|
 ";
 
 pub fn page() -> String {
@@ -56,7 +67,23 @@ fn line(number: usize, row: &Row) -> String {
     let kept = if row.fd == NONE { String::new() } else { (row.fd + 1).to_string() };
     let copied: Vec<String> = row.keeps.iter().map(|keep| copied(*keep)).collect();
     let (name, copied, note) = (row.name, copied.join(", "), row.note);
-    format!("| {number} | `{name}` | {} | {kept} | {copied} | {note} |", how(row.how))
+    let (how, asked) = (how(row.how), attributes(number as u32));
+    format!("| {number} | `{name}` | {how} | {kept} | {copied} | {asked} | {note} |")
+}
+
+fn attributes(number: u32) -> String {
+    const NAMES: [(u64, &str); 7] = [
+        (Deadline::MASK, "deadline"),
+        (Retry::MASK, "retry"),
+        (Credentials::MASK, "credentials"),
+        (Full::MASK, "full"),
+        (RwFlags::MASK, "rw flags"),
+        (Checksum::MASK, "checksum"),
+        (Cache::MASK, "cache"),
+    ];
+    let mask = attributes_of(number);
+    let names = NAMES.into_iter().filter(|&(bit, _)| mask & bit != 0).map(|(_, name)| name);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn how(how: How) -> &'static str {

@@ -23,11 +23,14 @@ const ALWAYS: u64 =
 /// What takes another thread to be honoured.
 const BY_OTHERS: u64 = Deadline::MASK | Retry::MASK | Credentials::MASK;
 
-/// The attributes that can be honoured for calls of this number. Of the cache it depends on the file
-/// ([`of`]).
+/// The attributes that can be honoured for calls of this number: a mask. Of the cache it depends on the
+/// file, and on the way that the call is made.
 #[must_use]
 pub fn of_number(nr: u32) -> u64 {
     let call = Call { nr, args: [0; 6] };
+    if matches!(table::how(nr), table::How::Refused) {
+        return 0;
+    }
     let mut mask = ALWAYS;
     if others(&call) {
         mask |= BY_OTHERS;

@@ -24,6 +24,7 @@ use super::{Attempt, Call, Placement};
 use crate::user;
 
 pub use again::Next;
+pub use can::of_number as attributes_of;
 use extensions::Extended;
 pub use extensions::{ForeignHandler, Handler, Handlers};
 pub use pending::{

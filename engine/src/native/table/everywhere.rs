@@ -45,7 +45,7 @@ pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<
         __NR_setsockopt, Inline;
         __NR_getsockopt, Inline;
         __NR_shutdown, Inline;
-        __NR_openat, Try(open::openat, "`RESOLVE_CACHED`, then a worker"), fd 0, keeps [Path(1)], note "a FIFO is waited for where the call is made";
+        __NR_openat, Try(open::openat, "`RESOLVE_CACHED`, then a worker"), fd 0, keeps [Path(1)], note "a FIFO is waited for where the call is made, unless there is a deadline";
         __NR_openat2, Try(open::openat2, "`RESOLVE_CACHED`, then a worker"), fd 0, keeps [Path(1), Sized(2, 3)], note "as `openat`";
         __NR_statx, Cached, fd 0, keeps [Path(1)];
         __NR_newfstatat, Cached, fd 0, keeps [Path(1)];
@@ -101,7 +101,7 @@ pub(super) const fn fill<const N: usize>(mut rows: [Option<Row>; N]) -> [Option<
         __NR_memfd_create, Cached;
         __NR_open_by_handle_at, Cached;
         __NR_fanotify_mark, Cached;
-        __NR_ioctl, Cached, fd 0, note "what a device waits for is waited for where the call is made";
+        __NR_ioctl, Cached, fd 0, note "what a device waits for is waited for where the call is made, unless there is a deadline";
         __NR_msync, Cached;
         __NR_madvise, Cached;
         __NR_process_madvise, Cached;
