@@ -124,5 +124,7 @@ fn duplicate_of_eventfd(fd: Fd) -> Result<Fd> {
     if !call::is_eventfd(fd)? {
         return Err(Errno::EINVAL);
     }
+    // No number is high enough, if the limit on open files is below the engine's.
     call::dup_from(fd, descriptors::FLOOR)
+        .map_err(|e| if e == Errno::EINVAL { Errno::EMFILE } else { e })
 }
