@@ -11,6 +11,7 @@ RECORD = struct.Struct("<IHHQqQ")       # length, kind, flags, id, result, handl
 DATA = 65536                            # where the ring begins; the overflow area lies behind it
 VALUES = ["3Q timing", "Q path", "2Q cache", "Q deadline", "Q full", " ioprio", " rw_flags",
           " credentials", "2I place", "Q retry", "Q trace", "2Q checksum"]
+PATHS = [None, "inline", "readiness", "kernel AIO", "worker", "in place", "io_uring"]
 
 
 class Band:
@@ -34,6 +35,8 @@ class Band:
             if handled >> bit & 1:
                 event[name] = struct.unpack_from("<" + form, values)
                 values = values[struct.calcsize("<" + form):]
+        if "path" in event:
+            event["path"] = PATHS[event["path"][0]]
         self.head.value = (head + length) % 2**32
         return event
 

@@ -40,7 +40,7 @@ int main(void)
 		struct sysring_asked_extension asked = { CHARGE, .required = 1, .argument = i % 2 };
 		struct sysring_wanted wanted = {
 			.size = sizeof wanted,
-			.required = 1ULL << SYSRING_EXTENSIONS,
+			.required = 1ULL << SYSRING_ATTR_EXTENSIONS,
 			.extension_count = 1,
 			.extensions = &asked,
 		};

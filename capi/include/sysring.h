@@ -23,49 +23,55 @@ const char *sysring_ring_engine(const struct io_uring *ring);
 #endif
 
 /* The ring of events is shared with other processes: see sysring_calls_attach(). */
-#define SYSRING_SHARED 1
+#define SYSRING_OPTION_SHARED 1
 
 /* The call is made by another thread, whatever it is. */
-#define SYSRING_BY_WORKER 1
+#define SYSRING_CALL_BY_WORKER 1
+
+/* Bytes of the longest event there can be: enough for sysring_next_long(). */
+#define SYSRING_EVENT_LONGEST 4096
 
 /* When the call was queued, issued and completed: struct sysring_timing. */
-#define SYSRING_TIMING 0
+#define SYSRING_ATTR_TIMING 0
 
 /* Which way it was served: uint64_t, SYSRING_PATH_*. */
-#define SYSRING_PATH 1
+#define SYSRING_ATTR_PATH 1
 
-/* What came from the cache: struct sysring_cache. */
-#define SYSRING_CACHE 2
+/* What came from the cache: struct sysring_cache. Of reads from files and disks, and of opens that
+   create nothing, where they are attempted without blocking. */
+#define SYSRING_ATTR_CACHE 2
 
-/* It is cancelled at a time: uint64_t, 1 if it was. */
-#define SYSRING_DEADLINE 3
+/* It is cancelled at a time: uint64_t, 1 if it was. What may wait where it is issued goes to another
+   thread for that. */
+#define SYSRING_ATTR_DEADLINE 3
 
 /* A short transfer is continued: uint64_t, how many system calls it took. */
-#define SYSRING_FULL 4
+#define SYSRING_ATTR_FULL 4
 
-/* With an I/O priority of its own; no value. */
-#define SYSRING_IOPRIO 5
+/* With an I/O priority of its own; no value. Not with credentials of others. */
+#define SYSRING_ATTR_IOPRIO 5
 
 /* With RWF_* flags; no value. */
-#define SYSRING_RW_FLAGS 6
+#define SYSRING_ATTR_RW_FLAGS 6
 
 /* With the credentials of sysring_credentials_register(); no value. */
-#define SYSRING_CREDENTIALS 7
+#define SYSRING_ATTR_CREDENTIALS 7
 
 /* Who made it, where: struct sysring_place. */
-#define SYSRING_PLACE 8
+#define SYSRING_ATTR_PLACE 8
 
-/* EINTR and EAGAIN are tried again: uint64_t, how often they were. */
-#define SYSRING_RETRY 9
+/* EINTR and EAGAIN are tried again: uint64_t, how often they were. EAGAIN after a pause: 1 ms, twice as
+   long each time, up to 128 ms. */
+#define SYSRING_ATTR_RETRY 9
 
 /* A number of the caller's: uint64_t. */
-#define SYSRING_TRACE 10
+#define SYSRING_ATTR_TRACE 10
 
 /* CRC-32C of the data that moved: struct sysring_checksum. */
-#define SYSRING_CHECKSUM 11
+#define SYSRING_ATTR_CHECKSUM 11
 
 /* Attributes of the program's own: see struct sysring_extension and sysring_extension_answer(). */
-#define SYSRING_EXTENSIONS 63
+#define SYSRING_ATTR_EXTENSIONS 63
 
 /* Without blocking, where it was issued. */
 #define SYSRING_PATH_INLINE 1
@@ -79,8 +85,8 @@ const char *sysring_ring_engine(const struct io_uring *ring);
 /* By another thread. */
 #define SYSRING_PATH_WORKER 4
 
-/* By the caller's thread, while another one went on in its place. */
-#define SYSRING_PATH_TAKEN_OVER 5
+/* By sysring_issue_sync(), in place: if it blocked, the caller waited in it. */
+#define SYSRING_PATH_IN_PLACE 5
 
 /* By the kernel's io_uring. */
 #define SYSRING_PATH_IO_URING 6
@@ -100,7 +106,7 @@ struct sysring_event {
   uint64_t id;
   /* The value, or the negated error number. */
   int64_t result;
-  /* Which attributes were honoured: 1 << SYSRING_TIMING, ... */
+  /* Which attributes were honoured: 1 << SYSRING_ATTR_TIMING, ... */
   uint64_t handled;
   /* Their values; see sysring_attribute(). */
   uint64_t values[60];
@@ -123,9 +129,10 @@ struct sysring_extension {
 
 /* What a context is to be like. A field that is 0 has its default. */
 struct sysring_options {
-  /* sizeof(struct sysring_options) */
+  /* sizeof(struct sysring_options). It only grows: of a shorter one (a multiple of 8) the rest has its
+     defaults; what an older library does not know must be 0. */
   uint32_t size;
-  /* SYSRING_SHARED */
+  /* SYSRING_OPTION_SHARED */
   uint32_t flags;
   /* Calls that may be pending at a time: one more is refused with -EAGAIN. 0: no limit. */
   uint32_t limit;
@@ -154,27 +161,27 @@ struct sysring_asked_extension {
 struct sysring_wanted {
   /* sizeof(struct sysring_wanted). It only grows; what an older library does not know must be 0. */
   uint32_t size;
-  /* SYSRING_RW_FLAGS: RWF_* */
+  /* SYSRING_ATTR_RW_FLAGS: RWF_* */
   uint32_t rw_flags;
-  /* Masks: 1 << SYSRING_TIMING, ... */
+  /* Masks: 1 << SYSRING_ATTR_TIMING, ... */
   uint64_t required;
   /* The same. */
   uint64_t best_effort;
-  /* SYSRING_DEADLINE: nanoseconds of CLOCK_MONOTONIC */
+  /* SYSRING_ATTR_DEADLINE: nanoseconds of CLOCK_MONOTONIC */
   uint64_t deadline;
-  /* SYSRING_TRACE: any number */
+  /* SYSRING_ATTR_TRACE: any number */
   uint64_t trace;
-  /* SYSRING_RETRY: how often EINTR and EAGAIN are tried again */
+  /* SYSRING_ATTR_RETRY: how often EINTR and EAGAIN are tried again */
   uint32_t retries;
-  /* SYSRING_IOPRIO: as for ioprio_set(2) */
+  /* SYSRING_ATTR_IOPRIO: as for ioprio_set(2) */
   uint16_t ioprio;
   /* 0 */
   uint16_t reserved;
-  /* SYSRING_CREDENTIALS: a number of sysring_credentials_register() */
+  /* SYSRING_ATTR_CREDENTIALS: a number of sysring_credentials_register() */
   uint32_t credentials;
-  /* SYSRING_EXTENSIONS: how many, 4 at most */
+  /* SYSRING_ATTR_EXTENSIONS: how many, 4 at most */
   uint32_t extension_count;
-  /* SYSRING_EXTENSIONS: they */
+  /* SYSRING_ATTR_EXTENSIONS: they */
   const struct sysring_asked_extension *extensions;
 };
 
@@ -182,12 +189,12 @@ struct sysring_wanted {
 struct sysring_call {
   /* Its number: SYS_read, ... */
   uint32_t number;
-  /* SYSRING_BY_WORKER */
+  /* SYSRING_CALL_BY_WORKER */
   uint32_t flags;
   /* Its arguments. Memory stays as the call needs it until the answer is there; paths,
      addresses, times and vectors (not what they point to) are free once the call is issued. */
   uint64_t arguments[6];
-  /* Comes back with the answer, as SYSRING_TRACE. */
+  /* Comes back with the answer, as SYSRING_ATTR_TRACE. */
   uint64_t user_data;
   /* Attributes, or NULL. */
   const struct sysring_wanted *wanted;
@@ -198,7 +205,7 @@ struct sysring_call {
   int64_t *slot;
 };
 
-/* SYSRING_TIMING, in nanoseconds of CLOCK_MONOTONIC. */
+/* SYSRING_ATTR_TIMING, in nanoseconds of CLOCK_MONOTONIC. */
 struct sysring_timing {
   /* Given to the context. */
   uint64_t queued;
@@ -208,7 +215,7 @@ struct sysring_timing {
   uint64_t completed;
 };
 
-/* SYSRING_CACHE */
+/* SYSRING_ATTR_CACHE */
 struct sysring_cache {
   /* 0: a miss, 1: a hit, 2: part of it. */
   uint64_t outcome;
@@ -216,7 +223,7 @@ struct sysring_cache {
   uint64_t bytes;
 };
 
-/* SYSRING_PLACE */
+/* SYSRING_ATTR_PLACE */
 struct sysring_place {
   /* The processor. */
   uint32_t cpu;
@@ -224,7 +231,7 @@ struct sysring_place {
   uint32_t thread;
 };
 
-/* SYSRING_CHECKSUM */
+/* SYSRING_ATTR_CHECKSUM */
 struct sysring_checksum {
   /* As of iSCSI, ext4 and Btrfs. */
   uint64_t crc32c;
@@ -248,14 +255,18 @@ int sysring_attribute(const struct sysring_event *event,
 int sysring_extension_answer(const struct sysring_event *event, uint32_t number, uint64_t *answer);
 
 /* Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be, an extension
-   without number or handler; -EEXIST: two of one number; -ENOSPC: more than four; -ENOMEM, -EMFILE,
-   -ENFILE. */
-int sysring_calls_create(struct sysring_calls **out, const struct sysring_options *options);
+   without number or handler; -E2BIG: options of a later version; -EEXIST: two extensions of one number;
+   -ENOSPC: more than four; -ENOMEM, -EMFILE, -ENFILE. */
+int sysring_calls_create(struct sysring_calls **out,
+                         const struct sysring_options *options);
 
 /* Makes a context whose answers come to the ring of events of another one, here or in another
    process: `fd` is that of sysring_events_fd(). 0, or -EINVAL: no such ring; -EPROTONOSUPPORT,
-   -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -ENOMEM, -EMFILE. */
-int sysring_calls_attach(struct sysring_calls **out, int fd, const struct sysring_options *options);
+   -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -EBADF, -ENOMEM, -EMFILE;
+   of the options as sysring_calls_create(). */
+int sysring_calls_attach(struct sysring_calls **out,
+                         int fd,
+                         const struct sysring_options *options);
 
 /* Cancels what is pending, waits until nothing is, and frees the context. */
 void sysring_calls_destroy(struct sysring_calls *calls);
@@ -271,12 +282,14 @@ int sysring_issue(const struct sysring_calls *calls,
                   const struct sysring_call *call,
                   int64_t *result);
 
-/* Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
-   of sysring_issue(). A deadline, the cache, credentials and extensions are not supported here. */
-int64_t sysring_issue_sync(const struct sysring_call *call);
+/* Makes a call here and now, whether it blocks or not, with its attributes. 0: `*result` is what it
+   answered: a value, or a negated error number. Or it was not made, as of sysring_issue(). A deadline,
+   the cache, credentials and extensions are not supported here. */
+int sysring_issue_sync(const struct sysring_call *call,
+                       int64_t *result);
 
 /* Has a number for the credentials that the calling thread has now, to be asked for as
-   SYSRING_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
+   SYSRING_ATTR_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
    -ENOMEM: no thread to be had, which would keep them; -ENOMEM: this process has registered 64
    different ones; -EBUSY: all 65535 numbers are in use. */
 int sysring_credentials_register(const struct sysring_calls *calls);
@@ -289,9 +302,21 @@ int sysring_credentials_unregister(const struct sysring_calls *calls, uint32_t n
    where there is none, -ETIME; -EINTR: a signal was handled. */
 int sysring_wait(const struct sysring_calls *calls, uint32_t count, int64_t timeout);
 
+/* As sysring_wait(), with another signal mask while it sleeps: a sigset_t, or NULL for the thread's own.
+   Also -EINVAL: a mask, and a ring that is SYSRING_OPTION_SHARED. */
+int sysring_wait_masked(const struct sysring_calls *calls,
+                        uint32_t count,
+                        int64_t timeout,
+                        const void *mask);
+
 /* Takes the oldest answer. 1; 0: there is none; -EBADMSG: who shares the ring has overwritten it;
-   -EMSGSIZE: who shares it has pushed an event that is longer than this. */
+   -EMSGSIZE: who shares it has pushed an event that is longer than this: it is there still, for
+   sysring_next_long(). */
 int sysring_next(const struct sysring_calls *calls, struct sysring_event *event);
+
+/* The same of an event of any length: `event` has room for `size` bytes, a multiple of 8, of which
+   SYSRING_EVENT_LONGEST are always enough. Those of answers are never longer than the structure. */
+int sysring_next_long(const struct sysring_calls *calls, struct sysring_event *event, size_t size);
 
 /* Cancels a pending call. Its answer still comes: -ECANCELED, if this was in time. 0, or -ENOENT: no
    such call is pending; -EALREADY: a thread is making it and was told to stop, or a device has it;
@@ -305,7 +330,7 @@ int sysring_cancel_all(const struct sysring_calls *calls);
 uint32_t sysring_pending(const struct sysring_calls *calls);
 
 /* Adds one to this eventfd whenever answers have come, from now on; -1: no longer. It is duplicated.
-   0, or -EBADF, -EMFILE. */
+   0, or -EBADF: not open; -EINVAL: no eventfd; -EMFILE. What was set before stays then. */
 int sysring_set_eventfd(const struct sysring_calls *calls, int fd);
 
 /* A new descriptor that is readable while answers are there: for poll(2) and its kin, not to be
@@ -313,7 +338,7 @@ int sysring_set_eventfd(const struct sysring_calls *calls, int fd);
 int sysring_descriptor(const struct sysring_calls *calls);
 
 /* The memory file of the ring of events, to be passed to other processes; it stays the context's.
-   -ENODATA: it is not SYSRING_SHARED. */
+   -ENODATA: it is not SYSRING_OPTION_SHARED. */
 int sysring_events_fd(const struct sysring_calls *calls);
 
 #ifdef __cplusplus

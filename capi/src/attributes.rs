@@ -2,40 +2,41 @@
 
 use core::ffi::{c_int, c_void};
 
+use sysring_events::MAX_LEN;
 use sysring_events::attr::{self, Wanted};
 use sysring_sys::{Errno, Result};
 
-use crate::types::{sysring_asked_extension, sysring_event, sysring_wanted};
+use crate::types::{SYSRING_EVENT_LONGEST, sysring_asked_extension, sysring_event, sysring_wanted};
 
 /// When the call was queued, issued and completed: struct sysring_timing.
-pub const SYSRING_TIMING: u32 = 0;
+pub const SYSRING_ATTR_TIMING: u32 = 0;
 /// Which way it was served: uint64_t, SYSRING_PATH_*.
-pub const SYSRING_PATH: u32 = 1;
+pub const SYSRING_ATTR_PATH: u32 = 1;
 /// What came from the cache: struct sysring_cache. Of reads from files and disks, and of opens that
 /// create nothing, where they are attempted without blocking.
-pub const SYSRING_CACHE: u32 = 2;
+pub const SYSRING_ATTR_CACHE: u32 = 2;
 /// It is cancelled at a time: uint64_t, 1 if it was. What may wait where it is issued goes to another
 /// thread for that.
-pub const SYSRING_DEADLINE: u32 = 3;
+pub const SYSRING_ATTR_DEADLINE: u32 = 3;
 /// A short transfer is continued: uint64_t, how many system calls it took.
-pub const SYSRING_FULL: u32 = 4;
+pub const SYSRING_ATTR_FULL: u32 = 4;
 /// With an I/O priority of its own; no value. Not with credentials of others.
-pub const SYSRING_IOPRIO: u32 = 5;
+pub const SYSRING_ATTR_IOPRIO: u32 = 5;
 /// With RWF_* flags; no value.
-pub const SYSRING_RW_FLAGS: u32 = 6;
+pub const SYSRING_ATTR_RW_FLAGS: u32 = 6;
 /// With the credentials of sysring_credentials_register(); no value.
-pub const SYSRING_CREDENTIALS: u32 = 7;
+pub const SYSRING_ATTR_CREDENTIALS: u32 = 7;
 /// Who made it, where: struct sysring_place.
-pub const SYSRING_PLACE: u32 = 8;
+pub const SYSRING_ATTR_PLACE: u32 = 8;
 /// EINTR and EAGAIN are tried again: uint64_t, how often they were. EAGAIN after a pause: 1 ms, twice as
 /// long each time, up to 128 ms.
-pub const SYSRING_RETRY: u32 = 9;
+pub const SYSRING_ATTR_RETRY: u32 = 9;
 /// A number of the caller's: uint64_t.
-pub const SYSRING_TRACE: u32 = 10;
+pub const SYSRING_ATTR_TRACE: u32 = 10;
 /// CRC-32C of the data that moved: struct sysring_checksum.
-pub const SYSRING_CHECKSUM: u32 = 11;
+pub const SYSRING_ATTR_CHECKSUM: u32 = 11;
 /// Attributes of the program's own: see struct sysring_extension and sysring_extension_answer().
-pub const SYSRING_EXTENSIONS: u32 = 63;
+pub const SYSRING_ATTR_EXTENSIONS: u32 = 63;
 
 /// Without blocking, where it was issued.
 pub const SYSRING_PATH_INLINE: u64 = 1;
@@ -50,7 +51,7 @@ pub const SYSRING_PATH_IN_PLACE: u64 = 5;
 /// By the kernel's io_uring.
 pub const SYSRING_PATH_IO_URING: u64 = 6;
 
-/// SYSRING_TIMING, in nanoseconds of CLOCK_MONOTONIC.
+/// SYSRING_ATTR_TIMING, in nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_timing {
@@ -62,7 +63,7 @@ pub struct sysring_timing {
     pub completed: u64,
 }
 
-/// SYSRING_CACHE
+/// SYSRING_ATTR_CACHE
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_cache {
@@ -72,7 +73,7 @@ pub struct sysring_cache {
     pub bytes: u64,
 }
 
-/// SYSRING_PLACE
+/// SYSRING_ATTR_PLACE
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_place {
@@ -82,7 +83,7 @@ pub struct sysring_place {
     pub thread: u32,
 }
 
-/// SYSRING_CHECKSUM
+/// SYSRING_ATTR_CHECKSUM
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_checksum {
@@ -95,9 +96,10 @@ pub struct sysring_checksum {
 const _: () = {
     assert!(size_of::<sysring_wanted>() == size_of::<Wanted>());
     assert!(size_of::<sysring_asked_extension>() == size_of::<attr::Extension>());
-    assert!(1 << SYSRING_EXTENSIONS == attr::EXTENSIONS);
+    assert!(1 << SYSRING_ATTR_EXTENSIONS == attr::EXTENSIONS);
     assert!(size_of::<sysring_event>() == 512);
-    assert!(1 << SYSRING_CHECKSUM == <attr::Checksum as attr::Attribute>::MASK);
+    assert!(SYSRING_EVENT_LONGEST as usize == MAX_LEN);
+    assert!(1 << SYSRING_ATTR_CHECKSUM == <attr::Checksum as attr::Attribute>::MASK);
     assert!(SYSRING_PATH_IO_URING == attr::Path::IoUring as u64);
 };
 
@@ -105,7 +107,7 @@ const _: () = {
 /// 0 for one without a value; -ENODATA: it was not handled.
 ///
 /// # Safety
-/// `event` is one; `value` has room for `size` bytes.
+/// `event` is one, and as long as it says; `value` has room for `size` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sysring_attribute(
     event: *const sysring_event,
@@ -114,8 +116,8 @@ pub unsafe extern "C" fn sysring_attribute(
     size: usize,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let event = unsafe { &*event };
-    let Some(words) = attr::value(attribute, event.handled, values_of(event)) else {
+    let (handled, values) = unsafe { values_of(event) };
+    let Some(words) = attr::value(attribute, handled, values) else {
         return Errno::ENODATA.to_res();
     };
     let len = size_of_val(words);
@@ -130,7 +132,7 @@ pub unsafe extern "C" fn sysring_attribute(
 /// `*answer`. 0; -ENODATA: it was not asked.
 ///
 /// # Safety
-/// `event` is one; `answer` may be written.
+/// `event` is one, and as long as it says; `answer` may be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sysring_extension_answer(
     event: *const sysring_event,
@@ -138,18 +140,26 @@ pub unsafe extern "C" fn sysring_extension_answer(
     answer: *mut u64,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let event = unsafe { &*event };
-    let found = attr::extension(number, event.handled, values_of(event));
+    let (handled, values) = unsafe { values_of(event) };
+    let found = attr::extension(number, handled, values);
     let Some(&[word]) = found else { return Errno::ENODATA.to_res() };
     // SAFETY: the caller's promise.
     unsafe { answer.write(word) };
     0
 }
 
-/// The values that an event has.
-fn values_of(event: &sysring_event) -> &[u64] {
-    let used = (event.length as usize).saturating_sub(32) / 8;
-    &event.values[..used.min(event.values.len())]
+/// What was handled of an event, and the values that it has, which may be more than the structure holds.
+///
+/// # Safety
+/// It is as long as it says.
+unsafe fn values_of<'a>(event: *const sysring_event) -> (u64, &'a [u64]) {
+    const MOST: usize = MAX_LEN / 8 - 4;
+    // SAFETY: the caller's promise.
+    unsafe {
+        let used = ((*event).length as usize).saturating_sub(32) / 8;
+        let values = (&raw const (*event).values).cast::<u64>();
+        ((*event).handled, core::slice::from_raw_parts(values, used.min(MOST)))
+    }
 }
 
 /// What a program asks for.

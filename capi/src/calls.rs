@@ -1,19 +1,22 @@
 //! Contexts and calls.
 
 use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
 use core::slice;
 
 use sysring_engine::native::{
     Call, Context, ForeignHandler, Handlers, Issued, Options, Order, Placement,
 };
 use sysring_events::attr::Answers;
-use sysring_events::{Config, Event, Ring};
+use sysring_events::{Config, Event, Ring, Seen};
+use sysring_sys::abi::signal::SigSet;
 use sysring_sys::call;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::attributes::wanted;
 use crate::types::{
-    SYSRING_BY_WORKER, SYSRING_SHARED, sysring_call, sysring_calls, sysring_event, sysring_options,
+    SYSRING_CALL_BY_WORKER, SYSRING_OPTION_SHARED, sysring_call, sysring_calls, sysring_event,
+    sysring_options,
 };
 
 /// As `sysring.h` has it.
@@ -29,9 +32,12 @@ fn status(result: Result<()>) -> c_int {
 /// They are null, or there.
 unsafe fn options(given: *const sysring_options) -> Result<Options> {
     let mut options = Options::default();
+    if given.is_null() {
+        return Ok(options);
+    }
     // SAFETY: the caller's promise.
-    let Some(given) = (unsafe { given.as_ref() }) else { return Ok(options) };
-    if given.size as usize != size_of::<sysring_options>() || given.flags & !SYSRING_SHARED != 0 {
+    let given = unsafe { whole(given) }?;
+    if given.flags & !SYSRING_OPTION_SHARED != 0 {
         return Err(Errno::EINVAL);
     }
     let or = |given: u32, default| if given == 0 { default } else { given as usize };
@@ -39,11 +45,42 @@ unsafe fn options(given: *const sysring_options) -> Result<Options> {
     options.events = Config {
         size: or(given.ring_size, options.events.size),
         overflow: or(given.overflow_size, options.events.overflow),
-        shared: given.flags & SYSRING_SHARED != 0,
+        shared: given.flags & SYSRING_OPTION_SHARED != 0,
     };
     // SAFETY: the caller's promise.
-    options.handlers = unsafe { handlers(given) }?;
+    options.handlers = unsafe { handlers(&given) }?;
     Ok(options)
+}
+
+/// Options of this version, of what may be those of an earlier or a later one.
+///
+/// # Safety
+/// They are as long as they say.
+unsafe fn whole(given: *const sysring_options) -> Result<sysring_options> {
+    /// No version of the structure will be longer.
+    const LONGEST: usize = 4096;
+    const KNOWN: usize = size_of::<sysring_options>();
+    // SAFETY: all of them begin with their size.
+    let size = unsafe { given.cast::<u32>().read() } as usize;
+    match size {
+        ..8 => return Err(Errno::EINVAL),
+        LONGEST.. => return Err(Errno::E2BIG),
+        // Half of a pointer is none.
+        _ if !size.is_multiple_of(8) => return Err(Errno::EINVAL),
+        _ => {}
+    }
+    let words = given.cast::<u64>();
+    // SAFETY: inside what they are long.
+    let mut rest = (KNOWN / 8..size / 8).map(|at| unsafe { words.add(at).read() });
+    if rest.any(|word| word != 0) {
+        return Err(Errno::E2BIG);
+    }
+    let mut options = MaybeUninit::<sysring_options>::zeroed();
+    // SAFETY: as above; zeroes are defaults, and a null pointer.
+    unsafe {
+        options.as_mut_ptr().cast::<u64>().copy_from_nonoverlapping(words, size.min(KNOWN) / 8);
+        Ok(options.assume_init())
+    }
 }
 
 /// The handlers of a program's own attributes.
@@ -81,8 +118,8 @@ fn place(context: Result<Context>, out: *mut *mut sysring_calls) -> Result<()> {
 }
 
 /// Makes a context; `options` may be NULL. 0, or -EINVAL: sizes or flags that cannot be, an extension
-/// without number or handler; -EEXIST: two of one number; -ENOSPC: more than four; -ENOMEM, -EMFILE,
-/// -ENFILE.
+/// without number or handler; -E2BIG: options of a later version; -EEXIST: two extensions of one number;
+/// -ENOSPC: more than four; -ENOMEM, -EMFILE, -ENFILE.
 ///
 /// # Safety
 /// `out` may be written; `options` is NULL or there.
@@ -98,7 +135,8 @@ pub unsafe extern "C" fn sysring_calls_create(
 
 /// Makes a context whose answers come to the ring of events of another one, here or in another
 /// process: `fd` is that of sysring_events_fd(). 0, or -EINVAL: no such ring; -EPROTONOSUPPORT,
-/// -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -ENOMEM, -EMFILE.
+/// -EOPNOTSUPP: one of another version; -EXDEV: made in another pid namespace; -EBADF, -ENOMEM, -EMFILE;
+/// of the options as sysring_calls_create().
 ///
 /// # Safety
 /// As of `sysring_calls_create`.
@@ -136,10 +174,10 @@ pub unsafe extern "C" fn sysring_calls_destroy(calls: *mut sysring_calls) {
 
 /// The call and how it is to be issued.
 fn parts(call: &sysring_call) -> Result<(Call, Order)> {
-    if call.flags & !SYSRING_BY_WORKER != 0 {
+    if call.flags & !SYSRING_CALL_BY_WORKER != 0 {
         return Err(Errno::EINVAL);
     }
-    let worker = call.flags & SYSRING_BY_WORKER != 0;
+    let worker = call.flags & SYSRING_CALL_BY_WORKER != 0;
     let order = Order {
         placement: if worker { Placement::Worker } else { Placement::Inline },
         user_data: call.user_data,
@@ -202,13 +240,14 @@ pub unsafe extern "C" fn sysring_issue(
     status
 }
 
-/// Makes a call here and now, whether it blocks or not, with its attributes. What it answers, or as
-/// of sysring_issue(). A deadline, the cache, credentials and extensions are not supported here.
+/// Makes a call here and now, whether it blocks or not, with its attributes. 0: `*result` is what it
+/// answered: a value, or a negated error number. Or it was not made, as of sysring_issue(). A deadline,
+/// the cache, credentials and extensions are not supported here.
 ///
 /// # Safety
 /// As of `sysring_issue`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call) -> i64 {
+pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call, result: *mut i64) -> c_int {
     let mut answers = Answers::none();
     // SAFETY: the caller's promise, here and below.
     let given = unsafe { &*call };
@@ -221,15 +260,18 @@ pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call) -> i64 {
     match answer {
         Ok(answer) => {
             // SAFETY: as above.
-            unsafe { fill(given.done, answer as i64, &answers) };
-            answer as i64
+            unsafe {
+                fill(given.done, answer as i64, &answers);
+                result.write(answer as i64);
+            }
+            0
         }
-        Err(e) => e.to_res().into(),
+        Err(e) => e.to_res(),
     }
 }
 
 /// Has a number for the credentials that the calling thread has now, to be asked for as
-/// SYSRING_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
+/// SYSRING_ATTR_CREDENTIALS: who issues such a call may have others by then. From 1 on; or -EAGAIN or
 /// -ENOMEM: no thread to be had, which would keep them; -ENOMEM: this process has registered 64
 /// different ones; -EBUSY: all 65535 numbers are in use.
 ///
@@ -272,8 +314,26 @@ pub unsafe extern "C" fn sysring_wait(
     status(unsafe { (*calls).0.wait(count, timeout, None) })
 }
 
+/// As sysring_wait(), with another signal mask while it sleeps: a sigset_t, or NULL for the thread's own.
+/// Also -EINVAL: a mask, and a ring that is SYSRING_OPTION_SHARED.
+///
+/// # Safety
+/// `calls` is a context; `mask` is NULL or there.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_wait_masked(
+    calls: *const sysring_calls,
+    count: u32,
+    timeout: i64,
+    mask: *const c_void,
+) -> c_int {
+    let timeout = (timeout >= 0).then_some(timeout);
+    // SAFETY: the caller's promise. The kernel's set is the first word of the C library's.
+    status(unsafe { (*calls).0.wait(count, timeout, mask.cast::<SigSet>().as_ref()) })
+}
+
 /// Takes the oldest answer. 1; 0: there is none; -EBADMSG: who shares the ring has overwritten it;
-/// -EMSGSIZE: who shares it has pushed an event that is longer than this.
+/// -EMSGSIZE: who shares it has pushed an event that is longer than this: it is there still, for
+/// sysring_next_long().
 ///
 /// # Safety
 /// `calls` is a context, and `event` may be written.
@@ -284,7 +344,27 @@ pub unsafe extern "C" fn sysring_next(
 ) -> c_int {
     // SAFETY: the caller's promise: the structure is 64 words, aligned as such.
     let (calls, words) = unsafe { (&*calls, slice::from_raw_parts_mut(event.cast::<u64>(), 64)) };
-    match calls.0.next(words) {
+    taken(calls.0.next(words))
+}
+
+/// The same of an event of any length: `event` has room for `size` bytes, a multiple of 8, of which
+/// SYSRING_EVENT_LONGEST are always enough. Those of answers are never longer than the structure.
+///
+/// # Safety
+/// `calls` is a context, and `event` may be written as far as `size` says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sysring_next_long(
+    calls: *const sysring_calls,
+    event: *mut sysring_event,
+    size: usize,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let (calls, words) = unsafe { (&*calls, slice::from_raw_parts_mut(event.cast(), size / 8)) };
+    taken(calls.0.next(words))
+}
+
+fn taken(next: Result<Option<Seen<'_>>>) -> c_int {
+    match next {
         Ok(Some(_)) => 1,
         Ok(None) => 0,
         Err(e) => e.to_res(),
@@ -324,15 +404,14 @@ pub unsafe extern "C" fn sysring_pending(calls: *const sysring_calls) -> u32 {
 }
 
 /// Adds one to this eventfd whenever answers have come, from now on; -1: no longer. It is duplicated.
-/// 0, or -EBADF, -EMFILE.
+/// 0, or -EBADF: not open; -EINVAL: no eventfd; -EMFILE. What was set before stays then.
 ///
 /// # Safety
 /// `calls` is a context.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sysring_set_eventfd(calls: *const sysring_calls, fd: c_int) -> c_int {
-    let fd = Fd::new(fd);
     // SAFETY: the caller's promise.
-    status(unsafe { (*calls).0.set_eventfd(fd.is_valid().then_some(fd)) })
+    status(unsafe { (*calls).0.set_eventfd((fd != -1).then_some(Fd::new(fd))) })
 }
 
 /// A new descriptor that is readable while answers are there: for poll(2) and its kin, not to be
@@ -347,7 +426,7 @@ pub unsafe extern "C" fn sysring_descriptor(calls: *const sysring_calls) -> c_in
 }
 
 /// The memory file of the ring of events, to be passed to other processes; it stays the context's.
-/// -ENODATA: it is not SYSRING_SHARED.
+/// -ENODATA: it is not SYSRING_OPTION_SHARED.
 ///
 /// # Safety
 /// `calls` is a context.

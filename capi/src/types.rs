@@ -3,15 +3,16 @@
 use core::ffi::c_void;
 
 /// The ring of events is shared with other processes: see sysring_calls_attach().
-pub const SYSRING_SHARED: u32 = 1;
+pub const SYSRING_OPTION_SHARED: u32 = 1;
 
 /// What a context is to be like. A field that is 0 has its default.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct sysring_options {
-    /// sizeof(struct sysring_options)
+    /// sizeof(struct sysring_options). It only grows: of a shorter one (a multiple of 8) the rest has its
+    /// defaults; what an older library does not know must be 0.
     pub size: u32,
-    /// SYSRING_SHARED
+    /// SYSRING_OPTION_SHARED
     pub flags: u32,
     /// Calls that may be pending at a time: one more is refused with -EAGAIN. 0: no limit.
     pub limit: u32,
@@ -62,7 +63,7 @@ pub struct sysring_asked_extension {
 }
 
 /// The call is made by another thread, whatever it is.
-pub const SYSRING_BY_WORKER: u32 = 1;
+pub const SYSRING_CALL_BY_WORKER: u32 = 1;
 
 /// A system call.
 #[derive(Clone, Copy, Debug)]
@@ -70,12 +71,12 @@ pub const SYSRING_BY_WORKER: u32 = 1;
 pub struct sysring_call {
     /// Its number: SYS_read, ...
     pub number: u32,
-    /// SYSRING_BY_WORKER
+    /// SYSRING_CALL_BY_WORKER
     pub flags: u32,
     /// Its arguments. Memory stays as the call needs it until the answer is there; paths,
     /// addresses, times and vectors (not what they point to) are free once the call is issued.
     pub arguments: [u64; 6],
-    /// Comes back with the answer, as SYSRING_TRACE.
+    /// Comes back with the answer, as SYSRING_ATTR_TRACE.
     pub user_data: u64,
     /// Attributes, or NULL.
     pub wanted: *const sysring_wanted,
@@ -93,29 +94,32 @@ pub struct sysring_call {
 pub struct sysring_wanted {
     /// sizeof(struct sysring_wanted). It only grows; what an older library does not know must be 0.
     pub size: u32,
-    /// SYSRING_RW_FLAGS: RWF_*
+    /// SYSRING_ATTR_RW_FLAGS: RWF_*
     pub rw_flags: u32,
-    /// Masks: 1 << SYSRING_TIMING, ...
+    /// Masks: 1 << SYSRING_ATTR_TIMING, ...
     pub required: u64,
     /// The same.
     pub best_effort: u64,
-    /// SYSRING_DEADLINE: nanoseconds of CLOCK_MONOTONIC
+    /// SYSRING_ATTR_DEADLINE: nanoseconds of CLOCK_MONOTONIC
     pub deadline: u64,
-    /// SYSRING_TRACE: any number
+    /// SYSRING_ATTR_TRACE: any number
     pub trace: u64,
-    /// SYSRING_RETRY: how often EINTR and EAGAIN are tried again
+    /// SYSRING_ATTR_RETRY: how often EINTR and EAGAIN are tried again
     pub retries: u32,
-    /// SYSRING_IOPRIO: as for ioprio_set(2)
+    /// SYSRING_ATTR_IOPRIO: as for ioprio_set(2)
     pub ioprio: u16,
     /// 0
     pub reserved: u16,
-    /// SYSRING_CREDENTIALS: a number of sysring_credentials_register()
+    /// SYSRING_ATTR_CREDENTIALS: a number of sysring_credentials_register()
     pub credentials: u32,
-    /// SYSRING_EXTENSIONS: how many, 4 at most
+    /// SYSRING_ATTR_EXTENSIONS: how many, 4 at most
     pub extension_count: u32,
-    /// SYSRING_EXTENSIONS: they
+    /// SYSRING_ATTR_EXTENSIONS: they
     pub extensions: *const sysring_asked_extension,
 }
+
+/// Bytes of the longest event there can be: enough for sysring_next_long().
+pub const SYSRING_EVENT_LONGEST: u32 = 4096;
 
 /// An answer: what docs/events.md says of a record.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +135,7 @@ pub struct sysring_event {
     pub id: u64,
     /// The value, or the negated error number.
     pub result: i64,
-    /// Which attributes were honoured: 1 << SYSRING_TIMING, ...
+    /// Which attributes were honoured: 1 << SYSRING_ATTR_TIMING, ...
     pub handled: u64,
     /// Their values; see sysring_attribute().
     pub values: [u64; 60],

@@ -66,6 +66,11 @@ fn attributes_of_ones_own_and_other_credentials() {
 }
 
 #[test]
+fn errors_that_are_told() {
+    run(&compile("errors", &[], "libsysring.so"));
+}
+
+#[test]
 fn the_example() {
     let said = run(&compile_in("../examples", "extension", &[], "libsysring.so"));
     let calls = ["ann's call 1", "bob's call 1", "ann's call 2"];

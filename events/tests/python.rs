@@ -56,7 +56,7 @@ fn answers(n: u64) -> Answers<'static> {
 fn expected(n: u64) -> String {
     let mut text = format!("{{'id': {n}, 'result': {}", -(n as i64));
     if n.is_multiple_of(2) {
-        text += &format!(", 'timing': ({n}, {}, {}), 'path': (4,)", n + 1, n + 2);
+        text += &format!(", 'timing': ({n}, {}, {}), 'path': 'worker'", n + 1, n + 2);
     }
     if n.is_multiple_of(3) {
         text += &format!(", 'place': (1, {n}), 'trace': ({},)", u64::MAX - n);

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use sysring::calls::{Accept, Call, Calls, Issued, Listener, Slot, Statx, StatxFlags, Step, Time};
-use sysring::{Errno, Fd};
+use sysring::{Errno, Fd, SigSet};
 
 #[test]
 fn a_scope_ends_what_it_has_begun() {
@@ -74,6 +74,35 @@ fn a_context_is_polled_and_counted() {
     assert_eq!(calls.next().unwrap().result(), Ok(0));
     assert_eq!(poll(0), 0);
     assert!(calls.next().is_none());
+}
+
+#[test]
+fn a_signal_mask_is_in_force_while_a_wait_sleeps() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let handler = nothing as extern "C" fn(libc::c_int);
+    let bit = 1 << (libc::SIGUSR2 - 1);
+    // SAFETY: a handler that does nothing; the signal is this thread's own.
+    unsafe {
+        libc::signal(libc::SIGUSR2, handler as usize);
+        let mut blocked = std::mem::zeroed();
+        libc::sigemptyset(&raw mut blocked);
+        libc::sigaddset(&raw mut blocked, libc::SIGUSR2);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, std::ptr::null_mut());
+        libc::pthread_kill(libc::pthread_self(), libc::SIGUSR2);
+    }
+    let calls = Calls::new().unwrap();
+    let wait = |time, mask: Option<u64>| {
+        let mask = mask.map(SigSet);
+        calls.wait_timeout(1, Some(time), mask.as_ref()).map(drop)
+    };
+    let shortly = Duration::from_millis(5);
+    assert_eq!(wait(shortly, None), Err(Errno::ETIME), "the thread's own");
+    assert_eq!(wait(shortly, Some(!0)), Err(Errno::ETIME), "all are blocked");
+    assert_eq!(wait(Duration::from_secs(60), Some(!bit)), Err(Errno::EINTR));
+    assert_eq!(wait(shortly, Some(!bit)), Err(Errno::ETIME), "it was handled");
+    let shared = Calls::builder().shared().build().unwrap();
+    let refused = shared.wait_timeout(1, Some(shortly), Some(&SigSet(!bit)));
+    assert_eq!(refused.map(drop), Err(Errno::EINVAL));
 }
 
 #[test]

@@ -27,7 +27,7 @@ static int run(void)
 		return 1;
 	if (sysring_issue(calls, &call, &result) || result <= 0)
 		return 2;
-	call.flags = SYSRING_BY_WORKER;
+	call.flags = SYSRING_CALL_BY_WORKER;
 	if (sysring_issue(calls, &call, &again) != 1)
 		return 3;
 	if (sysring_wait(calls, 1, -1) || sysring_next(calls, &event) != 1)

@@ -50,7 +50,7 @@ static int extensions(void)
 	};
 	struct sysring_wanted wanted = {
 		.size = sizeof wanted,
-		.required = MASK(SYSRING_EXTENSIONS) | MASK(SYSRING_PATH),
+		.required = MASK(SYSRING_ATTR_EXTENSIONS) | MASK(SYSRING_ATTR_PATH),
 		.extension_count = 3,
 		.extensions = asked,
 	};
@@ -112,7 +112,7 @@ static int credentials(void)
 		CHECK(syscall(SYS_setresuid, 1000, 1000, -1) == 0);
 	struct sysring_wanted wanted = {
 		.size = sizeof wanted,
-		.required = MASK(SYSRING_CREDENTIALS) | MASK(SYSRING_PATH),
+		.required = MASK(SYSRING_ATTR_CREDENTIALS) | MASK(SYSRING_ATTR_PATH),
 		.credentials = number,
 	};
 	struct sysring_event event;
@@ -124,9 +124,9 @@ static int credentials(void)
 	if (issued)
 		CHECK(sysring_wait(calls, 1, -1) == 0 && sysring_next(calls, &event) == 1);
 	CHECK(event.result == before && event.handled == wanted.required);
-	CHECK(sysring_attribute(&event, SYSRING_PATH, &path, 8) == 8);
+	CHECK(sysring_attribute(&event, SYSRING_ATTR_PATH, &path, 8) == 8);
 	CHECK(path == (issued ? SYSRING_PATH_WORKER : SYSRING_PATH_INLINE));
-	CHECK(sysring_attribute(&event, SYSRING_CREDENTIALS, &path, 8) == 0);
+	CHECK(sysring_attribute(&event, SYSRING_ATTR_CREDENTIALS, &path, 8) == 0);
 	CHECK(sysring_credentials_unregister(calls, number) == 0);
 	CHECK(sysring_credentials_unregister(calls, number) == -EINVAL);
 	CHECK(sysring_issue(calls, &who, &result) == -EINVAL);
