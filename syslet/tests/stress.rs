@@ -1,8 +1,9 @@
 //! Random calls, a quarter of which block: each is answered once, with its own result, and the caller
-//! stays who it is.
+//! stays who it is. Nine of ten that block do so until the caller has gone on without them, the
+//! others for a while.
 //!
-//! `SYSRING_SYSLET_CALLS=10000000 cargo test --release -p sysring-syslet --test stress -- --nocapture`
-//! is the long run.
+//! `SYSRING_SYSLET_CALLS=10000000 cargo test --release -p sysring-syslet --test stress -- --nocapture
+//! --test-threads=1` is the long run.
 
 mod common;
 
@@ -44,18 +45,61 @@ struct Place {
     id: Option<sysring_syslet::Id>,
 }
 
-/// A writer pays each read of a pipe one byte, after the read has begun.
-struct Debts([AtomicU32; PIPES]);
+/// What a call waits for that waits until the caller has gone on.
+#[derive(Clone, Copy)]
+enum Debt {
+    /// A byte of this pipe.
+    Byte(usize),
+    /// To be woken, who waits on this place's word.
+    Wake(usize),
+}
+
+/// A thread pays for what was left behind: each read of a pipe one byte, each who waits for a word one
+/// wake-up.
+struct Debts {
+    bytes: [AtomicU32; PIPES],
+    /// The words that are waited for, by place; they stay 0.
+    words: [AtomicU32; PLACES],
+    wakes: [AtomicU32; PLACES],
+}
 
 impl Debts {
+    fn new() -> Debts {
+        Debts {
+            bytes: [const { AtomicU32::new(0) }; PIPES],
+            words: [const { AtomicU32::new(0) }; PLACES],
+            wakes: [const { AtomicU32::new(0) }; PLACES],
+        }
+    }
+
+    fn owe(&self, debt: Debt) {
+        match debt {
+            Debt::Byte(pipe) => _ = self.bytes[pipe].fetch_add(1, Relaxed),
+            Debt::Wake(place) => self.wakes[place].store(1, Relaxed),
+        }
+    }
+
     fn pay(&self, pipes: &[Pipe], over: &AtomicBool) {
         while !over.load(Relaxed) {
-            for (debt, pipe) in self.0.iter().zip(pipes) {
+            for (debt, pipe) in self.bytes.iter().zip(pipes) {
                 (0..debt.swap(0, Relaxed)).for_each(|_| pipe.write(b'p'));
+            }
+            for (debt, word) in self.wakes.iter().zip(&self.words) {
+                // Cleared first: whoever is woken may owe again at once.
+                if debt.swap(0, Relaxed) == 1 && !wake(word) {
+                    debt.store(1, Relaxed);
+                }
             }
             std::thread::sleep(Duration::from_micros(20));
         }
     }
+}
+
+/// Whether somebody waited; a thread that was preempted on its way may have yet to begin.
+fn wake(word: &AtomicU32) -> bool {
+    let op = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: only looks for who waits there.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), op, 1) == 1 }
 }
 
 struct Run<'a> {
@@ -91,7 +135,7 @@ fn run(builder: Builder, count: u64) {
     let file = scratch();
     let pipes: Vec<Pipe> = (0..PIPES).map(|_| Pipe::new()).collect();
     let read_ends: Vec<usize> = pipes.iter().map(|pipe| pipe.end()).collect();
-    let (debts, over) = (Debts([const { AtomicU32::new(0) }; PIPES]), AtomicBool::new(false));
+    let (debts, over) = (Debts::new(), AtomicBool::new(false));
     std::thread::scope(|threads| {
         threads.spawn(|| debts.pay(&pipes, &over));
         let home = gettid();
@@ -145,12 +189,17 @@ fn drive(scope: &Scope, count: u64, file: &File, read_ends: &[usize], debts: &De
             0..40 => (libc::SYS_getppid, [0; 6], Ok(parent())),
             40..60 => (libc::SYS_pread64, [file, bytes, 64, 0, 0, 0], Ok(64)),
             60..75 => (libc::SYS_fstat, [file, bytes, 0, 0, 0, 0], Ok(0)),
-            75..87 => {
+            75..86 => {
                 let pipe = random.below(PIPES as u64) as usize;
-                debt = Some(pipe);
+                debt = Some(Debt::Byte(pipe));
                 (i64::from(READ), [read_ends[pipe], bytes, 1, 0, 0, 0], Ok(1))
             }
-            87..94 => {
+            86..97 => {
+                debt = Some(Debt::Wake(at));
+                let op = (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize;
+                (libc::SYS_futex, [debts.words[at].as_ptr() as usize, op, 0, 0, 0, 0], Ok(0))
+            }
+            97..99 => {
                 place.time.tv_nsec = 1 + random.below(60_000) as i64;
                 let time = &raw const place.time as usize;
                 (libc::SYS_nanosleep, [time, 0, 0, 0, 0, 0], Ok(0))
@@ -171,9 +220,7 @@ fn drive(scope: &Scope, count: u64, file: &File, read_ends: &[usize], debts: &De
         assert_eq!(errno(), i as i32 % 100 + 1);
         assert_eq!(std::thread::current().id(), me);
         assert_eq!(rounding(), ROUND_UP);
-        if let Some(pipe) = debt {
-            debts.0[pipe].fetch_add(1, Relaxed);
-        }
+        debt.into_iter().for_each(|debt| debts.owe(debt));
         match outcome {
             Outcome::Done(result) => {
                 assert_eq!(result, expects);
@@ -191,8 +238,11 @@ fn drive(scope: &Scope, count: u64, file: &File, read_ends: &[usize], debts: &De
     }
     run.reap(scope.pending());
     assert_eq!((run.answered, scope.pending()), (count, 0));
-    assert!(run.blocked >= count / 10, "only {} of {count} calls blocked", run.blocked);
-    println!("{count} calls, {} of them blocked", run.blocked);
+    let share = run.blocked as f64 / count as f64;
+    println!("{count} calls, {} of them left behind: {share:.3}", run.blocked);
+    // 22 of 100 can only end when they were left behind, save a read that takes another's byte; the 3
+    // that wait for a time may be back before a busy machine gets round to them.
+    assert!((0.20..0.26).contains(&share), "{share:.3} of {count} calls were left behind");
     round_to_nearest();
 }
 
