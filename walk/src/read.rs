@@ -39,7 +39,7 @@ pub struct Reader<'c, 'w, 'f, S: Survey> {
 }
 
 /// What a thread has seen and not told yet: to tell each directory would cost a trip of the
-/// counters from processor to processor.
+/// counters from processor to processor, which only who waits for a disk anyway can afford.
 #[derive(Default)]
 pub struct Seen {
     directories: u64,
@@ -50,10 +50,10 @@ pub struct Seen {
 const TOLD: u64 = 64;
 
 impl Seen {
-    fn note(&mut self, entries: u32, progress: &Progress) {
+    fn note(&mut self, entries: u32, waits: bool, progress: &Progress) {
         self.directories += 1;
         self.entries += u64::from(entries);
-        if self.directories == TOLD {
+        if waits || self.directories == TOLD {
             self.tell(progress);
         }
     }
@@ -227,7 +227,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             }
         }
         self.buffer = buffer;
-        self.seen.note(next, self.crew.progress);
+        self.seen.note(next, self.pace.is_cold(), self.crew.progress);
         self.queue(&notes.children, Some(&handle), jobs);
     }
 
