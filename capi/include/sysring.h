@@ -205,6 +205,12 @@ struct sysring_call {
   int64_t *slot;
 };
 
+/* A call of a batch or a chain, and what became of it: see sysring_step_init(). */
+struct sysring_step {
+  /* The library's. */
+  uint64_t opaque[11];
+};
+
 /* SYSRING_ATTR_TIMING, in nanoseconds of CLOCK_MONOTONIC. */
 struct sysring_timing {
   /* Given to the context. */
@@ -340,6 +346,40 @@ int sysring_descriptor(const struct sysring_calls *calls);
 /* The memory file of the ring of events, to be passed to other processes; it stays the context's.
    -ENODATA: it is not SYSRING_OPTION_SHARED. */
 int sysring_events_fd(const struct sysring_calls *calls);
+
+/* Makes a step of a call, of which it keeps all. 0, or -EINVAL: unknown flags, or attributes or `done`,
+   which steps have not. */
+int sysring_step_init(struct sysring_step *step,
+                      const struct sysring_call *call);
+
+/* In a chain: has the call work on the descriptor that an earlier step opens (0: the first), in place of
+   its own. If there is none it is not made, and its result is -ECANCELED; -EINVAL if that step opens
+   nothing, or this call has no descriptor that docs/calls.md lists as kept (close has none there, and
+   may be used). */
+void sysring_step_on(struct sysring_step *step,
+                     uint32_t earlier);
+
+/* What became of a step. 0: `*result` is what the call answered: a value, or a negated error number. 1:
+   it is pending, `*result` is its id. -ENODATA: it has not been issued. Or why it was not made, as of
+   sysring_issue(). */
+int sysring_step_result(const struct sysring_step *step,
+                        int64_t *result);
+
+/* Issues calls as sysring_issue() does, one after the other: those that block become pending together,
+   and wake workers once. Steps that were issued before are left alone. What became of each,
+   sysring_step_result() tells. */
+void sysring_issue_all(const struct sysring_calls *calls,
+                       struct sysring_step *steps,
+                       size_t count);
+
+/* Makes all calls, and returns when all are answered: by this thread, and by workers where that pays.
+   The steps are chains of `length` (1: no chains): those of one are made one after the other, whatever
+   the earlier ones answer, and several chains are under way at a time. 0, or, and none was made,
+   -EINVAL: more than 2^31 steps, or `length` does not divide them; -ENOMEM. */
+int sysring_run_all(const struct sysring_calls *calls,
+                    struct sysring_step *steps,
+                    size_t count,
+                    uint32_t length);
 
 #ifdef __cplusplus
 }  // extern "C"

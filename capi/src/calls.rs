@@ -22,7 +22,7 @@ use crate::types::{
 /// As `sysring.h` has it.
 type CHandler = unsafe extern "C" fn(*mut c_void, u32, *const u64, u64) -> u64;
 
-fn status(result: Result<()>) -> c_int {
+pub(crate) fn status(result: Result<()>) -> c_int {
     result.map_or_else(Errno::to_res, |()| 0)
 }
 
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn sysring_calls_destroy(calls: *mut sysring_calls) {
 }
 
 /// The call and how it is to be issued.
-fn parts(call: &sysring_call) -> Result<(Call, Order)> {
+pub(crate) fn parts(call: &sysring_call) -> Result<(Call, Order)> {
     if call.flags & !SYSRING_CALL_BY_WORKER != 0 {
         return Err(Errno::EINVAL);
     }

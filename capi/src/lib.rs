@@ -8,6 +8,7 @@
 #![allow(non_camel_case_types)]
 
 pub mod attributes;
+pub mod batches;
 pub mod calls;
 #[cfg(feature = "object")]
 mod freestanding;

@@ -87,6 +87,14 @@ pub struct sysring_call {
     pub slot: *mut i64,
 }
 
+/// A call of a batch or a chain, and what became of it: see sysring_step_init().
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct sysring_step {
+    /// The library's.
+    pub opaque: [u64; 11],
+}
+
 /// Attributes that a call is asked for. Those in `required` that cannot be honoured fail the call
 /// with -EOPNOTSUPP before it is made; those in `best_effort` are then left out.
 #[derive(Clone, Copy, Debug)]

@@ -66,6 +66,11 @@ fn attributes_of_ones_own_and_other_credentials() {
 }
 
 #[test]
+fn batches_and_chains() {
+    run(&compile("batches", &[], "libsysring.so"));
+}
+
+#[test]
 fn errors_that_are_told() {
     run(&compile("errors", &[], "libsysring.so"));
 }

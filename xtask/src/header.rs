@@ -54,7 +54,7 @@ fn generate() -> Result<String, String> {
     for name in VALUES {
         builder = builder.include_item(name);
     }
-    for file in ["types.rs", "attributes.rs", "calls.rs"] {
+    for file in ["types.rs", "attributes.rs", "calls.rs", "batches.rs"] {
         builder = builder.with_src(room().join("src").join(file));
     }
     let mut header = Vec::new();
