@@ -82,13 +82,20 @@ fn answer(output: &mut impl Write, texts: &[String; 2]) -> Result<(), String> {
     output.flush().map_err(|e| e.to_string())
 }
 
-/// Makes the process the same on both sides: what a program opens gets the same numbers, and a
-/// broken pipe is an answer, not a death.
+/// `prctl(2)`, since Linux 6.16: how many buckets the process has for its futexes.
+const PR_FUTEX_HASH: i32 = 78;
+const PR_FUTEX_HASH_SET_SLOTS: i32 = 1;
+
+/// Makes the process the same on both sides: what a program opens gets the same numbers, a broken pipe
+/// is an answer, not a death, and futexes stay in their buckets. (Linux 6.18 makes new ones as threads
+/// come, io_uring's own for one, and wakes no request that waits in one of before.)
 fn prepare_process() {
     // SAFETY: takes numbers only; the numbers below `BASE` become this process's own.
     unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        // Older kernels have nothing to set.
+        libc::prctl(PR_FUTEX_HASH, PR_FUTEX_HASH_SET_SLOTS, 64, 0, 0);
         let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
         for fd in 3..world::BASE {
             if fd != null && libc::fcntl(fd, libc::F_GETFD) < 0 {
