@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use sysring_sys::call::{self, Buffer};
+use sysring_sys::call;
 use sysring_sys::raw::general::{O_CLOEXEC, O_RDONLY};
 use sysring_sys::{Errno, Fd, User};
 
@@ -19,7 +19,7 @@ pub fn value<const N: usize>(name: &[u8]) -> Option<[u8; N]> {
     let mut scan = Scan::new(name);
     let mut chunk = [0u8; 256];
     while scan.goes_on() {
-        match call::read(file, Buffer { address: User::of(chunk.as_mut_ptr()), len: chunk.len() }) {
+        match call::read_into(file, &mut chunk) {
             Ok(0) => break,
             Ok(n) => chunk[..n.min(chunk.len())].iter().for_each(|&byte| scan.feed(byte)),
             Err(Errno::EINTR) => {}

@@ -101,7 +101,8 @@ impl Aio {
     /// Ends the context: waits for what the disks still have.
     pub fn close(&mut self) {
         if let Context::Ready { context, eventfd, .. } = self.context {
-            let _ = call::io_destroy(context);
+            // SAFETY: nobody looks at its ring but by way of `self`, which forgets it.
+            let _ = unsafe { call::io_destroy(context) };
             descriptors::let_go(eventfd);
         }
         *self = Aio::new();
@@ -124,7 +125,8 @@ fn open(set: Fd, entries: u32, unheard: bool) -> Result<Context> {
     let eventfd = match eventfd {
         Ok(eventfd) => eventfd,
         Err(e) => {
-            let _ = call::io_destroy(context);
+            // SAFETY: fresh, and nobody else's.
+            let _ = unsafe { call::io_destroy(context) };
             return Err(e);
         }
     };
@@ -202,7 +204,9 @@ impl Locked<'_> {
         let mut left = 0;
         let mut at = 0;
         while at < count {
-            let taken = call::io_submit(context, &pointers[at..count]);
+            // SAFETY: the requests are `self.aio.queue`'s, and their buffers the application's, which asked
+            // for it.
+            let taken = unsafe { call::io_submit(context, &pointers[at..count]) };
             let refused = match taken {
                 Ok(n) if n > 0 => {
                     stats::add(&stats::get().aio, n as u64);

@@ -7,7 +7,7 @@
 use core::ffi::CStr;
 use core::ops::Range;
 
-use sysring_sys::call::{self, Buffer};
+use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User};
 
@@ -100,9 +100,8 @@ fn read_fields(path: &CStr, mut each: impl FnMut(usize, &[u8]) -> bool) -> Resul
     let file = call::openat(Fd::CWD, path, g::O_RDONLY | g::O_CLOEXEC, 0)?;
     let mut block = [0u8; 512];
     let (mut field, mut len, mut column) = ([0u8; 48], 0, 0);
-    let buffer = Buffer { address: User::of(block.as_mut_ptr()), len: block.len() };
     let mut goes_on = true;
-    while let Ok(n @ 1..) = call::read(file, buffer)
+    while let Ok(n @ 1..) = call::read_into(file, &mut block)
         && goes_on
     {
         for &byte in &block[..n] {

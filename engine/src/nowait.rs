@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use sysring_sys::abi::Iovec;
 use sysring_sys::call::{self, Buffer, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Fd, Result, User};
+use sysring_sys::{Result, User};
 
 const UNKNOWN: u8 = 0;
 const YES: u8 = 1;
@@ -31,15 +31,14 @@ pub fn is_honoured() -> bool {
 /// Whether a flag that no kernel knows is accepted.
 fn takes_any_flag() -> Result<bool> {
     const NO_SUCH_FLAG: RwFlags = RwFlags(0x4000_0000);
-    let mut ends = [0i32; 2];
-    call::pipe2(User::of(&raw mut ends), g::O_CLOEXEC | g::O_NONBLOCK)?;
-    let [reader, writer] = ends.map(Fd::new);
+    let [reader, writer] = call::pipe(g::O_CLOEXEC | g::O_NONBLOCK)?;
     let mut byte = 0u8;
     let at = User::of(&raw mut byte);
     let one = Iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 as _ };
     let vector = Vector { address: User::of(&raw const one), count: 1 };
     let read = call::write(writer, Buffer { address: at, len: 1 })
-        .and_then(|_| call::preadv2(reader, vector, Offset::CURRENT, NO_SUCH_FLAG));
+        // SAFETY: the byte is ours.
+        .and_then(|_| unsafe { call::preadv2(reader, vector, Offset::CURRENT, NO_SUCH_FLAG) });
     let _ = call::close(reader);
     let _ = call::close(writer);
     Ok(read.is_ok())

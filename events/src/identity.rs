@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::call::{self, Buffer};
+use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
@@ -97,7 +97,8 @@ fn inode(path: &[u8]) -> u64 {
     // struct statx: stx_ino is at 32.
     let mut stat = [0u64; 32];
     let out = User::of(stat.as_mut_ptr()).cast();
-    match call::statx(Fd::CWD, User::of(path.as_ptr()), 0, g::STATX_INO, out) {
+    // SAFETY: an array of ours, as long as the structure.
+    match unsafe { call::statx(Fd::CWD, User::of(path.as_ptr()), 0, g::STATX_INO, out) } {
         Ok(()) => stat[4],
         Err(_) => 0,
     }
@@ -125,8 +126,7 @@ impl Process {
         let file = call::openat(Fd::CWD, User::of(path.as_ptr()), g::O_RDONLY | g::O_CLOEXEC, 0);
         let file = file.ok()?;
         let mut text = [0u8; 512];
-        let into = Buffer { address: User::of(text.as_mut_ptr()), len: text.len() };
-        let read = call::read(file, into);
+        let read = call::read_into(file, &mut text);
         let _ = call::close(file);
         Process::parse(pid, text.get(..read.ok()?)?)
     }

@@ -54,13 +54,13 @@ pub(crate) fn look(file: Fd) -> Result<Header> {
     let mut header = Header { magic: 0, version: 0, flags: 0, size: 0, overflow: 0, world: 0 };
     let address = User::of(&raw mut header).cast();
     let buffer = call::Buffer { address, len: size_of::<Header>() };
-    call::whole(call::pread(file, buffer, call::Offset(0)), buffer.len)
-        .map_err(|_| Errno::EINVAL)?;
+    // SAFETY: a structure of ours, of integers: any bytes make one.
+    let read = unsafe { call::pread(file, buffer, call::Offset(0)) };
+    call::whole(read, buffer.len).map_err(|_| Errno::EINVAL)?;
     header.check()?;
     let last = header.file_len() as i64 - 1;
-    let mut byte = 0u8;
-    let there = call::Buffer { address: User::of(&raw mut byte), len: 1 };
-    call::whole(call::pread(file, there, call::Offset(last)), 1).map_err(|_| Errno::EINVAL)?;
+    let there = call::pread_into(file, &mut [0], call::Offset(last));
+    call::whole(there, 1).map_err(|_| Errno::EINVAL)?;
     Ok(header)
 }
 

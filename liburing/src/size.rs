@@ -65,7 +65,8 @@ pub fn page_size() -> usize {
     let mut pairs = [[0usize; 2]; 32];
     if let Ok(file) = call::openat(Fd::CWD, path, O_RDONLY | O_CLOEXEC, 0) {
         let address = User::of(pairs.as_mut_ptr().cast());
-        let _ = call::read(file, Buffer { address, len: size_of_val(&pairs) });
+        // SAFETY: an array of ours, so long.
+        let _ = unsafe { call::read(file, Buffer { address, len: size_of_val(&pairs) }) };
         let _ = call::close(file);
     }
     let told = pairs.iter().find(|pair| pair[0] == AT_PAGESZ);

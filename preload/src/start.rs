@@ -33,7 +33,9 @@ fn are_mains(argc: usize, argv: usize, envp: usize) -> bool {
     let mut words = [usize::MAX; 2];
     let from = User::new(argv.wrapping_add(argc * 8) as u64);
     let len = size_of_val(&words) / 2;
-    let read = call::process_vm_read(call::gettid(), words.as_mut_ptr().cast(), from, len);
+    let to = words.as_mut_ptr().cast();
+    // SAFETY: a word of the array, which is ours.
+    let read = unsafe { call::process_vm_read(call::gettid(), to, from, len) };
     read == Ok(len) && words[0] == 0
 }
 

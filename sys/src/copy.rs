@@ -3,7 +3,7 @@
 
 use crate::call::{self, Buffer};
 use crate::raw::general::{O_CLOEXEC, O_NONBLOCK};
-use crate::{Errno, Fd, Result, User};
+use crate::{Errno, Result, User};
 
 /// Copies from the application's memory. `process` is the calling one, or any of its threads.
 ///
@@ -13,11 +13,13 @@ use crate::{Errno, Fd, Result, User};
 /// # Safety
 /// `to` is writable for `len` bytes, and nobody else uses them.
 pub unsafe fn copy_in(process: i32, to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
-    match call::process_vm_read(process, to, from, len) {
+    // SAFETY: the caller's promise.
+    match unsafe { call::process_vm_read(process, to, from, len) } {
         Ok(n) if n == len => Ok(()),
         Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
         // Refused by a filter or a security module, or not built in.
-        Err(_) => through_pipe(User::of(to), from, len),
+        // SAFETY: the caller's promise.
+        Err(_) => unsafe { through_pipe(User::of(to), from, len) },
     }
 }
 
@@ -30,10 +32,12 @@ pub unsafe fn copy_in(process: i32, to: *mut u8, from: User<u8>, len: usize) -> 
 /// `from` is readable for `len` bytes, and no part of the process relies on those at `to` but by way of
 /// the application.
 pub unsafe fn copy_out(process: i32, to: User<u8>, from: *const u8, len: usize) -> Result<()> {
-    match call::process_vm_write(process, to, from, len) {
+    // SAFETY: the caller's promise.
+    match unsafe { call::process_vm_write(process, to, from, len) } {
         Ok(n) if n == len => Ok(()),
         Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        Err(_) => through_pipe(to, User::of(from), len),
+        // SAFETY: the caller's promise.
+        Err(_) => unsafe { through_pipe(to, User::of(from), len) },
     }
 }
 
@@ -41,16 +45,19 @@ pub unsafe fn copy_out(process: i32, to: User<u8>, from: *const u8, len: usize) 
 const PIECE: usize = 4096;
 
 /// Lets `write` and `read` do the copy, which answer `EFAULT`, too.
-fn through_pipe(to: User<u8>, from: User<u8>, len: usize) -> Result<()> {
-    let mut ends = [-1i32; 2];
-    call::pipe2(User::of(&raw mut ends), O_CLOEXEC | O_NONBLOCK)?;
-    let [output, input] = ends.map(Fd::new);
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+unsafe fn through_pipe(to: User<u8>, from: User<u8>, len: usize) -> Result<()> {
+    let [output, input] = call::pipe(O_CLOEXEC | O_NONBLOCK)?;
     let mut done = 0;
     let mut result = Ok(());
     while done < len && result.is_ok() {
         let piece = Buffer { address: from.add(done), len: PIECE.min(len - done) };
-        let copied = call::write(input, piece)
-            .and_then(|len| call::read(output, Buffer { address: to.add(done), len }));
+        let copied = call::write(input, piece).and_then(|len| {
+            // SAFETY: a piece of what the caller vouches for.
+            unsafe { call::read(output, Buffer { address: to.add(done), len }) }
+        });
         result = match copied {
             Ok(0) => Err(Errno::EFAULT),
             Ok(n) => {
@@ -75,7 +82,9 @@ mod tests {
         let from: Vec<u8> = (0..100_000u32).map(|i| (i * 7) as u8).collect();
         let mut to = vec![0u8; from.len()];
         let (to_at, from_at) = (User::of(to.as_mut_ptr()), User::of(from.as_ptr()));
-        assert_eq!(through_pipe(to_at, from_at, from.len()), Ok(()));
+        // SAFETY: to a vector of ours, as long.
+        let copied = unsafe { through_pipe(to_at, from_at, from.len()) };
+        assert_eq!(copied, Ok(()));
         assert!(from == to);
     }
 
@@ -83,10 +92,14 @@ mod tests {
     fn what_is_not_there_is_an_answer() {
         let mut here = 0u64;
         let there = User::of(&raw mut here).cast();
-        assert_eq!(through_pipe(there, User::new(8), 8), Err(Errno::EFAULT));
-        assert_eq!(through_pipe(User::new(8), there, 8), Err(Errno::EFAULT));
-        // SAFETY: eight bytes of ours.
-        let copied = unsafe { copy_in(call::gettid(), (&raw mut here).cast(), User::new(8), 8) };
-        assert_eq!(copied, Err(Errno::EFAULT));
+        // SAFETY: eight bytes of ours, or nothing, are written to.
+        let copied = unsafe {
+            [
+                through_pipe(there, User::new(8), 8),
+                through_pipe(User::new(8), there, 8),
+                copy_in(call::gettid(), (&raw mut here).cast(), User::new(8), 8),
+            ]
+        };
+        assert_eq!(copied, [Err(Errno::EFAULT); 3]);
     }
 }

@@ -47,7 +47,9 @@ impl Front {
         const { assert!(size_of::<Front>() == 24) };
         let from = User::new((ADDRESS + AT) as u64);
         let len = size_of_val(&words);
-        let read = call::process_vm_read(call::gettid(), words.as_mut_ptr().cast(), from, len);
+        let to = words.as_mut_ptr().cast();
+        // SAFETY: an array of ours, so long.
+        let read = unsafe { call::process_vm_read(call::gettid(), to, from, len) };
         call::whole(read, len)?;
         for (i, half) in found.signature.chunks_exact_mut(8).enumerate() {
             half.copy_from_slice(&words[i].to_ne_bytes());
@@ -56,7 +58,8 @@ impl Front {
             return Ok(None);
         }
         if words[2] != 0 {
-            // SAFETY: the object put the address of such a function there, and stays.
+            // SAFETY: whoever mapped this page wrote our signature: the object, which put the address of
+            // such a function there, and stays. A process that forges it harms itself.
             found.enter = Some(unsafe { core::mem::transmute::<usize, Enter>(words[2]) });
         }
         Ok(Some(found))

@@ -130,5 +130,5 @@ impl<T> fmt::Debug for User<T> {
 // SAFETY: a `User` is a number. It is never dereferenced, so sending it to another thread or
 // sharing it there cannot race.
 unsafe impl<T> Send for User<T> {}
-// SAFETY: as above.
+// SAFETY: a number, as said for `Send`.
 unsafe impl<T> Sync for User<T> {}

@@ -90,7 +90,8 @@ fn auxiliary(kind: u64) -> Result<Option<u64>> {
     let mut entries = [[0u64; 2]; 64];
     let into =
         Buffer { address: User::of(entries.as_mut_ptr()).cast(), len: size_of_val(&entries) };
-    let read = call::read(file, into);
+    // SAFETY: an array of ours, so long.
+    let read = unsafe { call::read(file, into) };
     let _ = call::close(file);
     let count = read? / size_of::<[u64; 2]>();
     Ok(entries[..count].iter().find(|entry| entry[0] == kind).map(|entry| entry[1]))

@@ -143,7 +143,8 @@ fn stand_by(carrier: &Carrier) -> ! {
         context.standbys.park(&context.state, &carrier.standby);
         let summons = carrier.standby.await_summons();
         if context.over.load(Relaxed) {
-            call::exit_thread();
+            // SAFETY: `Carrier::start` made it by a bare `clone`, and who joins it is told by the kernel.
+            unsafe { call::exit_thread() };
         }
         match summons {
             Summons::Receive => receive(carrier),

@@ -122,7 +122,8 @@ mod x86_64 {
             return;
         };
         let buffer = call::Buffer { address: User::of(into.as_mut_ptr()).cast(), len: 1024 };
-        let _ = call::read(fd, buffer);
+        // SAFETY: the array is borrowed mutably, and so long.
+        let _ = unsafe { call::read(fd, buffer) };
         let _ = call::close(fd);
     }
 }

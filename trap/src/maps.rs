@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::ops::Range;
 
-use sysring_sys::call::{self, Buffer};
+use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
 
@@ -41,9 +41,7 @@ impl Text {
                 larger.len = text.len;
                 text = larger;
             }
-            let spare = &mut text.memory[text.len..];
-            let buffer = Buffer { address: User::of(spare.as_mut_ptr()), len: spare.len() };
-            match call::read(file, buffer) {
+            match call::read_into(file, &mut text.memory[text.len..]) {
                 Ok(0) => return Ok(text),
                 Ok(n) => text.len += n,
                 Err(Errno::EINTR) => {}

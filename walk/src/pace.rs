@@ -18,7 +18,7 @@ pub struct Pace {
 
 impl Pace {
     pub fn new() -> Pace {
-        Pace { at: Instant::now(), switches: call::voluntary_switches(), cold: false }
+        Pace { at: Instant::now(), switches: call::times_waited(), cold: false }
     }
 
     /// Looks at the clock, which costs as much as a few cache misses; true if the thread has slept
@@ -28,7 +28,7 @@ impl Pace {
         let suspicious = now - self.at > SUSPICIOUS;
         self.at = now;
         if suspicious {
-            let switches = call::voluntary_switches();
+            let switches = call::times_waited();
             self.cold = switches != self.switches;
             self.switches = switches;
             return self.cold;
@@ -45,7 +45,7 @@ impl Pace {
     /// The thread had nothing to do, and that sleep is not to be counted.
     pub fn rested(&mut self) {
         self.at = Instant::now();
-        self.switches = call::voluntary_switches();
+        self.switches = call::times_waited();
     }
 }
 

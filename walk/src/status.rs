@@ -51,7 +51,8 @@ impl Status {
     fn fill(&mut self, dir: Fd, name: &CStr, flags: u32, full: bool) -> Result<()> {
         let mask = if full { g::STATX_BASIC_STATS } else { BRIEF };
         let out = User::of(&raw mut self.0).cast();
-        call::statx(dir, User::of(name.as_ptr().cast()), flags, mask, out)
+        // SAFETY: the structure is borrowed mutably.
+        unsafe { call::statx(dir, User::of(name.as_ptr().cast()), flags, mask, out) }
     }
 
     /// What it is.

@@ -28,7 +28,9 @@ pub fn has_limit(fd: Fd, name: i32) -> bool {
     let mut time = [0i64; 2];
     let mut len = size_of_val(&time) as u32;
     let (at, size) = (User::of(&raw mut time).cast(), User::of(&raw mut len));
-    call::getsockopt(fd, SOL_SOCKET, name, at, size).is_ok() && time != [0; 2]
+    // SAFETY: an array of ours, and its length.
+    let answer = unsafe { call::getsockopt(fd, SOL_SOCKET, name, at, size) };
+    answer.is_ok() && time != [0; 2]
 }
 
 /// The call with `MSG_DONTWAIT` among the flags in argument `at`; `None`: it has it already, or never

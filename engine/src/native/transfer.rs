@@ -117,7 +117,8 @@ impl Transfer<'_> {
         }
         let flags = RwFlags(self.flags).and(RwFlags::NOWAIT);
         let answer = direct::watch(fd, || match self.direction {
-            In => call::preadv2(fd, self.vector, self.at, flags),
+            // SAFETY: the buffers are the application's, which asked for it.
+            In => unsafe { call::preadv2(fd, self.vector, self.at, flags) },
             Out => call::pwritev2(fd, self.vector, self.at, flags),
         });
         match answer {

@@ -68,7 +68,8 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
     let Bundle { count, total, all } = ring.take_bundle(req, limit, cuts, &mut vector[..most])?;
     let mut header = Msghdr { msg_iov: vector.as_mut_ptr(), msg_iovlen: count, ..Msghdr::EMPTY };
     let flags = req.sqe.op_flags & !(MSG_CMSG_COMPAT | MSG_WAITALL) | MSG_DONTWAIT;
-    let n = match call::recvmsg(req.file.fd, User::of(&raw mut header), flags) {
+    // SAFETY: the header is ours, and the buffers are those that the application has provided for this.
+    let n = match unsafe { call::recvmsg(req.file.fd, User::of(&raw mut header), flags) } {
         Err(Errno::EAGAIN) if !req.has(flag::NOWAIT) => {
             ring.give_back(req);
             return Ok(Issued::Wait(readiness(req)));

@@ -36,7 +36,8 @@ pub fn prepare_wait(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue_wait(_: &mut Locked<'_>, req: Req) -> Issued {
     let events = User::new(req.sqe.addr);
-    match call::epoll_take_raw(req.file.fd, events, req.sqe.len as i32) {
+    // SAFETY: the array is the application's, which asked for it.
+    match unsafe { call::epoll_take_raw(req.file.fd, events, req.sqe.len as i32) } {
         Ok(0) if req.has(flag::LEFT_OPEN) => Issued::Done(Errno::EAGAIN.to_res()),
         Ok(0) => Issued::Wait(sysring_sys::raw::general::EPOLLIN),
         answer => Issued::of(answer),

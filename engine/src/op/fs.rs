@@ -38,7 +38,9 @@ pub fn work_statx(req: Req) -> i32 {
         // The system call does not look where there is no path.
         return Errno::EINVAL.to_res();
     }
-    res(call::statx(Fd::new(req.sqe.fd), path::first(req), req.sqe.op_flags, req.sqe.len, out))
+    let (dir, path) = (Fd::new(req.sqe.fd), path::first(req));
+    // SAFETY: `out` is the application's, which asked for it.
+    res(unsafe { call::statx(dir, path, req.sqe.op_flags, req.sqe.len, out) })
 }
 
 pub fn prepare_unlinkat(_: &mut Locked<'_>, req: Req) -> Result<()> {

@@ -298,8 +298,11 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
             call::sendto(fd, left, flags | MSG_NOSIGNAL, to, to_len)
         }
         op::RECV if flags & MSG_WAITALL != 0 => receive_all(req, left, flags),
-        op::RECV => call::recv(fd, left, flags),
-        _ => call::recvmsg(fd, message::header(req), flags),
+        // SAFETY: the application's memory, which asked for it.
+        op::RECV => unsafe { call::recv(fd, left, flags) },
+        // SAFETY: the header is the request's copy, and what it names the application's, which asked for
+        // it.
+        _ => unsafe { call::recvmsg(fd, message::header(req), flags) },
     }
 }
 
@@ -307,7 +310,8 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
 fn receive_all(mut req: Req, to: Buffer, flags: u32) -> Result<usize> {
     let mut one = Iovec { iov_base: to.address.address() as usize as *mut _, iov_len: to.len as _ };
     let mut header = Msghdr { msg_iov: &raw mut one, msg_iovlen: 1, ..Msghdr::EMPTY };
-    let n = call::recvmsg(req.file.fd, User::of(&raw mut header), flags)?;
+    // SAFETY: the header is ours, and what it names the application's, which asked for it.
+    let n = unsafe { call::recvmsg(req.file.fd, User::of(&raw mut header), flags) }?;
     if header.msg_flags & (message::MSG_TRUNC | message::MSG_CTRUNC) != 0 {
         req.set(flag::TRUNCATED);
     }

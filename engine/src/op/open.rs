@@ -277,16 +277,15 @@ pub fn prepare_pipe(_: &mut Locked<'_>, req: Req) -> Result<()> {
 pub fn issue_pipe(ring: &mut Locked<'_>, req: Req) -> Issued {
     let to = User::<[i32; 2]>::new(req.sqe.addr);
     Issued::of(match req.sqe.file_index {
-        0 => call::pipe2(to, req.sqe.op_flags),
+        // SAFETY: the application's memory, which asked for it.
+        0 => unsafe { call::pipe2(to, req.sqe.op_flags) },
         slot => pipe_into_slots(ring, slot, req.sqe.op_flags, to),
     })
 }
 
 /// Both ends into slots: two of the engine's choosing, or the one named and the next.
 fn pipe_into_slots(ring: &mut Locked<'_>, slot: u32, flags: u32, to: User<[i32; 2]>) -> Result<()> {
-    let mut ends = [-1i32; 2];
-    call::pipe2(User::of(&raw mut ends), flags)?;
-    let [reader, writer] = ends.map(Fd::new);
+    let [reader, writer] = call::pipe(flags)?;
     if flags & g::O_CLOEXEC != 0 {
         let _ = call::close(reader);
         let _ = call::close(writer);

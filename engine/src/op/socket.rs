@@ -50,7 +50,8 @@ pub fn option(fd: Fd, name: i32) -> Result<u32> {
     let mut value = 0u32;
     let mut len = 4u32;
     let (at, size) = (User::of(&raw mut value).cast(), User::of(&raw mut len));
-    call::getsockopt(fd, SOL_SOCKET, name, at, size)?;
+    // SAFETY: a word of ours, and its length.
+    unsafe { call::getsockopt(fd, SOL_SOCKET, name, at, size) }?;
     Ok(value)
 }
 
@@ -100,8 +101,10 @@ pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     loop {
         let (address, len) = (User::new(req.sqe.addr), User::new(req.sqe.off));
         let flags = req.sqe.op_flags;
-        let answer =
-            without_blocking(req.file.fd, || call::accept4(req.file.fd, address, len, flags));
+        let answer = without_blocking(req.file.fd, || {
+            // SAFETY: both addresses are the application's, which asked for it.
+            unsafe { call::accept4(req.file.fd, address, len, flags) }
+        });
         if answer == Err(Errno::EAGAIN) && !req.has(flag::NOWAIT) {
             return Issued::Wait(READABLE);
         }
@@ -288,7 +291,8 @@ pub fn more_waits(fd: Fd, n: usize) -> bool {
 pub fn waiting(fd: Fd) -> usize {
     const FIONREAD: u32 = 0x541b;
     let mut bytes = 0i32;
-    let asked = call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast());
+    // SAFETY: the call writes an `int`, which is ours.
+    let asked = unsafe { call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast()) };
     if asked.is_ok() { bytes.max(0) as usize } else { 0 }
 }
 
@@ -302,6 +306,7 @@ fn peer_has_ended(fd: Fd) -> bool {
     let mut state = 0u8;
     let mut len = 1u32;
     let (value, size) = (User::of(&raw mut state), User::of(&raw mut len));
-    let answer = call::getsockopt(fd, SOL_TCP, TCP_INFO, value, size);
+    // SAFETY: a byte of ours, and that it is one.
+    let answer = unsafe { call::getsockopt(fd, SOL_TCP, TCP_INFO, value, size) };
     answer.is_ok() && AFTER_FIN.contains(&state)
 }

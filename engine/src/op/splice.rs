@@ -48,8 +48,10 @@ pub fn work(req: Req) -> i32 {
     }
     // -1 is the file's own position, and what a pipe needs.
     let (mut from_at, mut to_at) = (req.sqe.addr as i64, req.sqe.off as i64);
-    let place = |at: &mut i64| if *at == -1 { User::NULL } else { User::of(at) };
-    match call::splice(from, place(&mut from_at), to, place(&mut to_at), len, flags) {
+    let place = |at: &mut i64| if *at == -1 { User::NULL } else { User::of(&raw mut *at) };
+    let (from_at, to_at) = (place(&mut from_at), place(&mut to_at));
+    // SAFETY: both positions are ours.
+    match unsafe { call::splice(from, from_at, to, to_at, len, flags) } {
         // The system call looks at offsets first, io_uring at what the files are open for.
         Err(Errno::ESPIPE) if !is_open_for(from, O_WRONLY) || !is_open_for(to, O_RDONLY) => {
             Errno::EBADF.to_res()

@@ -73,7 +73,8 @@ fn take(fd: Fd) -> Result<Option<Time>> {
         msg_controllen: size_of_val(&control),
         ..Msghdr::EMPTY
     };
-    call::recvmsg(fd, User::of(&raw mut header), MSG_ERRQUEUE | MSG_DONTWAIT)?;
+    // SAFETY: the header is ours, and so is what it names.
+    unsafe { call::recvmsg(fd, User::of(&raw mut header), MSG_ERRQUEUE | MSG_DONTWAIT) }?;
     let len = header.msg_controllen.min(size_of_val(&control));
     Ok(find_time(&control[..len.div_ceil(size_of::<u64>())]))
 }

@@ -55,7 +55,8 @@ impl Direction {
     pub(super) fn nothing(self, fd: Fd) -> Result<usize> {
         let none = Buffer { address: User::NULL, len: 0 };
         match self {
-            Direction::Read => call::read(fd, none),
+            // SAFETY: there are no bytes to write.
+            Direction::Read => unsafe { call::read(fd, none) },
             Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),
             Direction::Write => Ok(0),
         }
@@ -64,7 +65,8 @@ impl Direction {
     #[inline(always)]
     pub(super) fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
         let answer = match self {
-            Direction::Read => call::preadv2(fd, vec, at, flags),
+            // SAFETY: the buffers are the application's, which asked for it.
+            Direction::Read => unsafe { call::preadv2(fd, vec, at, flags) },
             Direction::Write => call::pwritev2(fd, vec, at, flags),
         };
         match answer {
@@ -77,7 +79,8 @@ impl Direction {
     #[cold]
     fn transfer_plainly(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
         let plain = |vec| match self {
-            Direction::Read => call::preadv(fd, vec, at),
+            // SAFETY: the buffers are the application's, which asked for it.
+            Direction::Read => unsafe { call::preadv(fd, vec, at) },
             Direction::Write => call::pwritev(fd, vec, at),
         };
         if flags == RwFlags::NONE {

@@ -70,7 +70,8 @@ fn to_disk(req: Req) -> Issued {
 /// On a worker: a discard.
 pub fn work(req: Req) -> i32 {
     let mut range = [req.sqe.addr, req.sqe.addr3];
-    match call::ioctl(req.file.fd, BLKDISCARD, User::of(&raw mut range).cast()) {
+    // SAFETY: the call reads the range, and writes nothing.
+    match unsafe { call::ioctl(req.file.fd, BLKDISCARD, User::of(&raw mut range).cast()) } {
         Ok(_) => 0,
         Err(e) => e.to_res(),
     }
@@ -96,7 +97,8 @@ fn to_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
 /// A number of bytes; protocols of IP know it.
 fn ask(fd: Fd, request: u32) -> i32 {
     let mut bytes = 0i32;
-    match call::ioctl(fd, request, User::of(&raw mut bytes).cast()) {
+    // SAFETY: the call writes an `int`, which is ours.
+    match unsafe { call::ioctl(fd, request, User::of(&raw mut bytes).cast()) } {
         Ok(_) | Err(Errno::EINVAL) if !socket::is_inet(fd) => Errno::EOPNOTSUPP.to_res(),
         Ok(_) => bytes,
         Err(Errno::ENOTTY) => Errno::EOPNOTSUPP.to_res(),
@@ -111,7 +113,8 @@ fn option(fd: Fd, level: i32, name: i32, value: User<u8>, len: u32) -> i32 {
         return Errno::EOPNOTSUPP.to_res();
     }
     let mut len = len;
-    match call::getsockopt(fd, level, name, value, User::of(&raw mut len)) {
+    // SAFETY: the length is ours, and the value the application's, which asked for it.
+    match unsafe { call::getsockopt(fd, level, name, value, User::of(&raw mut len)) } {
         Ok(()) => len as i32,
         Err(e) => e.to_res(),
     }
@@ -122,8 +125,10 @@ fn socket_name(req: Req) -> Result<()> {
     must_be_zero!(req, len, op_flags);
     let (address, len) = (User::new(req.sqe.addr), User::new(req.sqe.addr3));
     match req.sqe.file_index {
-        0 => call::getsockname(req.file.fd, address, len),
-        1 => call::getpeername(req.file.fd, address, len),
+        // SAFETY: both addresses are the application's, which asked for it.
+        0 => unsafe { call::getsockname(req.file.fd, address, len) },
+        // SAFETY: so they are here.
+        1 => unsafe { call::getpeername(req.file.fd, address, len) },
         _ => Err(Errno::EINVAL),
     }
 }

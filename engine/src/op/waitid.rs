@@ -35,7 +35,8 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     // The number may have become another file's.
     let id = if by_pidfd && req.file.owned { req.file.fd.raw() } else { id };
     let mut info = NOTHING;
-    let answer = call::waitid(which, id, User::of(&raw mut info), options | g::WNOHANG);
+    // SAFETY: an array of ours.
+    let answer = unsafe { call::waitid(which, id, User::of(&raw mut info), options | g::WNOHANG) };
     if answer.is_err() || info[PID] != 0 || options & g::WNOHANG != 0 {
         return Issued::Done(tell(req, answer, &info));
     }
@@ -83,7 +84,9 @@ pub fn work(req: Req) -> i32 {
     let (which, id, options) = which(req);
     let id = if which == g::P_PIDFD && req.file.owned { req.file.fd.raw() } else { id };
     loop {
-        match call::waitid(which, id, info(req), options) {
+        // SAFETY: what the request has copied, if anything, is used by nobody else while it is with its
+        // sleeper.
+        match unsafe { call::waitid(which, id, info(req), options) } {
             Err(Errno::EINTR) if !sleeper::of(req).is_recalled() => {}
             answer => return res(answer),
         }

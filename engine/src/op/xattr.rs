@@ -88,7 +88,9 @@ fn make_call(req: Req) -> Result<usize> {
     match req.sqe.opcode {
         op::SETXATTR => call::setxattr(path, name, value, len, flags).map(|()| 0),
         op::FSETXATTR => call::fsetxattr(req.file.fd, name, value, len, flags).map(|()| 0),
-        op::GETXATTR => call::getxattr(path, name, out, len),
-        _ => call::fgetxattr(req.file.fd, name, out, len),
+        // SAFETY: `out` is the application's, which asked for it.
+        op::GETXATTR => unsafe { call::getxattr(path, name, out, len) },
+        // SAFETY: as for `GETXATTR`.
+        _ => unsafe { call::fgetxattr(req.file.fd, name, out, len) },
     }
 }

@@ -183,7 +183,8 @@ impl Segment {
 /// `to` must be writable for `len` bytes, and hold any bytes afterwards.
 unsafe fn read(file: Fd, at: u64, to: *mut u8, len: usize) -> Result<()> {
     let buffer = Buffer { address: User::of(to), len };
-    match call::pread(file, buffer, Offset(at as i64))? {
+    // SAFETY: the caller's promise.
+    match unsafe { call::pread(file, buffer, Offset(at as i64)) }? {
         n if n == len => Ok(()),
         _ => Err(Errno::ENOEXEC),
     }

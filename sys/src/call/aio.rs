@@ -1,10 +1,10 @@
 //! Kernel AIO.
 
 use super::sys;
+use crate::Result;
 use crate::abi::Timespec;
 use crate::abi::aio::{IoEvent, Iocb};
 use crate::abi::signal::{SIGSET_SIZE, SigSet};
-use crate::{Result, User};
 
 /// The kernel's handle of an AIO context: also the address of its mapped completion ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,14 +19,22 @@ pub fn io_setup(events: u32) -> Result<AioContext> {
 }
 
 /// `io_destroy(2)`: cancels or waits for what is in flight.
-pub fn io_destroy(context: AioContext) -> Result<()> {
-    // SAFETY: a handle the kernel checks.
+///
+/// # Safety
+/// Nobody looks at the context's mapped completion ring afterwards.
+pub unsafe fn io_destroy(context: AioContext) -> Result<()> {
+    // SAFETY: a handle the kernel checks; the caller vouches for the ring.
     unsafe { sys!(__NR_io_destroy, context.0) }.map(drop)
 }
 
 /// `io_submit(2)`; how many of the requests were taken.
-pub fn io_submit(context: AioContext, requests: &[*const Iocb]) -> Result<usize> {
-    // SAFETY: the kernel copies the requests during the call.
+///
+/// # Safety
+/// What the requests have written to, until they complete, is memory of the caller's alone, or the
+/// application's, which asked for it.
+pub unsafe fn io_submit(context: AioContext, requests: &[*const Iocb]) -> Result<usize> {
+    // SAFETY: the kernel checks the requests' addresses, and copies them during the call; the caller
+    // vouches for what is written to.
     unsafe { sys!(__NR_io_submit, context.0, requests.len(), requests.as_ptr() as usize) }
 }
 
@@ -49,14 +57,6 @@ pub fn io_getevents(
             timeout
         )
     }
-}
-
-/// `io_cancel(2)`.
-pub fn io_cancel(context: AioContext, request: *const Iocb) -> Result<()> {
-    let mut event = IoEvent::default();
-    let event: User<IoEvent> = User::of(&raw mut event);
-    // SAFETY: handles the kernel checks.
-    unsafe { sys!(__NR_io_cancel, context.0, request as usize, event.arg()) }.map(drop)
 }
 
 /// `io_pgetevents(2)`, Linux 4.18: as `io_getevents`, with `mask` in place of the thread's signal

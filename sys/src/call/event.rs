@@ -31,7 +31,7 @@ pub fn epoll_ctl(epfd: Fd, op: EpollOp, fd: Fd, events: u32, data: u64) -> Resul
 
 /// `epoll_ctl(2)` as the application gave it.
 pub fn epoll_ctl_raw(epfd: Fd, op: u32, fd: Fd, event: User<EpollEvent>) -> Result<()> {
-    // SAFETY: the kernel checks the address.
+    // SAFETY: the kernel checks the address, and only reads there.
     unsafe { sys!(__NR_epoll_ctl, epfd.arg(), op as usize, fd.arg(), event.arg()) }.map(drop)
 }
 
@@ -68,8 +68,11 @@ pub fn epoll_take(epfd: Fd, events: &mut [EpollEvent]) -> Result<usize> {
 }
 
 /// The same into the application's memory.
-pub fn epoll_take_raw(epfd: Fd, events: User<EpollEvent>, most: i32) -> Result<usize> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn epoll_take_raw(epfd: Fd, events: User<EpollEvent>, most: i32) -> Result<usize> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_epoll_pwait, epfd.arg(), events.arg(), most as usize, 0, 0, 0) }
 }
 
@@ -106,9 +109,9 @@ pub fn eventfd_add(fd: Fd, count: u64) -> Result<()> {
 
 /// Takes an eventfd's count; `None` when it was zero.
 pub fn eventfd_take(fd: Fd) -> Result<Option<u64>> {
-    let mut count = 0u64;
-    match super::read(fd, Buffer { address: User::of(&raw mut count).cast(), len: 8 }) {
-        Ok(_) => Ok(Some(count)),
+    let mut count = [0u8; 8];
+    match super::read_into(fd, &mut count) {
+        Ok(_) => Ok(Some(u64::from_ne_bytes(count))),
         Err(Errno::EAGAIN) => Ok(None),
         Err(e) => Err(e),
     }
@@ -120,8 +123,7 @@ pub fn eventfd_take(fd: Fd) -> Result<Option<u64>> {
 /// # Errors
 /// `EBADF`; `EPERM` and `ENOSYS` where neither is to be had.
 pub fn same_file(one: Fd, other: Fd) -> Result<bool> {
-    const F_DUPFD_QUERY: u32 = 1027;
-    match super::fcntl(one, F_DUPFD_QUERY, other.arg()) {
+    match super::fcntl(one, super::io::F_DUPFD_QUERY, other.arg()) {
         Err(Errno::EINVAL) => {}
         answer => return answer.map(|same| same == 1),
     }

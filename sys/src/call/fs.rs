@@ -32,8 +32,11 @@ pub fn openat2(dir: Fd, path: User<u8>, how: User<OpenHow>, size: usize) -> Resu
 }
 
 /// `statx(2)`.
-pub fn statx(dir: Fd, path: User<u8>, flags: u32, mask: u32, out: User<u8>) -> Result<()> {
-    // SAFETY: the kernel checks both addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn statx(dir: Fd, path: User<u8>, flags: u32, mask: u32, out: User<u8>) -> Result<()> {
+    // SAFETY: the kernel checks both addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_statx, dir.arg(), path.arg(), flags as usize, mask as usize, out.arg()) }
         .map(drop)
 }
@@ -107,14 +110,25 @@ pub fn fsetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize, flags: u32
 }
 
 /// `getxattr(2)`.
-pub fn getxattr(path: User<u8>, name: User<u8>, value: User<u8>, len: usize) -> Result<usize> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn getxattr(
+    path: User<u8>,
+    name: User<u8>,
+    value: User<u8>,
+    len: usize,
+) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_getxattr, path.arg(), name.arg(), value.arg(), len) }
 }
 
 /// `fgetxattr(2)`.
-pub fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<usize> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn fgetxattr(fd: Fd, name: User<u8>, value: User<u8>, len: usize) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_fgetxattr, fd.arg(), name.arg(), value.arg(), len) }
 }
 
@@ -181,7 +195,9 @@ fn status(fd: Fd) -> Result<Statx> {
     };
     let out = User::of(&raw mut stat).cast();
     let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
-    statx(fd, User::of(c"".as_ptr().cast()), flags, g::STATX_TYPE | g::STATX_SIZE, out)?;
+    let nameless = User::of(c"".as_ptr().cast());
+    // SAFETY: a structure of ours.
+    unsafe { statx(fd, nameless, flags, g::STATX_TYPE | g::STATX_SIZE, out) }?;
     Ok(stat)
 }
 

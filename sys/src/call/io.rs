@@ -2,7 +2,7 @@
 
 use super::sys;
 use crate::abi::Iovec;
-use crate::{Fd, Result, User};
+use crate::{Errno, Fd, Result, User};
 
 /// Bytes at an address of the application's.
 #[derive(Clone, Copy, Debug)]
@@ -55,32 +55,56 @@ impl RwFlags {
 }
 
 /// `read(2)`.
-pub fn read(fd: Fd, buf: Buffer) -> Result<usize> {
-    // SAFETY: the kernel checks the address; the caller's memory is the application's own.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn read(fd: Fd, buf: Buffer) -> Result<usize> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_read, fd.arg(), buf.address.arg(), buf.len) }
+}
+
+/// `read(2)` into memory of ours.
+pub fn read_into(fd: Fd, to: &mut [u8]) -> Result<usize> {
+    let buf = Buffer { address: User::of(to.as_mut_ptr()), len: to.len() };
+    // SAFETY: the slice is borrowed mutably.
+    unsafe { read(fd, buf) }
 }
 
 /// `write(2)`.
 pub fn write(fd: Fd, buf: Buffer) -> Result<usize> {
-    // SAFETY: as `read`.
+    // SAFETY: the kernel checks the address, and only reads there.
     unsafe { sys!(__NR_write, fd.arg(), buf.address.arg(), buf.len) }
 }
 
 /// `pread64(2)`.
-pub fn pread(fd: Fd, buf: Buffer, at: Offset) -> Result<usize> {
-    // SAFETY: as `read`.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn pread(fd: Fd, buf: Buffer, at: Offset) -> Result<usize> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_pread64, fd.arg(), buf.address.arg(), buf.len, at.0 as usize) }
+}
+
+/// `pread64(2)` into memory of ours.
+pub fn pread_into(fd: Fd, to: &mut [u8], at: Offset) -> Result<usize> {
+    let buf = Buffer { address: User::of(to.as_mut_ptr()), len: to.len() };
+    // SAFETY: the slice is borrowed mutably.
+    unsafe { pread(fd, buf, at) }
 }
 
 /// `pwrite64(2)`.
 pub fn pwrite(fd: Fd, buf: Buffer, at: Offset) -> Result<usize> {
-    // SAFETY: as `read`.
+    // SAFETY: the kernel checks the address, and only reads there.
     unsafe { sys!(__NR_pwrite64, fd.arg(), buf.address.arg(), buf.len, at.0 as usize) }
 }
 
 /// `preadv2(2)`.
-pub fn preadv2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
-    // SAFETY: as `read`; the offset's high half is ignored where registers have 64 bits.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn preadv2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to. (The offset's
+    // high half is ignored where registers have 64 bits.)
     unsafe {
         sys!(
             __NR_preadv2,
@@ -95,8 +119,11 @@ pub fn preadv2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize>
 }
 
 /// `preadv(2)`, or `readv(2)` at the current position.
-pub fn preadv(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
-    // SAFETY: as `preadv2`.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn preadv(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe {
         match at {
             Offset::CURRENT => sys!(__NR_readv, fd.arg(), vec.address.arg(), vec.count),
@@ -107,7 +134,7 @@ pub fn preadv(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
 
 /// `pwritev(2)`, or `writev(2)` at the current position.
 pub fn pwritev(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
-    // SAFETY: as `preadv2`.
+    // SAFETY: the kernel checks the addresses, and only reads there.
     unsafe {
         match at {
             Offset::CURRENT => sys!(__NR_writev, fd.arg(), vec.address.arg(), vec.count),
@@ -118,7 +145,8 @@ pub fn pwritev(fd: Fd, vec: Vector, at: Offset) -> Result<usize> {
 
 /// `pwritev2(2)`.
 pub fn pwritev2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
-    // SAFETY: as `preadv2`.
+    // SAFETY: the kernel checks the addresses, and only reads there. (The offset's high half is ignored
+    // where registers have 64 bits.)
     unsafe {
         sys!(
             __NR_pwritev2,
@@ -139,10 +167,24 @@ pub fn close(fd: Fd) -> Result<()> {
 }
 
 /// `fcntl(2)` with an integer argument.
+///
+/// # Errors
+/// `EINVAL`, too, for a command that is not known to take an integer.
+#[inline]
 pub fn fcntl(fd: Fd, command: u32, arg: usize) -> Result<usize> {
-    // SAFETY: the commands used take integers; a pointer would be checked by the kernel.
+    use linux_raw_sys::general as g;
+    match command {
+        g::F_DUPFD | g::F_DUPFD_CLOEXEC | F_DUPFD_QUERY => {}
+        g::F_GETFD | g::F_SETFD | g::F_GETFL | g::F_SETFL => {}
+        g::F_ADD_SEALS | g::F_GET_SEALS => {}
+        _ => return Err(Errno::EINVAL),
+    }
+    // SAFETY: the argument of these is a number.
     unsafe { sys!(__NR_fcntl, fd.arg(), command as usize, arg) }
 }
+
+/// Whether two descriptors name the same open file, Linux 6.10.
+pub(super) const F_DUPFD_QUERY: u32 = 1027;
 
 /// The lowest free descriptor at or above `from`, close-on-exec, for the same open file.
 pub fn dup_from(fd: Fd, from: Fd) -> Result<Fd> {
@@ -166,8 +208,11 @@ pub fn set_file_flags(fd: Fd, flags: u32) -> Result<()> {
 }
 
 /// `ioctl(2)` with the address of an argument.
-pub fn ioctl(fd: Fd, request: u32, arg: User<u8>) -> Result<usize> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn ioctl(fd: Fd, request: u32, arg: User<u8>) -> Result<usize> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_ioctl, fd.arg(), request as usize, arg.arg()) }
 }
 
@@ -209,8 +254,11 @@ pub fn fadvise(fd: Fd, at: Offset, len: i64, advice: u32) -> Result<()> {
         .map(drop)
 }
 
-/// `splice(2)`.
-pub fn splice(
+/// `splice(2)`; the kernel moves the positions on.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn splice(
     from: Fd,
     from_at: User<i64>,
     to: Fd,
@@ -218,7 +266,7 @@ pub fn splice(
     len: usize,
     flags: u32,
 ) -> Result<usize> {
-    // SAFETY: the kernel checks the addresses.
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe {
         sys!(__NR_splice, from.arg(), from_at.arg(), to.arg(), to_at.arg(), len, flags as usize)
     }
@@ -231,9 +279,20 @@ pub fn tee(from: Fd, to: Fd, len: usize, flags: u32) -> Result<usize> {
 }
 
 /// `pipe2(2)`.
-pub fn pipe2(fds: User<[i32; 2]>, flags: u32) -> Result<()> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn pipe2(fds: User<[i32; 2]>, flags: u32) -> Result<()> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_pipe2, fds.arg(), flags as usize) }.map(drop)
+}
+
+/// A pipe: the end to read from, and the one to write to.
+pub fn pipe(flags: u32) -> Result<[Fd; 2]> {
+    let mut ends = [-1i32; 2];
+    // SAFETY: an array of ours.
+    unsafe { pipe2(User::of(&raw mut ends), flags) }?;
+    Ok(ends.map(Fd::new))
 }
 
 /// `close_range(2)`, Linux 5.9.

@@ -82,10 +82,13 @@ pub unsafe fn mprotect(address: usize, len: usize, protection: u32) -> Result<()
 }
 
 /// `process_vm_readv(2)` of one range each side.
-pub fn process_vm_read(pid: i32, to: *mut u8, from: User<u8>, len: usize) -> Result<usize> {
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn process_vm_read(pid: i32, to: *mut u8, from: User<u8>, len: usize) -> Result<usize> {
     let local = Iovec { iov_base: to.cast(), iov_len: len as _ };
     let remote = Iovec { iov_base: from.address() as usize as *mut _, iov_len: len as _ };
-    // SAFETY: `local` names writable memory of the caller's; the kernel checks the remote side.
+    // SAFETY: the kernel checks both sides; the caller vouches for what is written to.
     unsafe {
         sys!(
             __NR_process_vm_readv,
@@ -100,10 +103,18 @@ pub fn process_vm_read(pid: i32, to: *mut u8, from: User<u8>, len: usize) -> Res
 }
 
 /// `process_vm_writev(2)` of one range each side.
-pub fn process_vm_write(pid: i32, to: User<u8>, from: *const u8, len: usize) -> Result<usize> {
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn process_vm_write(
+    pid: i32,
+    to: User<u8>,
+    from: *const u8,
+    len: usize,
+) -> Result<usize> {
     let local = Iovec { iov_base: from.cast_mut().cast(), iov_len: len as _ };
     let remote = Iovec { iov_base: to.address() as usize as *mut _, iov_len: len as _ };
-    // SAFETY: `local` names readable memory of the caller's; the kernel checks the remote side.
+    // SAFETY: the kernel checks both sides; the caller vouches for what is written to.
     unsafe {
         sys!(
             __NR_process_vm_writev,

@@ -20,8 +20,11 @@ pub fn socket(domain: i32, kind: u32, protocol: i32) -> Result<Fd> {
 }
 
 /// `accept4(2)`.
-pub fn accept4(fd: Fd, address: User<u8>, len: User<u32>, flags: u32) -> Result<Fd> {
-    // SAFETY: the kernel checks both addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn accept4(fd: Fd, address: User<u8>, len: User<u32>, flags: u32) -> Result<Fd> {
+    // SAFETY: the kernel checks both addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_accept4, fd.arg(), address.arg(), len.arg(), flags as usize) }
         .map(|n| Fd::new(n as i32))
 }
@@ -59,8 +62,11 @@ pub fn sendto(fd: Fd, buf: Buffer, flags: u32, to: User<u8>, to_len: usize) -> R
 }
 
 /// `recvfrom(2)` without an address.
-pub fn recv(fd: Fd, buf: Buffer, flags: u32) -> Result<usize> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn recv(fd: Fd, buf: Buffer, flags: u32) -> Result<usize> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_recvfrom, fd.arg(), buf.address.arg(), buf.len, flags as usize, 0, 0) }
 }
 
@@ -71,14 +77,26 @@ pub fn sendmsg(fd: Fd, msg: User<Msghdr>, flags: u32) -> Result<usize> {
 }
 
 /// `recvmsg(2)`.
-pub fn recvmsg(fd: Fd, msg: User<Msghdr>, flags: u32) -> Result<usize> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn recvmsg(fd: Fd, msg: User<Msghdr>, flags: u32) -> Result<usize> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_recvmsg, fd.arg(), msg.arg(), flags as usize) }
 }
 
 /// `getsockopt(2)`.
-pub fn getsockopt(fd: Fd, level: i32, name: i32, value: User<u8>, len: User<u32>) -> Result<()> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn getsockopt(
+    fd: Fd,
+    level: i32,
+    name: i32,
+    value: User<u8>,
+    len: User<u32>,
+) -> Result<()> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe {
         sys!(__NR_getsockopt, fd.arg(), level as usize, name as usize, value.arg(), len.arg())
     }
@@ -93,20 +111,29 @@ pub fn setsockopt(fd: Fd, level: i32, name: i32, value: User<u8>, len: usize) ->
 }
 
 /// `getsockname(2)`.
-pub fn getsockname(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn getsockname(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_getsockname, fd.arg(), address.arg(), len.arg()) }.map(drop)
 }
 
 /// `getpeername(2)`.
-pub fn getpeername(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
-    // SAFETY: the kernel checks the addresses.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn getpeername(fd: Fd, address: User<u8>, len: User<u32>) -> Result<()> {
+    // SAFETY: the kernel checks the addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_getpeername, fd.arg(), address.arg(), len.arg()) }.map(drop)
 }
 
 /// `socketpair(2)`.
-pub fn socketpair(domain: i32, kind: u32, protocol: i32, fds: User<[i32; 2]>) -> Result<()> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn socketpair(domain: i32, kind: u32, protocol: i32, fds: User<[i32; 2]>) -> Result<()> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_socketpair, domain as usize, kind as usize, protocol as usize, fds.arg()) }
         .map(drop)
 }

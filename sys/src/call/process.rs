@@ -112,8 +112,11 @@ pub fn may_lock_memory() -> bool {
 }
 
 /// `waitid(2)`; `info` is a `siginfo_t`.
-pub fn waitid(which: u32, id: i32, info: User<[i32; 32]>, options: u32) -> Result<()> {
-    // SAFETY: the kernel checks the address.
+///
+/// # Safety
+/// What is written to is memory of the caller's alone, or the application's, which asked for it.
+pub unsafe fn waitid(which: u32, id: i32, info: User<[i32; 32]>, options: u32) -> Result<()> {
+    // SAFETY: the kernel checks the address; the caller vouches for what is written to.
     unsafe { sys!(__NR_waitid, which as usize, id as isize as usize, info.arg(), options as usize) }
         .map(drop)
 }
@@ -139,7 +142,7 @@ pub fn execveat(
 
 /// `execve(2)`; returns only an error.
 pub fn execve(path: User<u8>, argv: User<u64>, envp: User<u64>) -> Result<()> {
-    // SAFETY: as above.
+    // SAFETY: the kernel checks the addresses; on success this program is gone.
     unsafe { sys!(__NR_execve, path.arg(), argv.arg(), envp.arg()) }.map(drop)
 }
 

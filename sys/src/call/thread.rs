@@ -13,9 +13,10 @@ pub fn gettid() -> i32 {
     unsafe { sys!(__NR_gettid, 0) }.unwrap_or(0) as i32
 }
 
-/// How often this thread has gone to sleep (`ru_nvcsw` of `getrusage(2)`), Linux 2.6.26.
+/// How often this thread has gone to sleep, rather than been made to wait (`ru_nvcsw` of
+/// `getrusage(2)`), Linux 2.6.26.
 #[must_use]
-pub fn voluntary_switches() -> u64 {
+pub fn times_waited() -> u64 {
     use linux_raw_sys::general as g;
     // `struct rusage` is eighteen words, and the last but one is this.
     let mut usage = [0u64; 18];
@@ -62,10 +63,14 @@ pub fn sched_setaffinity(tid: i32, mask: &[u64; 16]) -> Result<()> {
         .map(drop)
 }
 
-/// Ends this thread; its stack must not be needed by anyone else.
-pub fn exit_thread() -> ! {
+/// Ends this thread.
+///
+/// # Safety
+/// It was made by a bare `clone`: no library has to hear of its end, and nothing on its stack is used
+/// afterwards.
+pub unsafe fn exit_thread() -> ! {
     loop {
-        // SAFETY: ends the thread.
+        // SAFETY: ends the thread, as the caller may.
         let _ = unsafe { sys!(__NR_exit, 0) };
     }
 }
@@ -82,18 +87,6 @@ pub fn cpu_count() -> u32 {
     }
     let last = mask.iter().rposition(|&word| word != 0).unwrap_or(0);
     last as u32 * 64 + 64 - mask[last].leading_zeros()
-}
-
-/// How often the calling thread has waited for something, rather than been made to (`ru_nvcsw` of
-/// `getrusage(2)`).
-#[must_use]
-pub fn times_waited() -> u64 {
-    const RUSAGE_THREAD: usize = 1;
-    const NVCSW: usize = 16;
-    let mut usage = [0u64; 18];
-    // SAFETY: room for a `struct rusage`.
-    let _ = unsafe { sys!(__NR_getrusage, RUSAGE_THREAD, usage.as_mut_ptr() as usize) };
-    usage[NVCSW]
 }
 
 /// `IOPRIO_WHO_PROCESS`, which is this thread if none is named.

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::fmt;
 
-use sysring_sys::call::{self, Buffer};
+use sysring_sys::call;
 use sysring_sys::raw::general::{O_CLOEXEC, O_RDONLY};
 use sysring_sys::{Errno, Fd, User};
 
@@ -65,8 +65,7 @@ fn is_filtered() -> bool {
 fn read(path: &CStr, into: &mut [u8]) -> usize {
     let path = User::of(path.as_ptr().cast());
     let Ok(file) = call::openat(Fd::CWD, path, O_RDONLY | O_CLOEXEC, 0) else { return 0 };
-    let buffer = Buffer { address: User::of(into.as_mut_ptr()), len: into.len() };
-    let read = call::read(file, buffer);
+    let read = call::read_into(file, into);
     let _ = call::close(file);
     read.unwrap_or(0).min(into.len())
 }

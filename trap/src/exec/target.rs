@@ -1,6 +1,6 @@
 //! What a file is, seen from an `execve`: who will give it the handler?
 
-use sysring_sys::call::{self, Buffer, Offset};
+use sysring_sys::call::{self, Offset};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User};
 
@@ -115,8 +115,7 @@ fn examine_open(file: Fd) -> Option<Load> {
 
 /// Fills `to` as far as the file reaches.
 fn read_at(file: Fd, to: &mut [u8], at: u64) -> Result<usize> {
-    let buffer = Buffer { address: User::of(to.as_mut_ptr()), len: to.len() };
-    call::pread(file, buffer, Offset(at as i64))
+    call::pread_into(file, to, Offset(at as i64))
 }
 
 /// Whether it is a program of this architecture that no dynamic linker will give the object to,

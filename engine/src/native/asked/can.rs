@@ -117,7 +117,8 @@ fn takes_nowait(fd: Fd) -> bool {
     let mut byte = 0u8;
     let one = Iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 as _ };
     let vector = Vector { address: User::of(&raw const one), count: 1 };
-    let answer = call::preadv2(fd, vector, NOWHERE, RwFlags::NOWAIT);
+    // SAFETY: the byte is ours.
+    let answer = unsafe { call::preadv2(fd, vector, NOWHERE, RwFlags::NOWAIT) };
     nowait::is_honoured()
         && !matches!(answer, Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM))
 }
