@@ -263,7 +263,7 @@ impl Locked<'_> {
         };
         match call::epoll_ctl(set, op, req.watch, events, req.ticket()) {
             Ok(()) => {
-                self.is_armed(req, events);
+                self.note_armed(req, events);
                 Armed::Yes
             }
             Err(Errno::EPERM) => Armed::AlwaysReady,
@@ -299,11 +299,11 @@ impl Locked<'_> {
         }
         req.watch = number;
         req.watch_stays = true;
-        self.is_armed(req, events);
+        self.note_armed(req, events);
         Armed::Yes
     }
 
-    fn is_armed(&mut self, mut req: Req, events: u32) {
+    fn note_armed(&mut self, mut req: Req, events: u32) {
         if !req.has(flag::ARMED) {
             req.set(flag::ARMED);
             self.readiness.parked += 1;

@@ -194,7 +194,7 @@ fn nap(ring: &Ring) {
             sleep(ring, set, until);
         }
     }
-    ring.sq().is_awake(ring.sq_flags());
+    ring.sq().clear_need_wakeup(ring.sq_flags());
 }
 
 /// Until somebody wakes us, something is ready, or a timer is due.

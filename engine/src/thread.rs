@@ -13,8 +13,8 @@ use crate::{process, stats};
 const STACK: usize = 64 * 1024;
 
 /// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`.
-pub fn kick_is_handled() {
-    kick::is_handled_from_now_on();
+pub fn declare_kick_handled() {
+    kick::declare_handled();
 }
 
 /// Starts a thread of the engine's, with every signal blocked.

@@ -121,7 +121,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         }
         ring.sleepers.fetch_sub(1, Relaxed);
         if let Turn::Sleep(place) = turn {
-            locked.waiters.is_back(place, &ring.returns);
+            locked.waiters.come_back(place, &ring.returns);
         }
         result = result.and(slept);
         let now = until.map(|_| call::now(call::CLOCK_MONOTONIC));
@@ -214,7 +214,7 @@ fn step_aside<'r>(
         slept = call::ppoll(&mut [], Some(&mut Timespec { tv_sec: 0, tv_nsec: 0 }), mask.as_ref())
             .map(drop);
     }
-    locked.insert(lock_again(ring)).waiters.is_here_again();
+    locked.insert(lock_again(ring)).waiters.step_back_in();
     slept
 }
 

@@ -107,7 +107,7 @@ impl Office {
     }
 
     /// The driver is awake: from here on every timer that is set is looked at, or rings the bell.
-    pub fn is_awake(&self) {
+    pub fn note_awake(&self) {
         self.next.store(i64::MAX, Relaxed);
     }
 

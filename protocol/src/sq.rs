@@ -81,7 +81,7 @@ impl Sq<'_> {
     }
 
     /// That thread does not sleep. Who sees that late wakes it for nothing.
-    pub fn is_awake(&self, flags: &AtomicU32) {
+    pub fn clear_need_wakeup(&self, flags: &AtomicU32) {
         flags.fetch_and(!sq_flags::NEED_WAKEUP, Relaxed);
     }
 }

@@ -117,8 +117,8 @@ impl Waiters {
         false
     }
 
-    /// A sleeper has come back.
-    pub fn is_back(&mut self, place: Place, returns: &Futex) {
+    /// A sleeper comes back.
+    pub fn come_back(&mut self, place: Place, returns: &Futex) {
         self.taken &= !(1 << place.0);
         returns.fetch_add(1, Relaxed);
         if self.aside != 0 {
@@ -137,8 +137,8 @@ impl Waiters {
         }
     }
 
-    /// Who stepped aside is here again.
-    pub fn is_here_again(&mut self) {
+    /// Who stepped aside comes back.
+    pub fn step_back_in(&mut self) {
         self.aside -= 1;
     }
 }

@@ -12,7 +12,7 @@ static TRAPPED: AtomicBool = AtomicBool::new(false);
 
 /// Says that SIGSYS is handled by something that returns at once from a signal sent by `tgkill`, and
 /// that stays.
-pub fn is_handled_from_now_on() {
+pub fn declare_handled() {
     TRAPPED.store(true, Relaxed);
 }
 

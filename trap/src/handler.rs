@@ -31,7 +31,7 @@ pub fn install() -> Result<()> {
     // usable in a signal handler; it may run anywhere.
     unsafe { call::sigaction(SIGSYS, User::of(&action), User::NULL) }?;
     // A worker may be called out of a sleep by the same signal (`signals::deliver`).
-    sysring_engine::thread::kick_is_handled();
+    sysring_engine::thread::declare_kick_handled();
     Ok(())
 }
 
@@ -103,7 +103,7 @@ unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Con
         None if ends_program(nr) => unsafe { leave(context.cast()) },
         _ => {}
     }
-    // SAFETY: as above.
+    // SAFETY: the frame is the kernel's.
     unsafe { serve(context.cast()) }
 }
 

@@ -105,7 +105,7 @@ impl Engine {
             action.sa_sigaction = handler as usize;
             libc::sigaction(libc::SIGSYS, &raw const action, std::ptr::null_mut());
         }
-        sysring_engine::thread::kick_is_handled();
+        sysring_engine::thread::declare_kick_handled();
         Engine
     }
 }

@@ -32,7 +32,7 @@ pub(super) extern "C" fn run(term: usize) -> ! {
         });
         OFFICE.sleeps_until(due);
         n = wait::sleep(set, &mut events, due, None).unwrap_or(0);
-        OFFICE.is_awake();
+        OFFICE.note_awake();
     }
     OFFICE.leave(events[..n].iter().any(|event| event.data != 0));
     ask_to_settle();

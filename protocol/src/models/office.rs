@@ -95,7 +95,7 @@ impl World {
             told |= std::mem::take(&mut set.ready);
             set.bell = false;
             drop(set);
-            self.office.is_awake();
+            self.office.note_awake();
         }
         self.office.leave(told);
         self.ring_bell();

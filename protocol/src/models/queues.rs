@@ -159,7 +159,7 @@ fn the_thread_that_submits_does_not_sleep_over_entries() {
                 }
                 *bell = false;
             }
-            queue.sq().is_awake(&queue.flags);
+            queue.sq().clear_need_wakeup(&queue.flags);
         }
         application.join().unwrap();
         assert_eq!(seen, [1, 2]);

@@ -66,14 +66,14 @@ impl Ring {
                     drop(state);
                     self.set.sleep();
                     state = self.state.lock().unwrap();
-                    state.waiters.is_back(place, &self.returns);
+                    state.waiters.come_back(place, &self.returns);
                 }
                 Turn::Aside(seen) => {
                     drop(state);
                     self.set.ring();
                     Waiters::step_aside(&self.returns, seen).unwrap();
                     state = self.state.lock().unwrap();
-                    state.waiters.is_here_again();
+                    state.waiters.step_back_in();
                 }
                 Turn::Nap => unreachable!(),
             }

@@ -70,8 +70,8 @@ impl State {
         (count, flags)
     }
 
-    /// It has come back.
-    pub fn is_back(&mut self) {
+    /// It comes back.
+    pub fn come_back(&mut self) {
         self.taker = false;
     }
 

@@ -109,7 +109,7 @@ impl Shared {
         // Release pairs with the Acquire of who waits for the hand-over, with the lock held.
         self.entered.store(false, Release);
         let mut state = self.lock();
-        state.is_back();
+        state.come_back();
         (state, slept)
     }
 
@@ -244,7 +244,7 @@ mod tests {
             third.start();
             ring.submit().unwrap();
             ring.shared.entered.store(false, Release);
-            ring.shared.lock().is_back();
+            ring.shared.lock().come_back();
             for nop in [first, one, two, third] {
                 assert_eq!(nop.wait(), Ok(()));
             }
