@@ -131,11 +131,11 @@ impl Attempt {
     }
 }
 
-/// Numbers of the x32 ABI would be other names for calls that are refused.
-#[cfg(target_arch = "x86_64")]
-const FOREIGN: u32 = 1 << 30;
-#[cfg(not(target_arch = "x86_64"))]
-const FOREIGN: u32 = 0;
+/// Whether a number is one of the x32 ABI's, which would be other names for calls that are refused.
+const fn is_foreign(nr: u32) -> bool {
+    const X32: u32 = 1 << 30;
+    cfg!(target_arch = "x86_64") && nr & X32 != 0
+}
 
 /// Makes a call if it does not block, by the calling thread.
 ///
@@ -164,7 +164,7 @@ pub unsafe fn attempt(call: &Call, placement: Placement) -> Result<Attempt> {
 fn by_worker(call: &Call, how: How) -> Result<Attempt> {
     match how {
         How::Own | How::Refused => Err(Errno::EOPNOTSUPP),
-        _ if call.nr & FOREIGN != 0 => Ok(Attempt::failed(Errno::ENOSYS)),
+        _ if is_foreign(call.nr) => Ok(Attempt::failed(Errno::ENOSYS)),
         How::Sleeper => Ok(Attempt::SLEEPER),
         _ => Ok(Attempt::WORKER),
     }

@@ -18,7 +18,7 @@ use sysring_sys::{Errno, Result, call};
 use super::batch::Step;
 use super::context::Context;
 use super::table::{self, How, NONE};
-use super::{Call, FOREIGN, Issued};
+use super::{Call, Issued, is_foreign};
 use crate::issue;
 use crate::op::table::{Row, UNKNOWN, row_flag};
 use crate::request::Req;
@@ -199,7 +199,7 @@ fn on_descriptor(call: &Call, fd: usize) -> Result<Call> {
 fn answer(call: &Call) -> isize {
     match table::how(call.nr) {
         How::Own | How::Refused => Errno::EOPNOTSUPP.to_res() as isize,
-        _ if call.nr & FOREIGN != 0 => Errno::ENOSYS.to_res() as isize,
+        _ if is_foreign(call.nr) => Errno::ENOSYS.to_res() as isize,
         _ => call.answer(),
     }
 }
@@ -250,7 +250,7 @@ impl Context {
         let count = count.filter(|&count| len != 0 && count % len == 0).ok_or(Errno::EINVAL)?;
         let total = count / len;
         let team = gather(self.ring, steps, total, len)?;
-        // SAFETY: we have a reference.
+        // SAFETY: `gather` gave us one of its references; `let_go` returns it.
         let shared = unsafe { team.as_ref() };
         // As many as were of use to the latest of its kind are asked at once.
         let helpers = self.useful_helpers(first).min(total / 2);
