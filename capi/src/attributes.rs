@@ -172,12 +172,12 @@ pub(crate) unsafe fn wanted(given: *const sysring_wanted) -> Result<Wanted> {
     if given.is_null() {
         return Ok(Wanted::NONE);
     }
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let size = unsafe { (*given).size } as usize;
     if size > LONGEST {
         return Err(Errno::E2BIG);
     }
-    // SAFETY: as above.
+    // SAFETY: the caller's promise: as long as it says.
     Wanted::parse(unsafe { core::slice::from_raw_parts(given.cast(), size) })
 }
 

@@ -218,24 +218,24 @@ pub unsafe extern "C" fn sysring_issue(
     result: *mut i64,
 ) -> c_int {
     let mut answers = Answers::none();
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let given = unsafe { &*call };
     let issued = parts(given).and_then(|(call, order)| {
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         let wanted = unsafe { wanted(given.wanted) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         unsafe { (*calls).0.issue_with(&call, &order, &wanted, &mut answers) }
     });
     let (status, value) = match issued {
         Ok(Issued::Done(answer)) => {
-            // SAFETY: as above.
+            // SAFETY: the caller's promise.
             unsafe { fill(given.done, answer as i64, &answers) };
             (0, answer as i64)
         }
         Ok(Issued::Pending(id)) => (1, id as i64),
         Err(e) => return e.to_res(),
     };
-    // SAFETY: as above.
+    // SAFETY: the caller's promise.
     unsafe { result.write(value) };
     status
 }
@@ -249,17 +249,17 @@ pub unsafe extern "C" fn sysring_issue(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sysring_issue_sync(call: *const sysring_call, result: *mut i64) -> c_int {
     let mut answers = Answers::none();
-    // SAFETY: the caller's promise, here and below.
+    // SAFETY: the caller's promise.
     let given = unsafe { &*call };
     let answer = parts(given).and_then(|(call, _)| {
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         let wanted = unsafe { wanted(given.wanted) }?;
-        // SAFETY: as above.
+        // SAFETY: the caller's promise.
         unsafe { Context::make_with(&call, &wanted, &mut answers) }
     });
     match answer {
         Ok(answer) => {
-            // SAFETY: as above.
+            // SAFETY: the caller's promise.
             unsafe {
                 fill(given.done, answer as i64, &answers);
                 result.write(answer as i64);

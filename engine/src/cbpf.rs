@@ -101,7 +101,7 @@ impl Program {
     }
 
     fn instructions_mut(&mut self) -> &mut [BpfInstruction] {
-        // SAFETY: as above, and borrowed as long as the program.
+        // SAFETY: allocated and filled for `len`, and borrowed as long as the program.
         unsafe { core::slice::from_raw_parts_mut(self.instructions.as_ptr(), self.len) }
     }
 

@@ -89,8 +89,8 @@ impl Locked<'_> {
             return false;
         }
         let index = (tail & (entries - 1)) as usize;
-        // SAFETY: the index is masked with our own copy of the size; volatile, as the application
-        // may look at any time. Field by field: they have just been written one by one, and a load
+        // SAFETY: the index is masked with our own copy of the size; `rings_at` and `cq_entries` belong
+        // together because the lock is held; volatile, as the application may look at any time. Field by field: they have just been written one by one, and a load
         // of two at once would wait for both stores.
         unsafe {
             let at = rings.add(at::CQES).cast::<Cqe>().add(index);

@@ -104,7 +104,7 @@ impl FileTable {
         if index >= self.len {
             return Err(Errno::EBADF);
         }
-        // SAFETY: below `len`.
+        // SAFETY: below `len`, which is 0 until `create` has filled that many slots.
         let slot = unsafe { &*self.slots.add(index as usize) };
         if slot.fd == -1 { Err(Errno::EBADF) } else { Ok((Fd::new(slot.fd), slot.tag)) }
     }

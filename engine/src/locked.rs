@@ -115,7 +115,8 @@ impl Deref for Locked<'_> {
 impl DerefMut for Locked<'_> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut State {
-        // SAFETY: as `deref`.
+        // SAFETY: the lock is held, and the `Locked` that says so, which there is one of, is borrowed
+        // mutably.
         unsafe { &mut *self.ring.state.get() }
     }
 }

@@ -27,7 +27,7 @@ pub struct Mapping {
 
 // SAFETY: a mapping is memory; what lies in it is its user's to synchronise.
 unsafe impl Send for Mapping {}
-// SAFETY: as above.
+// SAFETY: memory, as said for `Send`: what lies in it is its user's to synchronise.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {

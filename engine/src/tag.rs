@@ -58,7 +58,7 @@ impl Tag {
     #[must_use]
     fn drop_user(self) -> Option<u64> {
         let mut node = self.0?;
-        // SAFETY: as above.
+        // SAFETY: this user is counted, so the node lives, and the ring's lock is held.
         let (left, word) = unsafe {
             node.as_mut().users -= 1;
             (node.as_ref().users, node.as_ref().word)

@@ -19,7 +19,7 @@ pub(crate) struct Identity {
 
 // SAFETY: the page holds one atomic word.
 unsafe impl Send for Identity {}
-// SAFETY: as above.
+// SAFETY: one atomic word, as said for `Send`.
 unsafe impl Sync for Identity {}
 
 const PAGE: usize = 4096;

@@ -20,7 +20,7 @@ pub(crate) struct Memory {
 
 // SAFETY: the shared memory is reached through atomics only.
 unsafe impl Send for Memory {}
-// SAFETY: as above.
+// SAFETY: atomics only, as said for `Send`.
 unsafe impl Sync for Memory {}
 
 /// A new file for such a ring, sealed so that nobody can make it shorter below the others' feet.

@@ -57,7 +57,7 @@ pub unsafe extern "C" fn io_uring_peek_batch_cqe(
     match unsafe { peek_batch(ring, cqes, count) } {
         0 if ring.cq_is_held_back() => {
             io_uring_get_events(ring);
-            // SAFETY: as above.
+            // SAFETY: by the caller's word.
             unsafe { peek_batch(ring, cqes, count) }
         }
         n => n,

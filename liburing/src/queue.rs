@@ -62,7 +62,7 @@ unsafe fn init(
     match unsafe { init_as_told(entries, ring, params, given) } {
         Err(Errno::EINVAL) if flags & setup::NO_SQARRAY == 0 => {
             params.flags = flags;
-            // SAFETY: as above.
+            // SAFETY: by the caller's word; the first attempt was refused before it took anything.
             unsafe { init_as_told(entries, ring, params, given) }
         }
         result => result,

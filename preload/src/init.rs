@@ -81,7 +81,7 @@ fn install_filter() -> Result<()> {
     // SAFETY: the handler is installed, and `exec` carries it to every later program.
     match unsafe { filter::install(&rules, Scope::Process) } {
         // A thread with a filter of its own: let it be.
-        // SAFETY: as above.
+        // SAFETY: the handler is installed, and `exec` carries it to every later program.
         Err(Errno::ESRCH) => unsafe { filter::install(&rules, Scope::Thread) },
         result => result,
     }

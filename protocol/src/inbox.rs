@@ -67,7 +67,8 @@ impl<H: Handle> Inbox<H> {
     pub fn put(&self, handle: H) {
         let mut newest = self.newest.load(Relaxed);
         loop {
-            // SAFETY: what is here is a handle's address.
+            // SAFETY: a handle's address; only stored as the next link, never dereferenced here: it may
+            // have been taken meanwhile, and then the exchange fails.
             handle.set_next(NonNull::new(newest).map(|ptr| unsafe { H::of(ptr) }));
             let mine = handle.ptr().as_ptr();
             // Release pairs with the Acquire in `take`: what is named comes along.

@@ -52,7 +52,9 @@ pub fn monotonic() -> u64 {
 pub fn processor() -> u32 {
     let mut cpu = 0u32;
     let function = find(1);
-    // SAFETY: as above; the second place is asked for, and the third not used, by nobody.
+    // SAFETY: the kernel's own function of this name and shape (`find`), mapped for the life of the
+    // process, or the call that does the same; the second place is asked for, and the third not
+    // used, by nobody.
     unsafe {
         if function == NONE {
             let _ = call::raw(g::__NR_getcpu, [&raw mut cpu as usize, 0, 0, 0, 0, 0]);
@@ -135,7 +137,7 @@ unsafe fn symbol(start: usize, name: &[u8]) -> Option<usize> {
     };
     let (mut slide, mut dynamic) = (None, None);
     for i in 0..count as usize {
-        // SAFETY: as above.
+        // SAFETY: below `count`: a segment of the object's.
         let segment = unsafe { &*segments.add(i) };
         match segment.kind {
             PT_LOAD if slide.is_none() => {
@@ -149,7 +151,7 @@ unsafe fn symbol(start: usize, name: &[u8]) -> Option<usize> {
     let (slide, mut dynamic) = (slide?, dynamic?);
     let (mut names, mut symbols, mut hash, mut gnu_hash) = (None, None, None, None);
     loop {
-        // SAFETY: as above: the section ends with a zero.
+        // SAFETY: an entry of the dynamic section, which ends with a zero; the loop ends there.
         let [tag, value] = unsafe { dynamic.read() };
         let address = slide.wrapping_add(value as usize);
         match tag {
@@ -164,7 +166,7 @@ unsafe fn symbol(start: usize, name: &[u8]) -> Option<usize> {
         dynamic = unsafe { dynamic.add(1) };
     }
     let (names, symbols) = (names?, symbols?);
-    // SAFETY: as above.
+    // SAFETY: the tables of the object, by the caller's promise as they should be.
     let count = unsafe {
         match (hash, gnu_hash) {
             (Some(hash), _) => hash.add(1).read() as usize,
@@ -173,7 +175,7 @@ unsafe fn symbol(start: usize, name: &[u8]) -> Option<usize> {
         }
     };
     (1..count).find_map(|i| {
-        // SAFETY: as above.
+        // SAFETY: below `count`: a symbol of the table.
         let symbol = unsafe { &*symbols.add(i) };
         // SAFETY: names are C strings in their table.
         let its = unsafe { core::ffi::CStr::from_ptr(names.add(symbol.name as usize).cast()) };
@@ -191,10 +193,10 @@ unsafe fn count_by_gnu_hash(table: *const u32) -> usize {
     // SAFETY: the caller's promise, here and below.
     let [buckets, first, bloom] = [0, 1, 2].map(|i| unsafe { table.add(i).read() } as usize);
     let start = 4 + 2 * bloom;
-    // SAFETY: as above.
+    // SAFETY: as many buckets as the table says it has.
     let last = (0..buckets).map(|i| unsafe { table.add(start + i).read() } as usize).max();
     let Some(mut last) = last.filter(|&last| last >= first) else { return first };
-    // SAFETY: as above: the lowest bit ends a chain.
+    // SAFETY: the chain of the last symbol that a bucket names; its lowest bit ends it.
     while unsafe { table.add(start + buckets + last - first).read() } & 1 == 0 {
         last += 1;
     }

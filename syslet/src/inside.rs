@@ -138,7 +138,7 @@ mod somewhere {
             }
             context.store.each_owned(|slot| {
                 slot.result.store(Errno::ECANCELED.to_res() as isize, Relaxed);
-                // SAFETY: as above.
+                // SAFETY: a scope waits for its calls before it ends; the child has a copy of it.
                 let owner = unsafe { &*slot.owner.replace(ptr::null()) };
                 owner.arrive(slot);
             });

@@ -43,7 +43,8 @@ pub fn inherits_priority(context: &Context) -> bool {
         if next & INHERITS != 0 {
             return true;
         }
-        // SAFETY: as above: each member begins with the pointer to the next.
+        // SAFETY: a member of this thread's list, which nobody else changes: each begins with the
+        // pointer to the next.
         next = unsafe { (next as *const usize).read() };
     }
     false

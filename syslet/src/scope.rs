@@ -155,7 +155,7 @@ impl Scope {
                 Some(result) => Outcome::Done(Errno::from_ret(result)),
                 None => self.blocked(inside),
             },
-            // SAFETY: as above.
+            // SAFETY: passed on to the caller.
             Err(_) => Outcome::Done(Errno::from_ret(unsafe { arch::plain(&request) })),
         }
     }

@@ -138,7 +138,8 @@ impl Store {
             slot = next;
         }
         while !in_order.is_null() {
-            // SAFETY: as above.
+            // SAFETY: taken off the list of the finished: a slot of the store, and nobody else's
+            // now.
             let slot = unsafe { &*in_order };
             in_order = slot.next.load(Relaxed);
             each(slot);
@@ -166,7 +167,8 @@ impl Store {
         while !chunk.is_null() {
             // SAFETY: a chunk of this store, which nobody uses.
             let next = unsafe { (*chunk).next };
-            // SAFETY: as above.
+            // SAFETY: the same chunk, mapped with this length; what it said of the next one is
+            // read.
             let _ = unsafe { call::munmap(chunk as usize, MORE) };
             chunk = next;
         }
@@ -207,7 +209,7 @@ impl Arrived {
         if first.is_null() {
             return None;
         }
-        // SAFETY: as above.
+        // SAFETY: a slot of the list, which lives as long as its store.
         let slot = unsafe { &*first };
         self.first.set(slot.next.load(Relaxed));
         if self.first.get().is_null() {

@@ -12,7 +12,7 @@ pub unsafe trait Plain: Copy {}
 
 // SAFETY: integers, and structures of integers without gaps.
 unsafe impl Plain for u64 {}
-// SAFETY: as above.
+// SAFETY: an array of integers, without gaps.
 unsafe impl Plain for [u64; 2] {}
 // SAFETY: one u64.
 unsafe impl Plain for sysring_sys::abi::signal::SigSet {}

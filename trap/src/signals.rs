@@ -237,7 +237,8 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
         handler(signal, info, context);
     }
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
-    // SAFETY: as above; the handler may have edited the mask the thread returns to.
+    // SAFETY: the frame is the kernel's, and stays until this handler returns; the application's
+    // handler may have edited the mask the thread returns to.
     unsafe {
         let after = (*context).sigmask();
         remember(after, blocked || after.has(SIGSYS));

@@ -140,7 +140,7 @@ fn find(code: &[u8]) -> Option<usize> {
     let (first, second) = unsafe { (_mm_set1_epi8(0x0f), _mm_set1_epi8(0x05)) };
     let mut at = 0;
     while at + BLOCK < code.len() {
-        // SAFETY: as above; the later of the two blocks ends where `code` does, or before.
+        // SAFETY: x86-64 has SSE2; the later of the two blocks ends where `code` does, or before.
         let pairs = unsafe {
             let here = _mm_loadu_si128(code.as_ptr().add(at).cast());
             let behind = _mm_loadu_si128(code.as_ptr().add(at + 1).cast());

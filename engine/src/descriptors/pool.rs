@@ -34,7 +34,7 @@ pub(super) fn take() -> Result<*mut Ring> {
     unsafe { Ring::begin(ring) };
     let mut first = ALL.load(Relaxed);
     loop {
-        // SAFETY: as above.
+        // SAFETY: mapped and made a ring above; nobody has been told of it.
         unsafe { (*ring).next_ring.store(first, Relaxed) };
         match ALL.compare_exchange_weak(first, ring, Release, Relaxed) {
             Ok(_) => return Ok(ring),

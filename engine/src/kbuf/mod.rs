@@ -76,7 +76,8 @@ impl Groups {
             let group = unsafe { at.as_mut() };
             if group.id == id {
                 if let Some(mut before) = before {
-                    // SAFETY: as above; `before` is another group.
+                    // SAFETY: a listed group, alive and only reached through `self`; another than
+                    // `group`.
                     unsafe { before.as_mut() }.next = group.next;
                     group.next = self.first;
                     self.first = Some(at);

@@ -158,10 +158,10 @@ impl Context {
             return Err(Errno::EINVAL);
         }
         let Some(told) = Told::begin(wanted) else {
-            // SAFETY: as above.
+            // SAFETY: passed on to the caller.
             return unsafe { self.issue_asked(call, order, wanted, answers) };
         };
-        // SAFETY: as above.
+        // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
             Attempt::Done(answer) => {
                 told.answer(answers);
@@ -195,7 +195,7 @@ impl Context {
             let added = self.begin()?.add_for(held, call, order, asked);
             return added.map(Issued::Pending);
         }
-        // SAFETY: as above.
+        // SAFETY: passed on to the caller.
         match unsafe { asked.attempt(order.placement) }? {
             Attempt::Done(answer) => {
                 asked.answer(answer, answers);

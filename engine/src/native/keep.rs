@@ -141,7 +141,7 @@ fn copy_message(from: User<Msghdr>, to: *mut u8, size: usize) -> Result<()> {
     let vector = unsafe { to.add(size_of::<Msghdr>()) };
     read(User::of(header.msg_iov).cast(), vector, len)?;
     header.msg_iov = vector.cast();
-    // SAFETY: as above; blocks are aligned to 64, and sizes to 8.
+    // SAFETY: the block has room for the header, and is aligned to 64.
     unsafe { to.cast::<Msghdr>().write(header) };
     Ok(())
 }

@@ -243,7 +243,8 @@ impl Deref for Req {
 impl DerefMut for Req {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Request {
-        // SAFETY: as `deref`.
+        // SAFETY: slab memory stays while the ring is held, and the holder has the right to change
+        // it (above).
         unsafe { self.0.as_mut() }
     }
 }

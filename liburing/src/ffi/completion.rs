@@ -118,7 +118,7 @@ pub extern "C" fn io_uring_cqe_iter_next(all: &mut Completions, cqe: &mut *mut C
     // SAFETY: between head and tail; masked.
     let at = unsafe { all.cqes.add(((all.head & all.mask) << all.shift) as usize) };
     *cqe = at;
-    // SAFETY: as above.
+    // SAFETY: the entry between head and tail, which the application has not given back.
     let large = unsafe { (*at).flags } & cqe_flags::CQE32 != 0;
     all.head = all.head.wrapping_add(if large { 2 } else { 1 });
     true

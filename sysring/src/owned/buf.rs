@@ -58,7 +58,8 @@ unsafe impl Buf for Vec<u8> {
     }
 }
 
-// SAFETY: as above, with its whole capacity.
+// SAFETY: a vector's whole capacity lies on the heap, and stays there until it is changed or
+// dropped.
 unsafe impl BufMut for Vec<u8> {
     fn ptr_mut(&mut self) -> *mut u8 {
         self.as_mut_ptr()
@@ -143,7 +144,7 @@ unsafe impl Buf for &'static [u8] {
     }
 }
 
-// SAFETY: as above.
+// SAFETY: static bytes stay for ever.
 unsafe impl Buf for &'static str {
     fn ptr(&self) -> *const u8 {
         self.as_ptr()
@@ -201,7 +202,8 @@ unsafe impl<B: Buf> Buf for Tail<B> {
     }
 }
 
-// SAFETY: as above. The bytes before `at` are initialised, so that `filled` may count them in.
+// SAFETY: a part of what the buffer promises, which holds `at` bytes at least. The bytes before
+// `at` are initialised, so that `filled` may count them in.
 unsafe impl<B: Buf + BufMut> BufMut for Tail<B> {
     fn ptr_mut(&mut self) -> *mut u8 {
         self.buffer.ptr_mut().wrapping_add(self.at)
@@ -256,7 +258,7 @@ unsafe impl<B: Buf> Buf for Head<B> {
     }
 }
 
-// SAFETY: as above.
+// SAFETY: a part of what the buffer promises.
 unsafe impl<B: BufMut> BufMut for Head<B> {
     fn ptr_mut(&mut self) -> *mut u8 {
         self.buffer.ptr_mut()

@@ -92,7 +92,7 @@ impl Deref for FixedBuf {
 
 impl DerefMut for FixedBuf {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
+        // SAFETY: the pages were zeroed, and no operation has them: it would own this value.
         unsafe { std::slice::from_raw_parts_mut(self.at().as_ptr(), self.len) }
     }
 }
@@ -108,7 +108,7 @@ unsafe impl Buf for FixedBuf {
     }
 }
 
-// SAFETY: as above.
+// SAFETY: initialised bytes in pages that stay while this is there, and nobody else's.
 unsafe impl BufMut for FixedBuf {
     fn ptr_mut(&mut self) -> *mut u8 {
         self.at().as_ptr()

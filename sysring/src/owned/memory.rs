@@ -14,7 +14,7 @@ pub(super) struct Pages {
 
 // SAFETY: an address and a length; what lies there is reached as their owner says.
 unsafe impl Send for Pages {}
-// SAFETY: as above.
+// SAFETY: an address and a length, as said for `Send`.
 unsafe impl Sync for Pages {}
 
 impl Pages {

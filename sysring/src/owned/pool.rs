@@ -290,7 +290,8 @@ impl Deref for Lease {
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above, and nobody else has this buffer.
+        // SAFETY: the kernel filled so many bytes, and has let go of the buffer; nobody else has
+        // it.
         unsafe { std::slice::from_raw_parts_mut(self.at().as_ptr(), self.len as usize) }
     }
 }

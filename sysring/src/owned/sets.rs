@@ -59,7 +59,7 @@ macro_rules! of_one_kind {
             }
         }
 
-        // SAFETY: as above.
+        // SAFETY: each buffer's own promise; the set is not changed meanwhile.
         unsafe impl<B: BufMut, $($generic)*> BufMutSet for $type {
             fn each_room(&mut self, tell: &mut dyn FnMut(*mut u8, usize)) {
                 for buffer in self.iter_mut() {
@@ -92,7 +92,7 @@ macro_rules! of_several_kinds {
             }
         }
 
-        // SAFETY: as above.
+        // SAFETY: each buffer's own promise.
         unsafe impl<$($name: BufMut),*> BufMutSet for ($($name,)*) {
             fn each_room(&mut self, tell: &mut dyn FnMut(*mut u8, usize)) {
                 $(

@@ -25,7 +25,7 @@ struct Whole<B> {
 // SAFETY: `buffer` is reached by who has the only clone alone, and what lies at `at` by the kernel
 // alone; the rest never changes.
 unsafe impl<B: Send> Send for SharedBuf<B> {}
-// SAFETY: as above.
+// SAFETY: as said for `Send`: a clone alone reaches nothing that changes, but by way of the kernel.
 unsafe impl<B: Send> Sync for SharedBuf<B> {}
 
 impl<B: Buf + BufMut> SharedBuf<B> {
@@ -55,7 +55,7 @@ impl<B: Buf + BufMut> SharedBuf<B> {
     }
 
     fn length(&self) -> usize {
-        // SAFETY: as above.
+        // SAFETY: set once, before there were clones.
         unsafe { (*self.0.get()).len }
     }
 }
@@ -72,7 +72,7 @@ unsafe impl<B: Buf + BufMut> Buf for SharedBuf<B> {
     }
 }
 
-// SAFETY: as above; nothing but operations touches the bytes meanwhile.
+// SAFETY: the bytes stay while there is a clone; nothing but operations touches them meanwhile.
 unsafe impl<B: Buf + BufMut> BufMut for SharedBuf<B> {
     fn ptr_mut(&mut self) -> *mut u8 {
         self.at()

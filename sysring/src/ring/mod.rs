@@ -104,7 +104,7 @@ pub struct Ring<S: SqEntry = Sqe, C: CqEntry = Cqe> {
 // SAFETY: what the queues point to is the ring's own mapping; every change is made through `&mut`,
 // or is a system call.
 unsafe impl<S: SqEntry, C: CqEntry> Send for Ring<S, C> {}
-// SAFETY: as above: a shared reference only loads atomics and makes system calls.
+// SAFETY: a shared reference only loads atomics and makes system calls.
 unsafe impl<S: SqEntry, C: CqEntry> Sync for Ring<S, C> {}
 
 impl Ring {

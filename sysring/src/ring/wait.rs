@@ -127,7 +127,7 @@ pub struct Waits {
 // SAFETY: the memory is the value's own; it is written to through `&mut`, and the other side only
 // reads it.
 unsafe impl Send for Waits {}
-// SAFETY: as above.
+// SAFETY: written to through `&mut` alone; the other side only reads it.
 unsafe impl Sync for Waits {}
 
 /// What the structure of the kernel has no place for, behind all of those.

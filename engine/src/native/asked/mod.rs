@@ -203,7 +203,7 @@ impl Asked {
             if let Err(e) = self.before() {
                 return self.whole(e.to_res() as isize);
             }
-            // SAFETY: passed on to the caller, as above.
+            // SAFETY: passed on to the caller.
             let answer = unsafe { self.call.make() };
             self.after();
             match self.next(answer) {

@@ -297,7 +297,8 @@ impl Deref for Buffer<'_> {
 
 impl DerefMut for Buffer<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
+        // SAFETY: the program's until it is dropped, and the only one of its id, which is borrowed
+        // mutably.
         unsafe { slice::from_raw_parts_mut(self.ring.start(self.id).as_ptr(), self.len as usize) }
     }
 }

@@ -176,7 +176,7 @@ impl Deref for PoolBuffer<'_> {
 impl DerefMut for PoolBuffer<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         let start = self.pool.start(self.index).as_ptr();
-        // SAFETY: as above.
+        // SAFETY: its owner's alone until it is dropped, and the owner is borrowed mutably.
         unsafe { slice::from_raw_parts_mut(start, self.pool.len as usize) }
     }
 }
