@@ -20,6 +20,7 @@ impl Ring {
 
     /// Counts an event that was taken.
     pub fn cq_count_taken(&self) {
+        // Release pairs with the Acquire in `cq_head` and `Cq::ready`: what was there has been read.
         self.word(at::CQ_HEAD).fetch_add(1, Release);
     }
 }
@@ -49,6 +50,7 @@ impl Locked<'_> {
 
     /// The application's index into the completion queue.
     pub fn cq_head(&self) -> u32 {
+        // Acquire pairs with the application's Release: it has read what it gives back.
         self.ring.word(at::CQ_HEAD).load(Acquire)
     }
 
@@ -81,6 +83,7 @@ impl Locked<'_> {
             return false;
         }
         let entries = ring.cq_size();
+        // Relaxed: changed under the lock, which is held.
         let rings = ring.rings_at.load(Relaxed);
         let cq = ring.cq();
         let control = self.control();
@@ -135,6 +138,7 @@ impl Locked<'_> {
 
     /// A completion that could not even be kept on the overflow list.
     pub fn cq_count_lost(&mut self) {
+        // Relaxed: a count that goes with nothing.
         self.ring.word(at::CQ_OVERFLOW).fetch_add(1, Relaxed);
     }
 }

@@ -297,11 +297,14 @@ extern "C" fn worker(crew: usize) -> ! {
     // SAFETY: `take_on` and `hire` gave us a crew; they are static.
     let crew: &'static Crew = unsafe { &*(crew as *const Crew) };
     Life::of(crew, None, run).live();
-    thread::end()
+    // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
+    unsafe { thread::end() }
 }
 
 extern "C" fn worker_as(post: usize) -> ! {
-    let (crew, personality) = Personality::at_post(post);
+    // SAFETY: `start_acting` has started us with what `post` said.
+    let (crew, personality) = unsafe { Personality::at_post(post) };
     Life::of(crew, Some(personality), run).live();
-    thread::end()
+    // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
+    unsafe { thread::end() }
 }

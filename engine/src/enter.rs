@@ -45,6 +45,7 @@ pub fn enter(
     let held = ring_of(fd, flags & enter::REGISTERED_RING != 0)?;
     let ring = held.ring();
     stats::add(&stats::get().enters, 1);
+    // Relaxed: only whether; what was registered before it was enabled lies behind the lock.
     if ring.disabled().load(Relaxed) {
         return Err(Errno::EBADFD);
     }
@@ -99,6 +100,7 @@ pub fn enter(
     }
     locked.leave(waits && min_complete != 0);
     drop(locked);
+    // Relaxed: who sets it looks after the ring itself, under the lock (`descriptors::watched`).
     if ring.watched.load(Relaxed) {
         driver::tend_watchers_of(ring);
     }
@@ -115,6 +117,7 @@ impl Locked<'_> {
         self.announced = false;
         self.announce_at = None;
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;
+        // Relaxed: set and cleared under the lock; to the application it is a hint.
         if self.ring.sq_flags().load(Relaxed) & TASKRUN != 0 {
             self.ring.sq_flags().fetch_and(!TASKRUN, Relaxed);
         }
@@ -159,6 +162,7 @@ pub fn check_issuer(ring: &Ring) -> Result<()> {
         return Ok(());
     }
     let me = call::gettid() as u32;
+    // Relaxed: who is the one is all that is asked.
     match ring.submitter().compare_exchange(0, me, Relaxed, Relaxed) {
         Ok(_) => Ok(()),
         Err(other) if other == me => Ok(()),
@@ -262,14 +266,15 @@ pub type RingSlot = AtomicPtr<Ring>;
 /// A slot's ring, held.
 pub fn held_from(slot: &RingSlot) -> Option<Held> {
     loop {
+        // Acquire pairs with the Release in `ring_fds::claim`: the ring's words are there.
         let ring = slot.load(Acquire);
         if ring.is_null() {
             return None;
         }
-        // SAFETY: rings are never unmapped.
+        // SAFETY: rings are never unmapped; `hold` touches nothing but `refs` while that is 0.
         let held = descriptors::hold(unsafe { &*ring });
-        // Still this one, now that it cannot go away?
-        if slot.load(Acquire) == ring {
+        // Still this one, now that it cannot go away? Relaxed: only compared, after the hold's Acquire.
+        if slot.load(Relaxed) == ring {
             return held;
         }
     }

@@ -85,11 +85,13 @@ impl Personality {
         if let Some(known) = ALL.iter().filter(same).find(|p| p.hold() || p.revive()) {
             return Ok(known);
         }
+        // Acquire pairs with the Release in `put`: nobody reads the credentials any more.
         let free =
             |p: &&Personality| p.refs.load(Acquire) == 0 && p.crews.iter().all(Crew::is_gone);
         let new = ALL.iter().find(free).ok_or(Errno::ENOMEM)?;
         // SAFETY: nobody has it, and nobody else chooses.
         unsafe { *new.credentials.get() = mine };
+        // Release pairs with the Acquire in `hold`: the credentials are there, and that they are not lost.
         new.lost.store(false, Relaxed);
         new.refs.store(1, Release);
         Ok(new)
@@ -109,6 +111,7 @@ impl Personality {
         if !self.crew().is_open() {
             self.muster()?;
         }
+        // Release pairs with the Acquire in `keeper`.
         self.lost.store(false, Release);
         Ok(())
     }
@@ -127,6 +130,7 @@ impl Personality {
     /// Who has the credentials.
     #[must_use]
     pub fn crew(&self) -> &Crew {
+        // Relaxed: both are always there, and one that has closed takes nothing.
         &self.crews[self.latest.load(Relaxed) % 2]
     }
 
@@ -136,7 +140,10 @@ impl Personality {
     }
 
     /// What it was told.
-    pub fn at_post(post: usize) -> (&'static Crew, &'static Personality) {
+    ///
+    /// # Safety
+    /// [`post`](Personality::post) has said so.
+    pub unsafe fn at_post(post: usize) -> (&'static Crew, &'static Personality) {
         // SAFETY: `post` has put the number of the crew into a bit that is 0 in the address.
         let personality = unsafe { &*((post & !1) as *const Personality) };
         (&personality.crews[post & 1], personality)
@@ -149,10 +156,14 @@ impl Personality {
         if !before.is_open() {
             return;
         }
+        // Release pairs with the first Acquire in `keeper`; and the lock of the crew, which retires below,
+        // brings it to who finds that closed.
         self.replaced.fetch_add(1, Release);
         // First of all, for who finds this one closed asks what has become of it (`keeper`).
-        if self.refs.load(Acquire) != 0 {
+        // Relaxed: the credentials change only while somebody chooses.
+        if self.refs.load(Relaxed) != 0 {
             let same = mine.are_whole() && self.credentials() == mine;
+            // Release pairs with the Acquire in `keeper`.
             self.lost.store(!same || self.muster().is_err(), Release);
         }
         // What comes to it now is refused, and comes again.
@@ -162,7 +173,8 @@ impl Personality {
     /// The same if somebody else than the caller has it. Where there is no thread to be had, what
     /// needs it will fail when its turn comes.
     pub fn attend_if_wanted(&'static self) {
-        if self.refs.load(Acquire) > 1 && self.attend().is_err() {
+        // Relaxed: a number, and a word about what is not there.
+        if self.refs.load(Relaxed) > 1 && self.attend().is_err() {
             self.lost.store(true, Relaxed);
         }
     }
@@ -171,6 +183,7 @@ impl Personality {
     #[must_use]
     pub fn keeper(&self) -> Keeper {
         loop {
+            // Acquire pairs with the Release in `replace`, and keeps what is looked at below behind it.
             let replaced = self.replaced.load(Acquire);
             if self.crew().is_open() {
                 return Keeper::Here;
@@ -213,13 +226,15 @@ impl Personality {
 
     /// One more has it, unless nobody has.
     pub fn hold(&self) -> bool {
+        // Acquire pairs with the Release in `take` and `revive`: the credentials are there.
         let one_more = |refs| if refs == 0 { None } else { Some(refs + 1) };
         self.refs.fetch_update(Acquire, Relaxed, one_more).is_ok()
     }
 
     /// One has it again, if its threads have not ended yet. While nobody else chooses.
     fn revive(&self) -> bool {
-        let recalled = self.refs.load(Acquire) == 0 && self.crew().recall();
+        // Relaxed: it leaves 0 only while somebody chooses. Release pairs with the Acquire in `hold`.
+        let recalled = self.refs.load(Relaxed) == 0 && self.crew().recall();
         if recalled {
             self.refs.store(1, Release);
         }
@@ -228,9 +243,11 @@ impl Personality {
 
     /// One less has it; without any, its threads end after a while.
     pub fn put(&self) {
+        // Release pairs with the Acquire in `take`: the credentials were read before.
         if self.refs.fetch_sub(1, Release) == 1 {
             let _choosing = CHOOSING.lock();
-            if self.refs.load(Acquire) != 0 || self.crew().is_gone() {
+            // Relaxed: it leaves 0 only under this lock.
+            if self.refs.load(Relaxed) != 0 || self.crew().is_gone() {
                 return;
             }
             match self.credentials().are_whole() {

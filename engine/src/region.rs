@@ -7,7 +7,7 @@
 //! when the ring closes.
 
 use core::sync::atomic::AtomicI32;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::call::{self, Buffer, Offset};
 use sysring_sys::raw::general as g;
@@ -171,7 +171,8 @@ impl Region {
     /// The ring has closed: private memory becomes private again, with what is in it. From here on
     /// the application may use it for something else.
     pub fn give_back(&self) {
-        let file = Fd::new(self.file.swap(-1, AcqRel));
+        // Relaxed: a number, which one of those who give back gets; it tells of nothing else.
+        let file = Fd::new(self.file.swap(-1, Relaxed));
         if !file.is_valid() {
             return;
         }

@@ -128,10 +128,14 @@ impl Idle {
     }
 }
 
-/// The sleeper that has `req`: one that it was given to, until it is dismissed.
+/// The sleeper that has `req`.
+///
+/// # Safety
+/// [`give`] has given it to one, which was not dismissed since.
 #[must_use]
-pub fn of(req: Req) -> &'static Sleeper {
-    // SAFETY: `give` has put the address there, and a sleeper with a request does not end.
+pub unsafe fn of(req: Req) -> &'static Sleeper {
+    // SAFETY: `give` has put the address there, and a sleeper with a request does not end (the caller's
+    // promise).
     unsafe { &*(req.scratch[0] as usize as *const Sleeper) }
 }
 
@@ -202,19 +206,23 @@ impl Sleeper {
     /// Whether its call is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
+        // Acquire pairs with the AcqRel of the sleeper that is back: its answer is there.
         self.state.load(Acquire) == OVER
     }
 
     /// Whether it is to come back.
     #[must_use]
     pub fn is_recalled(&self) -> bool {
-        self.state.load(Acquire) == RECALLED
+        // Relaxed: only whether; the signal comes after the word.
+        self.state.load(Relaxed) == RECALLED
     }
 
     /// Who has given the request gives up: the call's answer. `None`: it cannot be called back, and
     /// is to be left there.
     pub fn abort(&'static self) -> Option<i32> {
-        let begun = self.state.compare_exchange(ARMING, RECALLED, AcqRel, Acquire);
+        // Acquire, where that fails, pairs with the AcqRel of the sleeper that is back: its answer is
+        // there. Nothing goes with the word.
+        let begun = self.state.compare_exchange(ARMING, RECALLED, Relaxed, Acquire);
         if begun.is_ok() && !self.kick(ARMING) { None } else { Some(self.dismiss()) }
     }
 
@@ -223,7 +231,9 @@ impl Sleeper {
     /// # Errors
     /// `ENOENT`: the call was over. `EALREADY`: no signal can be sent here.
     fn recall(&self) -> Result<()> {
-        match self.state.compare_exchange(ARMED, RECALLED, AcqRel, Acquire) {
+        // Acquire, where that fails, pairs with the AcqRel of the sleeper that is back. Nothing goes with
+        // the word.
+        match self.state.compare_exchange(ARMED, RECALLED, Relaxed, Acquire) {
             Err(_) => Err(Errno::ENOENT),
             Ok(_) if self.kick(ARMED) => Ok(()),
             Ok(_) => Err(Errno::EALREADY),
@@ -236,9 +246,12 @@ impl Sleeper {
         let mut refused = 0;
         // Acquire pairs with the AcqRel of the sleeper that is back: its answer is there.
         while self.state.load(Acquire) != OVER {
+            // Relaxed: 0 for one that has not come so far, which is told again.
             refused = if thread::kick(self.tid.load(Relaxed)).is_ok() { 0 } else { refused + 1 };
             if refused == REFUSALS {
-                return self.state.compare_exchange(RECALLED, before, AcqRel, Acquire).is_err();
+                // Release, for it is armed again, pairs with the AcqRel of the sleeper; Acquire, where that
+                // fails, with the same: its answer is there.
+                return self.state.compare_exchange(RECALLED, before, Release, Acquire).is_err();
             }
             let _ = call::futex_wait(&self.state, RECALLED, Some(&KICK_AGAIN));
         }
@@ -249,7 +262,8 @@ impl Sleeper {
     pub fn dismiss(&'static self) -> i32 {
         let answer = self.answer.load(Relaxed);
         let mut idle = IDLE_ONES.lock();
-        self.state.store(IDLE, Release);
+        // Relaxed: the lock of the list brings it to who takes the sleeper off.
+        self.state.store(IDLE, Relaxed);
         idle.push(self);
         answer
     }
@@ -284,6 +298,7 @@ impl Sleeper {
         };
         // SAFETY: the request holds on to its ring, whose memory is never unmapped.
         let ring = unsafe { &*req.ring };
+        // Relaxed: the swap takes it along.
         self.answer.store(answer, Relaxed);
         // AcqRel: the answer is there for who finds it over; and armed, it was armed whole.
         match self.state.swap(OVER, AcqRel) {
@@ -306,22 +321,27 @@ extern "C" fn run(sleeper: usize) -> ! {
     sleeper.tid.store(call::gettid(), Relaxed);
     while sleeper.serve() {}
     free(sleeper);
-    thread::end()
+    // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
+    unsafe { thread::end() }
 }
 
 impl Locked<'_> {
     /// Leaves a request to the sleeper it was given to, if its call is not over already.
     pub fn leave_to_sleeper(&mut self, req: Req) -> Issued {
-        let sleeper = of(req);
+        // SAFETY: the operation has just given the request to a sleeper.
+        let sleeper = unsafe { of(req) };
         // Held by the sleeper, until it has handed the request in.
         self.ring.refs.fetch_add(1, Relaxed);
-        match sleeper.state.compare_exchange(ARMING, ARMED, AcqRel, Acquire) {
+        // Release pairs with the AcqRel of the sleeper that is back, which finds the request armed whole;
+        // Acquire, where that was before: its answer is there.
+        match sleeper.state.compare_exchange(ARMING, ARMED, Release, Acquire) {
             Ok(_) => {
                 stats::add(&stats::get().parked, 1);
                 self.file(req, Stage::Asleep);
                 Issued::Held
             }
             Err(_) => {
+                // Release pairs with the Acquire of the last one to let go (`descriptors::put`).
                 self.ring.refs.fetch_sub(1, Release);
                 Issued::Done(sleeper.dismiss())
             }
@@ -333,12 +353,15 @@ impl Locked<'_> {
     /// # Errors
     /// `ENOENT`: what it waited for has come. `EALREADY`: it cannot be told.
     pub fn wake_up(&mut self, mut req: Req) -> Result<()> {
-        let sleeper = of(req);
+        // SAFETY: in the stage `Asleep`, as it is here, a request is with the sleeper that it was given to.
+        let sleeper = unsafe { of(req) };
         if let Err(e) = sleeper.recall() {
             req.set(flag::CANCELED);
             return Err(e);
         }
+        // Release pairs with the Acquire of the last one to let go (`descriptors::put`).
         self.ring.refs.fetch_sub(1, Release);
+        // Relaxed: `recall` has seen that the call is over.
         if sleeper.answer.load(Relaxed) == Errno::EINTR.to_res() {
             sleeper.dismiss();
             self.take_down(req);

@@ -1,7 +1,7 @@
 //! SQPOLL: a thread that submits for the application.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
 use sysring_sys::abi::PollFd;
@@ -60,6 +60,7 @@ impl SqPoll {
     /// Whether the thread is one of this process: a forked child's ring has it in the parent.
     #[must_use]
     pub fn is_here(&self) -> bool {
+        // Relaxed: only whether.
         self.state.load(Relaxed) != NONE
     }
 }
@@ -73,9 +74,12 @@ pub fn start(ring: &'static Ring) -> Result<()> {
     let bell = descriptors::keep(call::eventfd(0)?)?;
     ring.sqpoll.bell.store(bell.raw(), Relaxed);
     ring.refs.fetch_add(1, Relaxed);
+    // Release pairs with the Acquire half in `stop` and `replace`: the bell is there. (The thread itself
+    // begins after all of this.)
     ring.sqpoll.state.store(RUNNING, Release);
     thread::start(run, ptr::from_ref(ring) as usize).map(drop).inspect_err(|_| {
         ring.sqpoll.state.store(NONE, Relaxed);
+        // Release pairs with the Acquire of the last one to let go (`descriptors::put`).
         ring.refs.fetch_sub(1, Release);
     })
 }
@@ -83,7 +87,8 @@ pub fn start(ring: &'static Ring) -> Result<()> {
 /// Tells the thread to end.
 pub fn stop(ring: &Ring) {
     let state = &ring.sqpoll.state;
-    if state.compare_exchange(RUNNING, ENDING, Release, Relaxed).is_ok() {
+    // Release pairs with the Acquire in `run`; Acquire with the Release in `start`.
+    if state.compare_exchange(RUNNING, ENDING, AcqRel, Relaxed).is_ok() {
         wake(ring);
     }
 }
@@ -99,7 +104,8 @@ pub fn replace(ring: &Ring) {
         return;
     }
     wake(ring);
-    while ring.sqpoll.is_here() {
+    // Acquire pairs with the Release at the end of `run`: it has left the bell alone.
+    while state.load(Acquire) != NONE {
         call::nanosleep(SHORTLY);
     }
     ring.sqpoll.close();
@@ -138,7 +144,7 @@ extern "C" fn run(ring: usize) -> ! {
     bind(ring);
     let idle = i64::from(ring.sqpoll.idle_ms.load(Relaxed)) * 1_000_000;
     let mut last_work = call::now(call::CLOCK_MONOTONIC);
-    // Acquire pairs with the Release in `stop`.
+    // Acquire pairs with the Release in `stop` and `replace`.
     while ring.sqpoll.state.load(Acquire) == RUNNING {
         if pass(ring) {
             last_work = call::now(call::CLOCK_MONOTONIC);
@@ -156,8 +162,10 @@ extern "C" fn run(ring: usize) -> ! {
         }
     }
     ring.sqpoll.state.store(NONE, Release);
+    // Release pairs with the Acquire in `replace`.
     descriptors::put(ring);
-    thread::end()
+    // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
+    unsafe { thread::end() }
 }
 
 /// By the thread, which has the credentials of what it submits.
@@ -189,7 +197,8 @@ fn nap(ring: &Ring) {
             (locked.set(), locked.timers.next_deadline())
         };
         if let Ok(set) = set
-            && ring.sqpoll.state.load(Acquire) == RUNNING
+            // Relaxed: who stops it rings the bell after that, and the bell keeps what was rung.
+            && ring.sqpoll.state.load(Relaxed) == RUNNING
         {
             sleep(ring, set, until);
         }

@@ -66,13 +66,16 @@ fn aligned_stack() -> Result<usize> {
     Ok(stack)
 }
 
-/// Ends the calling thread, which [`start`] made, and gives its stack back.
-pub fn end() -> ! {
+/// Ends the calling thread, and gives its stack back.
+///
+/// # Safety
+/// [`start`] made the thread, and nobody uses what lies on its stack.
+pub unsafe fn end() -> ! {
     // A signal now would find no stack to run on.
     let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL));
     let here = 0u8;
     let stack = ptr::from_ref(&here) as usize & !(STACK - 1);
-    // SAFETY: the thread runs on this mapping and nothing else uses it.
+    // SAFETY: `start` has put the thread on such a stack, aligned to its size (the caller's promise).
     unsafe { arch::unmap_and_exit(stack, STACK) }
 }
 

@@ -70,7 +70,8 @@ fn take() -> Option<Held> {
     SOME.store(!next.is_null(), Release);
     // Whatever comes to wait there from here on puts it on the list again.
     ring.unsettled.store(false, Relaxed);
-    Some(Held::adopt(ring))
+    // SAFETY: whoever put it on the list took a hold for that, which is ours now.
+    Some(unsafe { Held::adopt(ring) })
 }
 
 /// In a child of `fork`: what was to be done is the parent's.

@@ -5,7 +5,8 @@
 //! writes a zero to the thread's "child tid" address when the thread lets go of a memory that
 //! others use too, and that address is set to the place's owner.
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicUsize};
 
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
@@ -38,7 +39,9 @@ impl Scratch {
     pub fn take(len: usize) -> Result<Scratch> {
         let len = len.max(LEAST).next_multiple_of(4096);
         let tid = call::gettid() as u32;
-        let free = |place: &&Place| place.owner.compare_exchange(0, tid, AcqRel, Relaxed).is_ok();
+        // Acquire pairs with the Release of the owner before, or with what the kernel does when it stores
+        // the zero: the place's other words are its latest. (Relaxed, for they are its owner's alone.)
+        let free = |place: &&Place| place.owner.compare_exchange(0, tid, Acquire, Relaxed).is_ok();
         let Some(place) = PLACES.iter().find(free) else {
             let address = call::map_anonymous(len, false)? as usize;
             return Ok(Scratch { place: None, address, len, watched: false });
@@ -52,7 +55,8 @@ impl Scratch {
             let address = match call::map_anonymous(len, false) {
                 Ok(address) => address as usize,
                 Err(e) => {
-                    place.owner.store(0, Relaxed);
+                    // Release pairs with the Acquire above: the place has no memory any more.
+                    place.owner.store(0, Release);
                     return Err(e);
                 }
             };
@@ -94,7 +98,8 @@ impl Drop for Scratch {
             let _ = set_tid_address(User::NULL);
         }
         match self.place {
-            Some(place) => place.owner.store(0, core::sync::atomic::Ordering::Release),
+            // Release pairs with the Acquire in `take`.
+            Some(place) => place.owner.store(0, Release),
             // SAFETY: mapped by `take` for this value alone.
             None => drop(unsafe { call::munmap(self.address, self.len) }),
         }

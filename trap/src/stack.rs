@@ -7,7 +7,8 @@
 //! comes meanwhile finds the thread off its alternate stack and uses that from the top; so the
 //! live part is copied back before the return.
 
-use core::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use sysring_sys::Result;
 use sysring_sys::call;
@@ -24,8 +25,10 @@ static FREE: [AtomicUsize; 32] = [const { AtomicUsize::new(0) }; 32];
 /// A stack for the calling thread: its lowest address.
 pub fn take() -> Result<usize> {
     for slot in &FREE {
+        // Relaxed: the swap looks again. Acquire pairs with the Release in `give_back`: the user before has
+        // left the stack.
         if slot.load(Relaxed) != 0 {
-            let stack = slot.swap(0, AcqRel);
+            let stack = slot.swap(0, Acquire);
             if stack != 0 {
                 return Ok(stack);
             }
@@ -37,7 +40,8 @@ pub fn take() -> Result<usize> {
 /// Takes a stack back that nobody is on any more.
 pub fn give_back(stack: usize) {
     for slot in &FREE {
-        if slot.compare_exchange(0, stack, AcqRel, Relaxed).is_ok() {
+        // Release pairs with the Acquire in `take`.
+        if slot.compare_exchange(0, stack, Release, Relaxed).is_ok() {
             return;
         }
     }

@@ -4,7 +4,7 @@
 //! closes all that it has.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -16,6 +16,7 @@ use super::unshare::unshared;
 #[must_use]
 pub fn close(fd: Fd) -> Option<Result<()>> {
     let entry = entry(fd)?;
+    // Acquire pairs with the Release that named the ring here: its words are there.
     let ring = entry.load(Acquire);
     if ring.is_null() {
         return None;
@@ -23,7 +24,8 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
     if ring == INTERNAL {
         return Some(Err(Errno::EBADF));
     }
-    if entry.compare_exchange(ring, ptr::null_mut(), AcqRel, Relaxed).is_err() {
+    // Relaxed: who succeeds has seen the ring already, and null tells of nothing.
+    if entry.compare_exchange(ring, ptr::null_mut(), Relaxed, Relaxed).is_err() {
         return Some(Err(Errno::EBADF));
     }
     let closed = call::close(fd);

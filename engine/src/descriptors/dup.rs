@@ -55,6 +55,7 @@ pub fn dup_onto(old: Fd, new: Fd, flags: u32) -> Option<Result<Fd>> {
 fn publish(held: &Held, fd: Fd) {
     if let Some(entry) = entry(fd) {
         add_handle(held.ring());
+        // Release pairs with the Acquire in `get`: the ring's words are there.
         entry.store(ptr::from_ref(held.ring()).cast_mut(), Release);
     }
 }

@@ -16,16 +16,20 @@ use crate::{sqpoll, wait, wq};
 
 /// Another way to name the ring is there.
 pub(crate) fn add_handle(ring: &Ring) {
+    // Relaxed: who adds one has another, or a hold.
     ring.handles.fetch_add(1, Relaxed);
 }
 
 /// The same, if it has not closed meanwhile.
 pub(super) fn add_handle_if_open(ring: &Ring) -> bool {
+    // Relaxed: whether it is open is all that is asked; the hold brings the rest.
     ring.handles.fetch_update(Relaxed, Relaxed, |n| if n == 0 { None } else { Some(n + 1) }).is_ok()
 }
 
 /// A way to name the ring is gone; with the last the ring closes.
 pub(crate) fn drop_handle(ring: &Ring) {
+    // The Release half of each pairs with the Acquire half of the last one: what was done by other names
+    // comes before the end.
     if ring.handles.fetch_sub(1, AcqRel) == 1 {
         shut(ring);
         put(ring);

@@ -17,7 +17,7 @@ use crate::request::Stage;
 use crate::ring::Ring;
 use crate::wq;
 
-/// How many can be held.
+/// How many can be held. Relaxed throughout: it is only a number.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 /// A hold on a ring: it keeps its memory and its descriptors until this is dropped.
@@ -26,8 +26,11 @@ pub struct Held(&'static Ring);
 
 impl Held {
     /// A hold that the caller has taken already.
+    ///
+    /// # Safety
+    /// It is counted, and nobody else's: it is let go of when this is dropped.
     #[must_use]
-    pub(crate) fn adopt(ring: &'static Ring) -> Held {
+    pub(crate) unsafe fn adopt(ring: &'static Ring) -> Held {
         Held(ring)
     }
 
@@ -48,26 +51,33 @@ impl Drop for Held {
 pub fn get(fd: Fd) -> Option<Held> {
     let entry = entry(fd)?;
     loop {
+        // Acquire pairs with the Release that named the ring here: its words are there.
         let ring = entry.load(Acquire);
         if ring.is_null() || ring == INTERNAL {
             return None;
         }
-        // SAFETY: rings are never unmapped.
+        // SAFETY: rings are never unmapped; `hold` touches nothing but `refs` while that is 0.
         let held = hold(unsafe { &*ring });
-        // Still the descriptor's ring, now that it cannot go away?
+        // Still the descriptor's ring, now that it cannot go away? The pointer may have been stale, and
+        // the ring be in use anew: it was whole when `hold` found it so.
         if let Some(held) = held
-            && entry.load(Acquire) == ring
+            // Relaxed: only compared. It does not come before the hold, whose Acquire is before it.
+            && entry.load(Relaxed) == ring
         {
             return Some(held);
         }
     }
 }
 
-/// Takes a hold, unless the ring is on its way out.
+/// Takes a hold, unless the ring is on its way out, or not yet there: of such a one nothing but the
+/// count is looked at.
 #[must_use]
 pub(crate) fn hold(ring: &'static Ring) -> Option<Held> {
+    // Relaxed: the exchange looks again.
     let mut refs = ring.refs.load(Relaxed);
     while refs != 0 {
+        // Acquire pairs with the Release in `hold_first`, directly or through the exchanges since, which
+        // continue it: the ring is seen as it was made.
         match ring.refs.compare_exchange_weak(refs, refs + 1, Acquire, Relaxed) {
             Ok(_) => return Some(Held(ring)),
             Err(now) => refs = now,
@@ -79,18 +89,22 @@ pub(crate) fn hold(ring: &'static Ring) -> Option<Held> {
 /// The hold that a ring begins with: from here on others can be taken.
 pub(super) fn hold_first(ring: &Ring) {
     IN_USE.fetch_add(1, Relaxed);
+    // Release pairs with the Acquire in `hold`: all that `renew` wrote is there for who finds the count
+    // other than 0, by whatever pointer. `get` is right only because of that.
     ring.refs.store(1, Release);
 }
 
 /// Takes that one back, of a ring that nobody has been told of.
 pub(super) fn revoke(ring: &Ring) {
+    // Relaxed: what is written from here on is seen with the next Release of `hold_first`.
     ring.refs.store(0, Relaxed);
     IN_USE.fetch_sub(1, Relaxed);
 }
 
 /// Lets go of a hold; the last one takes the ring apart.
 pub(crate) fn put(ring: &Ring) {
-    // Release pairs with the Acquire half of the last one: all use of the ring comes before.
+    // The Release half of each pairs with the Acquire half of the last one: all use of the ring comes
+    // before it is taken apart.
     if ring.refs.fetch_sub(1, AcqRel) != 1 {
         return;
     }
@@ -115,8 +129,8 @@ pub(crate) fn put(ring: &Ring) {
     unsafe { ring.retire() };
     pool::give_back(ptr::from_ref(ring).cast_mut());
     // Nothing comes to idle workers any more, and a process that wants to be rid of its threads (to be
-    // frozen, say) has closed its rings for that. Only a number: what a ring that begins right now
-    // finds retiring, it leaves to others.
+    // frozen, say) has closed its rings for that. Relaxed, for it is only a number: what a ring that
+    // begins right now finds retiring, it leaves to others.
     if IN_USE.fetch_sub(1, Relaxed) == 1 {
         wq::retire();
     }
@@ -135,11 +149,12 @@ fn end_aio(locked: &mut Locked<'_>) {
 pub(crate) fn each(mut act: impl FnMut(&Ring)) {
     let mut at = pool::first();
     while !at.is_null() {
-        // SAFETY: rings are never unmapped.
+        // SAFETY: rings are never unmapped; `hold` touches nothing but `refs` while that is 0.
         let ring: &'static Ring = unsafe { &*at };
         if let Some(held) = hold(ring) {
             act(held.ring());
         }
+        // Acquire pairs with the Release in `pool::take`, which lists a ring whose `next_ring` is set.
         at = ring.next_ring.load(Acquire);
     }
 }
@@ -156,6 +171,7 @@ pub(crate) fn after_fork() {
                 (*at).after_fork();
                 in_use += 1;
             }
+            // Relaxed, here and above: this is the only thread.
             at = (*at).next_ring.load(Relaxed);
         }
     }

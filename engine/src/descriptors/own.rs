@@ -4,7 +4,7 @@
 //! that the hooks can answer as if they were not there.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{AcqRel, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -37,14 +37,17 @@ pub(crate) fn keep(fd: Fd) -> Result<Fd> {
 /// Says that a descriptor is the engine's.
 pub(crate) fn mark_internal(fd: Fd) {
     if let Some(entry) = entry(fd) {
-        lose(entry.swap(INTERNAL, AcqRel));
+        // Acquire pairs with the Release that named a ring here: its words are there. The mark tells of
+        // nothing.
+        lose(entry.swap(INTERNAL, Acquire));
     }
 }
 
 /// Closes a descriptor of the engine's.
 pub(crate) fn let_go(fd: Fd) {
     if let Some(entry) = entry(fd) {
-        entry.store(ptr::null_mut(), Release);
+        // Relaxed: nothing lies behind it, and the kernel gives the number to somebody else only later.
+        entry.store(ptr::null_mut(), Relaxed);
     }
     let _ = call::close(fd);
 }

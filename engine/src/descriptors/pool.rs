@@ -22,6 +22,7 @@ static ALL: AtomicPtr<Ring> = AtomicPtr::new(ptr::null_mut());
 pub(super) fn take() -> Result<*mut Ring> {
     {
         let unused = UNUSED.lock();
+        // Relaxed, as all of this list: its lock is held.
         let ring = unused.load(Relaxed);
         if !ring.is_null() {
             // SAFETY: listed rings are mapped.
@@ -32,10 +33,12 @@ pub(super) fn take() -> Result<*mut Ring> {
     let ring = call::map_anonymous(memory::pages(size_of::<Ring>()), false)?.cast::<Ring>();
     // SAFETY: the mapping is large enough and ours.
     unsafe { Ring::begin(ring) };
+    // Relaxed: the exchange looks again.
     let mut first = ALL.load(Relaxed);
     loop {
         // SAFETY: mapped and made a ring above; nobody has been told of it.
         unsafe { (*ring).next_ring.store(first, Relaxed) };
+        // Release pairs with the Acquire in `first`: the ring is a ring, and has its successor.
         match ALL.compare_exchange_weak(first, ring, Release, Relaxed) {
             Ok(_) => return Ok(ring),
             Err(now) => first = now,
@@ -53,6 +56,7 @@ pub(super) fn give_back(ring: *mut Ring) {
 
 /// The first of all there ever were; `next_ring` leads to the others.
 pub(super) fn first() -> *mut Ring {
+    // Acquire pairs with the Release in `take`.
     ALL.load(Acquire)
 }
 

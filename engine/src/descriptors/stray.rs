@@ -4,7 +4,7 @@
 //! instance behind it.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use core::sync::atomic::Ordering::{Relaxed, Release};
 
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, call};
@@ -31,6 +31,7 @@ fn adopt(fd: Fd) -> Option<Held> {
             && (ring.adrift.swap(false, Relaxed) || add_handle_if_open(ring))
         {
             let ours = ptr::from_ref(ring).cast_mut();
+            // Release pairs with the Acquire in `get`: the ring's words are there.
             let known = entry(fd).is_some_and(|entry| {
                 entry.compare_exchange(ptr::null_mut(), ours, Release, Relaxed).is_ok()
             });
@@ -50,7 +51,8 @@ fn forget_if_closed(ring: &Ring) {
     if leads_to(made, ring)
         && !is_descriptor_of(ring, made)
         && let Some(entry) = entry(made)
-        && entry.compare_exchange(ours, ptr::null_mut(), AcqRel, Relaxed).is_ok()
+        // Relaxed: null tells of nothing, and the ring is held.
+        && entry.compare_exchange(ours, ptr::null_mut(), Relaxed, Relaxed).is_ok()
     {
         drop_handle(ring);
     }

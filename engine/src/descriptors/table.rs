@@ -27,7 +27,7 @@ static ENTRIES: AtomicPtr<AtomicPtr<Ring>> = AtomicPtr::new(ptr::null_mut());
 pub(super) fn make() -> Result<()> {
     if !exists() {
         let table = call::map_anonymous(TABLE * size_of::<AtomicPtr<Ring>>(), false)?;
-        // Release: the zeroes are there. Whoever comes second gives its table back.
+        // Release pairs with the Acquire of who looks for it: the zeroes are there. Whoever comes second gives its table back.
         if ENTRIES.compare_exchange(ptr::null_mut(), table.cast(), Release, Relaxed).is_err() {
             // SAFETY: our own mapping, unpublished.
             let _ = unsafe { call::munmap(table as usize, TABLE * size_of::<AtomicPtr<Ring>>()) };
@@ -38,11 +38,13 @@ pub(super) fn make() -> Result<()> {
 
 /// Whether there is one, as there is from the first ring on.
 pub(super) fn exists() -> bool {
-    !ENTRIES.load(Acquire).is_null()
+    // Relaxed: only whether; who looks into it asks `entry`.
+    !ENTRIES.load(Relaxed).is_null()
 }
 
 #[inline(always)]
 pub(super) fn entry(fd: Fd) -> Option<&'static AtomicPtr<Ring>> {
+    // Acquire pairs with the Release in `make`: it is zeroed.
     let entries = ENTRIES.load(Acquire);
     if entries.is_null() || !fd.is_valid() || fd.raw() as usize >= TABLE {
         return None;
@@ -55,6 +57,7 @@ pub(super) fn entry(fd: Fd) -> Option<&'static AtomicPtr<Ring>> {
 #[inline(always)]
 #[must_use]
 pub fn is_internal(fd: Fd) -> bool {
+    // Relaxed, here and below: the pointer is compared, and what it leads to is not looked at.
     entry(fd).is_some_and(|entry| entry.load(Relaxed) == INTERNAL)
 }
 
@@ -81,6 +84,7 @@ pub(super) fn lose(before: *mut Ring) {
     }
     // SAFETY: rings are never unmapped.
     let ring = unsafe { &*before };
+    // Relaxed: the last handle does not go here, and the mark is looked at by who walks the rings.
     let known = |n| if n > 1 { Some(n - 1) } else { None };
     if ring.handles.fetch_update(Relaxed, Relaxed, known).is_err() {
         ring.adrift.store(true, Relaxed);

@@ -14,6 +14,7 @@ use crate::unsettled;
 /// while nobody is in `enter`. Call before the real `epoll_ctl`, with no ring locked.
 pub fn watched(fd: Fd) {
     if let Some(held) = get(fd) {
+        // Relaxed: the lock that is taken next brings it to who has it after us.
         held.ring().watched.store(true, Relaxed);
         held.ring().lock().leave(false);
     }
@@ -23,6 +24,7 @@ pub fn watched(fd: Fd) {
 /// Whether there was a ring to be watched.
 pub(crate) fn watched_by_operation(fd: Fd) -> bool {
     let Some(held) = get(fd) else { return false };
+    // Relaxed: the lock brings it along, or that of the list of unsettled rings.
     held.ring().watched.store(true, Relaxed);
     match held.ring().try_lock_as_guest() {
         Some(mut locked) => locked.leave(false),

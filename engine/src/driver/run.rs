@@ -37,7 +37,8 @@ pub(super) extern "C" fn run(term: usize) -> ! {
     OFFICE.leave(events[..n].iter().any(|event| event.data != 0));
     ask_to_settle();
     LIVING.fetch_sub(1, Relaxed);
-    thread::end()
+    // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
+    unsafe { thread::end() }
 }
 
 /// Tends the rings that have something for the driver.

@@ -60,7 +60,8 @@ impl Locked<'_> {
     /// or it has come back as it was.
     pub fn worked(&mut self, mut req: Req) {
         if req.stage == Stage::Asleep {
-            req.res = sleeper::of(req).dismiss();
+            // SAFETY: in this stage a request is with the sleeper that it was given to.
+            req.res = unsafe { sleeper::of(req) }.dismiss();
         }
         req.stage = Stage::Queued;
         self.posted_remotely = true;

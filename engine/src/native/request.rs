@@ -145,7 +145,8 @@ fn work(mut req: Req) -> i32 {
 fn make(req: Req, call: &Call) -> Result<isize> {
     let sleeps = req.scratch[0] != 0;
     let recalled = || match sleeps {
-        true => sleeper::of(req).is_recalled(),
+        // SAFETY: the word is 0 but for a request that was given to a sleeper, which this runs on then.
+        true => unsafe { sleeper::of(req) }.is_recalled(),
         false => req.has(flag::CANCELED),
     };
     asked::pause(req);

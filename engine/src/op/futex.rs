@@ -242,7 +242,8 @@ fn is_worth_a_look(looks: &mut u32) -> bool {
 
 /// On a sleeper.
 pub fn work(req: Req) -> i32 {
-    let sleeper = sleeper::of(req);
+    // SAFETY: this runs on the sleeper that the request was given to.
+    let sleeper = unsafe { sleeper::of(req) };
     let flags = req.sqe.fd as u32;
     let one = [FutexWaitv { val: req.sqe.off, uaddr: req.sqe.addr, flags, __reserved: 0 }];
     let futexes = if req.sqe.opcode == op::FUTEX_WAIT { &one } else { vector(&req) };

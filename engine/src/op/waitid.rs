@@ -83,11 +83,13 @@ fn info(req: Req) -> User<Info> {
 pub fn work(req: Req) -> i32 {
     let (which, id, options) = which(req);
     let id = if which == g::P_PIDFD && req.file.owned { req.file.fd.raw() } else { id };
+    // SAFETY: this runs on the sleeper that the request was given to.
+    let sleeper = unsafe { sleeper::of(req) };
     loop {
         // SAFETY: what the request has copied, if anything, is used by nobody else while it is with its
         // sleeper.
         match unsafe { call::waitid(which, id, info(req), options) } {
-            Err(Errno::EINTR) if !sleeper::of(req).is_recalled() => {}
+            Err(Errno::EINTR) if !sleeper.is_recalled() => {}
             answer => return res(answer),
         }
     }

@@ -5,7 +5,7 @@
 
 use core::ptr;
 use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use sysring_sys::abi::io_uring::RsrcUpdate;
 use sysring_sys::{Errno, Fd, Result, User};
@@ -86,16 +86,19 @@ pub fn claim_any(ring: &Ring) -> Option<u32> {
 
 /// Frees an index whose ring never came to be.
 pub fn disclaim(index: u32) {
+    // Relaxed: null tells of nothing.
     RINGS[index as usize].store(ptr::null_mut(), Relaxed);
 }
 
 fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
-    slot.compare_exchange(ptr::null_mut(), ring, AcqRel, Relaxed).is_ok()
+    // Release pairs with the Acquire in `held_from`: the ring's words are there.
+    slot.compare_exchange(ptr::null_mut(), ring, Release, Relaxed).is_ok()
 }
 
 /// Frees an index; its ring has one name less.
 pub fn empty(index: u32) {
-    let ring = RINGS[index as usize].swap(ptr::null_mut(), AcqRel);
+    // Acquire pairs with the Release in `claim`; null tells of nothing.
+    let ring = RINGS[index as usize].swap(ptr::null_mut(), Acquire);
     if !ring.is_null() {
         // SAFETY: rings are never unmapped.
         descriptors::drop_handle(unsafe { &*ring });
@@ -121,7 +124,8 @@ pub fn unregister(arg: User<u8>, count: u32) -> Result<usize> {
 /// In a child of `fork`: the kernel's table is a task's, and the child's is empty.
 pub fn after_fork() {
     for slot in &RINGS {
-        if !slot.load(Acquire).is_null() {
+        // Relaxed: this is the only thread.
+        if !slot.load(Relaxed).is_null() {
             slot.store(ptr::null_mut(), Relaxed);
         }
     }

@@ -158,7 +158,8 @@ pub struct Links {
 /// A handle on a request: the engine's `struct io_kiocb *`.
 ///
 /// Whoever holds the ring's lock may use the handles of its requests, except those in
-/// [`Stage::Running`], which belong to the worker that runs them. The slab never unmaps.
+/// [`Stage::Running`], which belong to the worker that runs them. A slab unmaps only in `destroy`, when
+/// its ring's `refs` is 0; a request that others know of, as a worker does, holds the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Req(NonNull<Request>);
@@ -209,7 +210,7 @@ impl Req {
     }
 }
 
-// SAFETY: `of` is `new`; the slab never unmaps.
+// SAFETY: `of` is `new`; a slab unmaps only in `destroy`, when nobody holds its ring any more.
 unsafe impl Handle for Req {
     type Node = Request;
 
@@ -235,7 +236,7 @@ impl Deref for Req {
 
     #[inline(always)]
     fn deref(&self) -> &Request {
-        // SAFETY: slab memory is never unmapped, and the holder has the right to it (above).
+        // SAFETY: who uses a handle holds its ring, so the slab is there, and has the right to it (above).
         unsafe { self.0.as_ref() }
     }
 }

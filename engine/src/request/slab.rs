@@ -98,7 +98,7 @@ impl Slab {
     /// Unmaps everything.
     ///
     /// # Safety
-    /// No handle of this slab is used again.
+    /// No handle of this slab is used again: nobody holds its ring any more.
     pub unsafe fn destroy(&mut self) {
         for (chunk, start) in self.chunks.iter().enumerate() {
             if !start.is_null() {
