@@ -170,7 +170,7 @@ impl Locked<'_> {
     /// Tells a result by a CQE.
     fn tell(&mut self, mut req: Req) -> bool {
         let wide = req.has(flag::WIDE_CQE);
-        if wide && self.ring.shape.has(setup::CQE_MIXED) {
+        if wide && self.ring.shape().has(setup::CQE_MIXED) {
             req.cflags |= cqe_flags::CQE32;
         }
         let extra = if wide { req.scratch } else { [0; 2] };
@@ -304,8 +304,8 @@ impl Locked<'_> {
         self.signal_eventfd();
         self.posted_remotely = false;
         let sleeping = self.ring.sleepers.load(Relaxed) != 0;
-        let others =
-            self.ring.shape.has(sysring_sys::abi::io_uring::setup::SQPOLL) || self.ring.is_shared();
+        let others = self.ring.shape().has(sysring_sys::abi::io_uring::setup::SQPOLL)
+            || self.ring.is_shared();
         if !sleeping || others {
             self.tell_pollers();
             self.see_that_it_is_lowered();
@@ -320,7 +320,7 @@ impl Locked<'_> {
     /// What there is, for those who sleep for it.
     pub fn posted(&mut self) -> Posted {
         Posted {
-            tail: self.control().cq_tail,
+            tail: self.counts().cq_tail,
             fired: self.timers.fired,
             overflown: !self.overflow_is_empty(),
         }
@@ -349,7 +349,7 @@ impl Locked<'_> {
     pub fn tell_pollers(&mut self) {
         let ready = self.cq_ready() != 0 || !self.overflow_is_empty() || self.announced;
         self.told = self.told.wrapping_add(u32::from(ready));
-        if ready == self.control().signalled {
+        if ready == self.counts().signalled {
             // An edge-triggered poller takes the completions without an `enter`, and hears of the
             // next ones only if each batch is told anew. So do sleepers of other processes.
             // So does who polls without our knowledge, and does not wait in `enter`.
@@ -370,6 +370,6 @@ impl Locked<'_> {
         } else {
             let _ = call::eventfd_take(self.readiness.shown());
         }
-        self.control().signalled = ready;
+        self.counts().signalled = ready;
     }
 }

@@ -40,7 +40,7 @@ impl Locked<'_> {
     /// Places in the ring that are taken.
     #[inline(always)]
     fn cq_used(&mut self) -> u32 {
-        self.ring.cq().ready(self.control().cq_tail)
+        self.ring.cq().ready(self.counts().cq_tail)
     }
 
     /// How many there can be.
@@ -58,7 +58,7 @@ impl Locked<'_> {
     /// torn: where only the last place is left before the ring begins anew, that is filled up.
     #[inline(always)]
     pub fn cq_make_room(&mut self, flags: u32) -> bool {
-        if self.ring.shape.takes_two(flags) {
+        if self.ring.shape().takes_two(flags) {
             return self.cq_make_room_for_two();
         }
         self.cq_used() < self.ring.cq_size()
@@ -67,7 +67,7 @@ impl Locked<'_> {
     #[cold]
     fn cq_make_room_for_two(&mut self) -> bool {
         let entries = self.ring.layout().cq_entries;
-        let last_place = self.control().cq_tail & (entries - 1) == entries - 1;
+        let last_place = self.counts().cq_tail & (entries - 1) == entries - 1;
         if last_place && self.cq_used() < entries {
             self.cq_put(Cqe { flags: cqe_flags::SKIP, ..Cqe::default() }, [0; 2]);
         }
@@ -79,16 +79,16 @@ impl Locked<'_> {
     #[inline(always)]
     pub fn cq_put_at_once(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
         let ring = self.ring;
-        if self.closing || ring.shape.has(setup::CQE32 | setup::CQE_MIXED) {
+        if self.closing || ring.shape().has(setup::CQE32 | setup::CQE_MIXED) {
             return false;
         }
         let entries = ring.cq_size();
         // Relaxed: changed under the lock, which is held.
         let rings = ring.rings_at.load(Relaxed);
         let cq = ring.cq();
-        let control = self.control();
-        let tail = control.cq_tail;
-        if control.overflow_head != control.overflow_tail || cq.ready(tail) >= entries {
+        let counts = self.counts();
+        let tail = counts.cq_tail;
+        if counts.overflow_head != counts.overflow_tail || cq.ready(tail) >= entries {
             return false;
         }
         let index = (tail & (entries - 1)) as usize;
@@ -102,7 +102,7 @@ impl Locked<'_> {
             (&raw mut (*at).flags).write_volatile(flags);
         }
         let tail = tail.wrapping_add(1);
-        control.cq_tail = tail;
+        counts.cq_tail = tail;
         cq.publish(tail);
         true
     }
@@ -110,9 +110,9 @@ impl Locked<'_> {
     /// Writes a CQE at the tail; there is room.
     pub fn cq_put(&mut self, cqe: Cqe, extra: [u64; 2]) {
         let ring = self.ring;
-        let shape = ring.shape;
+        let shape = ring.shape();
         let two = shape.takes_two(cqe.flags);
-        let last = self.control().cq_tail;
+        let last = self.counts().cq_tail;
         let index = (last & (ring.cq_size() - 1)) as usize;
         // SAFETY: the index is masked with our own copy of the size; volatile, as the application
         // may look at any time.
@@ -124,15 +124,15 @@ impl Locked<'_> {
             }
         }
         let tail = last.wrapping_add(if two { 2 } else { 1 });
-        self.control().cq_tail = tail;
+        self.counts().cq_tail = tail;
         ring.cq().publish(tail);
     }
 
     /// Counts an event that was put into the context's ring of events, which takes the place of a
     /// completion queue there.
     pub fn cq_count_event(&mut self) {
-        let tail = self.control().cq_tail.wrapping_add(1);
-        self.control().cq_tail = tail;
+        let tail = self.counts().cq_tail.wrapping_add(1);
+        self.counts().cq_tail = tail;
         self.ring.cq().publish(tail);
     }
 

@@ -49,7 +49,7 @@ pub fn enter(
     if ring.disabled().load(Relaxed) {
         return Err(Errno::EBADFD);
     }
-    if ring.shape.has(setup::SQPOLL) {
+    if ring.shape().has(setup::SQPOLL) {
         return enter_polled(ring, to_submit, min_complete, flags, arg, argsz, caller);
     }
 
@@ -75,7 +75,7 @@ pub fn enter(
     }
     if waits {
         // Who has just submitted has been looked at.
-        if ring.shape.has(setup::DEFER_TASKRUN)
+        if ring.shape().has(setup::DEFER_TASKRUN)
             && to_submit == 0
             && let Err(e) = check_issuer(ring)
         {
@@ -83,7 +83,7 @@ pub fn enter(
             return Err(e);
         }
         locked.forget_taskrun();
-        (locked, waited) = if ring.shape.polls_in_enter() {
+        (locked, waited) = if ring.shape().polls_in_enter() {
             match extended(flags, arg, argsz) {
                 Ok(_) => iopoll::wait(locked, min_complete, caller),
                 Err(e) => (locked, Err(e)),
@@ -138,7 +138,7 @@ fn enter_polled(
         sqpoll::wake(ring);
     }
     if flags & enter::SQ_WAIT != 0 {
-        while ring.sq_pending() == ring.shape.sq_entries {
+        while ring.sq_pending() == ring.shape().sq_entries {
             call::sched_yield();
         }
     }
@@ -158,7 +158,7 @@ fn enter_polled(
 
 /// `SINGLE_ISSUER`: the first thread that submits is the one.
 pub fn check_issuer(ring: &Ring) -> Result<()> {
-    if !ring.shape.has(setup::SINGLE_ISSUER) {
+    if !ring.shape().has(setup::SINGLE_ISSUER) {
         return Ok(());
     }
     let me = call::gettid() as u32;

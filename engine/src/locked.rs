@@ -9,7 +9,7 @@ use sysring_sys::call;
 use crate::crew::Worker;
 use crate::personality::Personality;
 use crate::request::Req;
-use crate::ring::{Control, Ring};
+use crate::ring::{Counts, Ring};
 use crate::state::State;
 use crate::{driver, unsettled, wq};
 
@@ -142,17 +142,17 @@ impl Locked<'_> {
     fn take_place(&mut self) {
         self.close_window();
         if self.readiness.inherited {
-            self.control().shared.store(true, Relaxed);
+            self.ring.control().shared.store(true, Relaxed);
             self.readiness.join();
         }
         self.readiness.out_of_place = false;
     }
 
     #[inline(always)]
-    pub fn control(&mut self) -> &mut Control {
-        // SAFETY: as for `control_at`, and the lock is held; `submitter` and `disabled`, which are
-        // read without it, are atomics.
-        unsafe { &mut *self.ring.control_at() }
+    pub fn counts(&mut self) -> &mut Counts {
+        // SAFETY: the lock is held, and this is the one place where the cell is opened: by `self`, which
+        // is borrowed mutably.
+        unsafe { &mut *self.ring.control().counts.get() }
     }
 
     /// Whether what waits here is for others to run.
@@ -224,7 +224,7 @@ impl Drop for Locked<'_> {
             // What completions have set going.
             self.aio_flush();
             let begun = self.timers.fresh | self.readiness.fresh;
-            let polled = ring.shape.has(setup::SQPOLL);
+            let polled = ring.shape().has(setup::SQPOLL);
             let waited_for = self.submitter || ring.sleepers.load(Relaxed) != 0;
             if begun && (polled || !waited_for) {
                 // By a thread that does not wait for it: somebody must.

@@ -7,6 +7,7 @@
 //! And what it leaves: a process that ends takes its requests with it, but for timeouts, which in the
 //! kernel belong to no task. Whoever uses the ring next goes on with those.
 
+use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
@@ -37,15 +38,22 @@ pub struct Orders {
     /// The process that is asked.
     to: AtomicI32,
     answer: AtomicI32,
-    /// A cancellation. Under the ring's lock.
-    sqe: Sqe,
+    words: UnsafeCell<Words>,
     workers: [AtomicI32; WORKERS],
     /// How many of these there are.
     left: AtomicU32,
+}
+
+/// What is no hint. Under the ring's lock.
+#[derive(Debug)]
+#[repr(C)]
+struct Words {
+    /// The order: a cancellation.
+    sqe: Sqe,
     timers: [LeftTimer; TIMERS],
 }
 
-/// A timeout without its process. Under the ring's lock.
+/// A timeout without its process.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 struct LeftTimer {
@@ -118,6 +126,12 @@ impl Orders {
 }
 
 impl Locked<'_> {
+    fn words(&mut self) -> &mut Words {
+        // SAFETY: the lock is held, and this is the one place where the cell is opened: by `self`, which
+        // is borrowed mutably.
+        unsafe { &mut *self.ring.orders().words.get() }
+    }
+
     /// Has the parent carry out a cancellation in which nothing was found here; its answer, if there
     /// is a parent, and it gives one.
     #[cold]
@@ -128,8 +142,8 @@ impl Locked<'_> {
             return None;
         }
         let number = self.turn_to_ask();
-        let orders = &mut self.control().orders;
-        orders.sqe = *sqe;
+        self.words().sqe = *sqe;
+        let orders = self.ring.orders();
         orders.to.store(parent, Relaxed);
         orders.state.store(number | ASKED, Relaxed);
         let mut answer = None;
@@ -178,7 +192,7 @@ impl Locked<'_> {
             return;
         }
         let asked = self.ring.orders().state.load(Relaxed);
-        let sqe = self.control().orders.sqe;
+        let sqe = self.words().sqe;
         let answer = cancel::carry_out(self, &sqe);
         self.ring.orders().answer(asked, answer);
     }
@@ -204,9 +218,8 @@ impl Locked<'_> {
                 op_flags: req.sqe.op_flags,
                 by: process::id(),
             };
-            let orders = &mut self.control().orders;
-            let place = orders.left.fetch_add(1, Relaxed) as usize;
-            orders.timers[place] = left;
+            let place = self.ring.orders().left.fetch_add(1, Relaxed) as usize;
+            self.words().timers[place] = left;
             // Here nobody hears of it any more.
             req.set(flag::CQE_SKIP);
             req.res = 0;
@@ -220,17 +233,17 @@ impl Locked<'_> {
     #[cold]
     fn take_over_timers(&mut self) {
         loop {
-            let orders = &mut self.control().orders;
-            let count = orders.left.load(Relaxed) as usize;
+            let ring = self.ring;
+            let count = ring.orders().left.load(Relaxed) as usize;
+            let timers = &self.words().timers;
             // Not what this process has left a moment ago.
             let others = |timer: &LeftTimer| timer.by != process::id();
-            let Some(at) = orders.timers[..count].iter().position(others) else { return };
-            let left = orders.timers[at];
-            let ring = self.ring;
+            let Some(at) = timers[..count].iter().position(others) else { return };
+            let left = timers[at];
             let Ok(mut req) = self.slab.take(ring) else { return };
-            let orders = &mut self.control().orders;
-            orders.timers[at] = orders.timers[count - 1];
-            orders.left.store(count as u32 - 1, Relaxed);
+            let timers = &mut self.words().timers;
+            timers[at] = timers[count - 1];
+            ring.orders().left.store(count as u32 - 1, Relaxed);
             self.outstanding += 1;
             let sqe = Sqe {
                 opcode: op::TIMEOUT,

@@ -10,7 +10,7 @@ pub const OVERFLOW_ENTRIES: u32 = 1 << 20;
 impl Locked<'_> {
     /// Puts a CQE at the end of the overflow list; whether there was room.
     pub fn overflow_push(&mut self, cqe: Cqe, extra: [u64; 2]) -> bool {
-        let (head, tail) = (self.control().overflow_head, self.control().overflow_tail);
+        let (head, tail) = (self.counts().overflow_head, self.counts().overflow_tail);
         if tail.wrapping_sub(head) >= OVERFLOW_ENTRIES {
             return false;
         }
@@ -18,11 +18,11 @@ impl Locked<'_> {
         // SAFETY: the slot is inside the list, as large as a CQE of this ring, and free.
         unsafe {
             at.cast::<Cqe>().write(cqe);
-            if self.ring.shape.overflow_stride() == 32 {
+            if self.ring.shape().overflow_stride() == 32 {
                 at.add(16).cast::<[u64; 2]>().write(extra);
             }
         }
-        self.control().overflow_tail = tail.wrapping_add(1);
+        self.counts().overflow_tail = tail.wrapping_add(1);
         true
     }
 
@@ -32,11 +32,11 @@ impl Locked<'_> {
         if self.overflow_is_empty() {
             return None;
         }
-        let head = self.control().overflow_head;
+        let head = self.counts().overflow_head;
         let at = self.overflow_slot(head);
         // SAFETY: the slot was filled by `overflow_push`.
         Some(unsafe {
-            let wide = self.ring.shape.overflow_stride() == 32;
+            let wide = self.ring.shape().overflow_stride() == 32;
             let extra = if wide { at.add(16).cast::<[u64; 2]>().read() } else { [0; 2] };
             (at.cast::<Cqe>().read(), extra)
         })
@@ -44,22 +44,22 @@ impl Locked<'_> {
 
     /// Takes it off.
     pub fn overflow_drop_first(&mut self) {
-        let head = self.control().overflow_head;
-        self.control().overflow_head = head.wrapping_add(1);
+        let head = self.counts().overflow_head;
+        self.counts().overflow_head = head.wrapping_add(1);
     }
 
     #[must_use]
     #[inline(always)]
     pub fn overflow_is_empty(&mut self) -> bool {
-        let control = self.control();
-        control.overflow_head == control.overflow_tail
+        let counts = self.counts();
+        counts.overflow_head == counts.overflow_tail
     }
 
     fn overflow_slot(&self, index: u32) -> *mut u8 {
         let index = (index & (OVERFLOW_ENTRIES - 1)) as usize;
         // SAFETY: masked with the size of the list the mapping was made for.
         unsafe {
-            self.ring.regions().overflow.start().add(index * self.ring.shape.overflow_stride())
+            self.ring.regions().overflow.start().add(index * self.ring.shape().overflow_stride())
         }
     }
 }

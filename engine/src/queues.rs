@@ -100,7 +100,7 @@ impl Locked<'_> {
     /// `EOVERFLOW`: it is more than they hold; nothing has changed then.
     pub fn move_queues(&mut self, shape: Shape, new: Queues) -> Result<()> {
         let made = self.ring.layout();
-        let cq_tail = self.control().cq_tail;
+        let cq_tail = self.counts().cq_tail;
         let Some(old) = self.queues.as_ref() else { return Err(Errno::ENXIO) };
         let first = old.word(at::SQ_HEAD).load(Relaxed);
         // Acquire pairs with the application's release of its tail: the SQEs are written.

@@ -21,11 +21,27 @@ use crate::state::State;
 use crate::sync::{Futex, RawLock};
 
 /// The ring's own half of the queues: shared with the processes that inherit the ring, hidden
-/// from the application. All zero is the state of a new ring.
+/// from the application. All zero is the state of a new ring. What is read without the lock is atomic;
+/// the rest is in cells, which [`Locked`](crate::locked::Locked) opens.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Control {
     pub lock: RawLock,
+    pub(crate) counts: UnsafeCell<Counts>,
+    /// The one thread that may submit (`SINGLE_ISSUER`), 0 for none yet.
+    pub submitter: AtomicU32,
+    /// `R_DISABLED`, until `ENABLE_RINGS`.
+    pub disabled: AtomicBool,
+    /// A forked child uses the ring, too: who sleeps may be in another process than who completes.
+    pub shared: AtomicBool,
+    /// What a child asks its parent to do.
+    pub orders: Orders,
+}
+
+/// How far the queues are, by our own count. Under the lock.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Counts {
     /// SQEs taken.
     pub sq_head: u32,
     /// CQEs posted to the ring.
@@ -35,14 +51,6 @@ pub struct Control {
     pub overflow_tail: u32,
     /// The readiness eventfd has been written and not read.
     pub signalled: bool,
-    /// The one thread that may submit (`SINGLE_ISSUER`), 0 for none yet.
-    pub submitter: AtomicU32,
-    /// `R_DISABLED`, until `ENABLE_RINGS`.
-    pub disabled: AtomicBool,
-    /// A forked child uses the ring, too: who sleeps may be in another process than who completes.
-    pub shared: AtomicBool,
-    /// What a child asks its parent to do.
-    pub orders: Orders,
 }
 
 /// The ring's memory, but for the queues.
@@ -55,11 +63,13 @@ pub struct Regions {
 }
 
 /// A ring. Its memory is never unmapped but used again: a stale pointer to one finds a ring,
-/// perhaps another, never nothing. What every request needs comes first.
+/// perhaps another, never nothing. So there may be a `&Ring` at any time, also of one that is being
+/// made or taken apart, and never a `&mut Ring`; but who has no hold on it touches atomics alone.
+/// What every request needs comes first.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Ring {
-    pub shape: Shape,
+    shape: UnsafeCell<Shape>,
     sq_entries: AtomicU32,
     cq_entries: AtomicU32,
     /// Where the first of the regions begins; null while the ring is not in use.
@@ -76,7 +86,7 @@ pub struct Ring {
     pub handles: AtomicU32,
     /// Its only known descriptor has been closed without a word, and counts still.
     pub adrift: AtomicBool,
-    regions: Option<Regions>,
+    regions: UnsafeCell<Option<Regions>>,
     /// Requests finished by workers while somebody else held the lock.
     pub(crate) remote: Inbox<Req>,
     /// Sleepers in `enter`, and how often one has come back.
@@ -105,8 +115,9 @@ pub struct Ring {
     pub next_unsettled: AtomicPtr<Ring>,
 }
 
-// SAFETY: `state` is reached through `Locked` only; the rest is atomic, or set before the ring is
-// published in the descriptor table and read only afterwards.
+// SAFETY: `state` is reached through `Locked` only. `shape` and `regions` are written by who makes the
+// ring, before `refs` says that it is in use, and `regions` by who takes it apart, after `refs` has
+// become 0; they are read by those two and by who holds the ring. The rest is atomic.
 unsafe impl Sync for Ring {}
 
 /// A ring not in use, of which others are copies. Nobody uses it.
@@ -127,8 +138,8 @@ impl Ring {
             refs: AtomicU32::new(0),
             handles: AtomicU32::new(0),
             adrift: AtomicBool::new(false),
-            shape: Shape { flags: 0, sq_entries: 0, cq_entries: 0 },
-            regions: None,
+            shape: UnsafeCell::new(Shape { flags: 0, sq_entries: 0, cq_entries: 0 }),
+            regions: UnsafeCell::new(None),
             control_at: AtomicPtr::new(ptr::null_mut()),
             rings_at: AtomicPtr::new(ptr::null_mut()),
             sqes_at: AtomicPtr::new(ptr::null_mut()),
@@ -156,10 +167,14 @@ impl Ring {
 
     /// Gives an unused ring its shape and memory.
     ///
+    /// # Safety
+    /// `refs` is 0, and the ring is in no list of those to be used: nobody else makes it, or takes it
+    /// apart. (Who came by a stale pointer may look at the count meanwhile, and goes away.)
+    ///
     /// # Errors
     /// `ENOMEM`; of memory that the application lends, as [`Region::lent`](crate::region::Region::lent).
-    pub fn renew(
-        &mut self,
+    pub unsafe fn renew(
+        &self,
         shape: Shape,
         given: &Params,
         events: Option<sysring_events::Ring>,
@@ -170,28 +185,30 @@ impl Ring {
             overflow: Mapping::shared(OVERFLOW_ENTRIES as usize * shape.overflow_stride())?,
             events,
         };
-        self.shape = shape;
-        // Nothing fails from here on.
-        self.control_at = AtomicPtr::new(regions.control.start().cast());
-        self.regions = Some(regions);
-        self.lay_out(shape, &queues);
-        let state = self.state.get_mut();
-        // SAFETY: one value ends and another begins. What is copied owns nothing: it is all that a ring
-        // not in use has. (A copy needs no stack; the value itself is longer than some.)
+        // Nothing fails from here on. Relaxed, all of it: `hold_first` tells others.
+        self.control_at.store(regions.control.start().cast(), Relaxed);
+        // SAFETY: nobody else reads or writes what is in the cells (the caller's promise). Of the state
+        // one value ends and another begins. What is copied owns nothing: it is all that a ring not in
+        // use has. (A copy needs no stack; the value itself is longer than some.)
         unsafe {
+            *self.shape.get() = shape;
+            *self.regions.get() = Some(regions);
+            let state = self.state.get();
             ptr::drop_in_place(state);
             ptr::copy_nonoverlapping(BLANK.state.get(), state, 1);
         }
-        state.queues = Some(queues);
-        self.adrift = AtomicBool::new(false);
-        self.remote = Inbox::new();
-        self.sleepers = AtomicU32::new(0);
-        self.bell = AtomicI32::new(-1);
-        self.rung = AtomicBool::new(false);
-        self.calls = AtomicU64::new(restrict::ALL_CALLS);
-        self.clock = AtomicU32::new(call::CLOCK_MONOTONIC);
-        self.watched = AtomicBool::new(false);
-        self.polls_rings = AtomicBool::new(false);
+        self.lay_out(shape, &queues);
+        // SAFETY: as nobody else has the state.
+        unsafe { (*self.state.get()).queues = Some(queues) };
+        self.adrift.store(false, Relaxed);
+        self.remote.forget();
+        self.sleepers.store(0, Relaxed);
+        self.bell.store(-1, Relaxed);
+        self.rung.store(false, Relaxed);
+        self.calls.store(restrict::ALL_CALLS, Relaxed);
+        self.clock.store(call::CLOCK_MONOTONIC, Relaxed);
+        self.watched.store(false, Relaxed);
+        self.polls_rings.store(false, Relaxed);
         self.control().disabled.store(shape.has(setup::R_DISABLED), Relaxed);
         if shape.has(setup::SINGLE_ISSUER) && !shape.has(setup::R_DISABLED) {
             // Who makes the ring, unless it is made to be enabled by another.
@@ -214,13 +231,21 @@ impl Ring {
         self.sqes_at.store(queues.sqes.start(), Relaxed);
     }
 
+    /// What the ring was made with.
+    #[inline(always)]
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        // SAFETY: it does not change while anybody holds the ring, as who asks does, or makes it.
+        unsafe { *self.shape.get() }
+    }
+
     /// The ring's shape with the sizes it has now: under the lock, but for rings that are never
     /// resized.
     #[inline(always)]
     #[must_use]
     pub fn layout(&self) -> Shape {
         Shape {
-            flags: self.shape.flags,
+            flags: self.shape().flags,
             sq_entries: self.sq_entries.load(Relaxed),
             cq_entries: self.cq_entries.load(Relaxed),
         }
@@ -243,14 +268,13 @@ impl Ring {
     /// Gives the ring's memory back; what was in flight must be gone.
     ///
     /// # Safety
-    /// No other thread uses the ring: its count of references has reached zero.
+    /// No other thread has a hold on the ring: its count of references has reached zero. (Who comes by
+    /// a stale pointer finds that, and touches nothing else.)
     pub unsafe fn retire(&self) {
-        // SAFETY: nobody else looks at the ring (the caller's promise).
-        let (state, regions) = unsafe {
-            let regions = (&raw const self.regions).cast_mut();
-            (&mut *self.state.get(), &mut *regions)
-        };
-        // SAFETY: requests die with their ring.
+        // SAFETY: what is in the cells is looked at by who has a hold, and nobody has (the caller's
+        // promise).
+        let (state, regions) = unsafe { (&mut *self.state.get(), &mut *self.regions.get()) };
+        // SAFETY: requests die with their ring; one that others know of holds it.
         unsafe { state.slab.destroy() };
         *state = State::NEW;
         *regions = None;
@@ -270,16 +294,17 @@ impl Ring {
 
     #[must_use]
     pub fn regions(&self) -> &Regions {
-        // A ring that can be reached has its memory: `renew` comes before, `retire` after.
-        match &self.regions {
+        // SAFETY: they stay while anybody holds the ring, as who asks does, or makes it.
+        match unsafe { &*self.regions.get() } {
             Some(regions) => regions,
+            // A ring that is held has its memory: `renew` comes before, `retire` after.
             None => unreachable!(),
         }
     }
 
     #[inline(always)]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: as for `control_at`; the fields that are not atomic are touched under the lock only.
+        // SAFETY: as for `control_at`; its fields are atomic, or cells.
         unsafe { &*self.control_at() }
     }
 

@@ -135,7 +135,7 @@ fn check_attach(given: &Params) -> Result<()> {
     let fd = Fd::new(given.wq_fd as i32);
     if let Some(held) = descriptors::find(fd) {
         // A thread that submits can be shared only where there is one.
-        let polls = held.ring().shape.has(setup::SQPOLL);
+        let polls = held.ring().shape().has(setup::SQPOLL);
         let fits = polls || given.flags & setup::SQPOLL == 0;
         return if fits { Ok(()) } else { Err(Errno::EINVAL) };
     }

@@ -43,7 +43,7 @@ impl Entries for Sqes<'_> {
 
     #[inline(always)]
     fn read(&self, index: u32) -> Sqe {
-        let offset = index as usize * self.0.shape.sqe_stride();
+        let offset = index as usize * self.0.shape().sqe_stride();
         // SAFETY: the index was checked against our own copy of the size. The application may
         // write the entry at any time: volatile, and whatever was read is only numbers. In words, for
         // the fields of one are more loads.
@@ -59,17 +59,17 @@ impl Locked<'_> {
     #[inline(always)]
     pub fn sq_available(&mut self) -> u32 {
         let sq = self.ring.sq();
-        if self.ring.shape.has(setup::SQ_REWIND) {
+        if self.ring.shape().has(setup::SQ_REWIND) {
             // Who submits says how many.
             return sq.entries;
         }
-        sq.available(self.control().sq_head)
+        sq.available(self.counts().sq_head)
     }
 
     /// Whether there is any, on a ring that does not rewind.
     #[inline(always)]
     pub fn sq_has_more(&mut self) -> bool {
-        self.ring.sq().has_more(self.control().sq_head)
+        self.ring.sq().has_more(self.counts().sq_head)
     }
 
     /// Takes the next SQE; also, how many places there are behind it. `None`: its index in the SQ
@@ -78,7 +78,7 @@ impl Locked<'_> {
     pub fn sq_take(&mut self) -> Option<(Sqe, u32)> {
         let ring = self.ring;
         let entries = ring.sq_size();
-        let taken = ring.sq_of(entries).take(&mut self.control().sq_head, &Sqes(ring));
+        let taken = ring.sq_of(entries).take(&mut self.counts().sq_head, &Sqes(ring));
         if taken.is_none() {
             ring.word(at::SQ_DROPPED).fetch_add(1, Relaxed);
         }
@@ -87,17 +87,17 @@ impl Locked<'_> {
 
     /// Takes the second half of an SQE that is twice as long as others.
     pub fn sq_take_half(&mut self) {
-        self.control().sq_head = self.control().sq_head.wrapping_add(1);
+        self.counts().sq_head = self.counts().sq_head.wrapping_add(1);
     }
 
     /// Tells the application which SQEs are free to be filled again.
     pub fn sq_publish(&mut self) {
-        if self.ring.shape.has(setup::SQ_REWIND) {
+        if self.ring.shape().has(setup::SQ_REWIND) {
             // The next batch begins at the first place, and nobody looks at the head.
-            self.control().sq_head = 0;
+            self.counts().sq_head = 0;
             return;
         }
-        let head = self.control().sq_head;
+        let head = self.counts().sq_head;
         self.ring.sq().give_back(head);
     }
 }

@@ -98,8 +98,9 @@ pub fn replace(ring: &Ring) {
     /// It looks at least so often whether it is to end, but for the length of a submission.
     const SHORTLY: i64 = 100_000;
     let state = &ring.sqpoll.state;
-    let runs = ring.shape.has(setup::SQPOLL)
-        && state.compare_exchange(RUNNING, ENDING, Release, Relaxed).is_ok();
+    // As in `stop`.
+    let runs = ring.shape().has(setup::SQPOLL)
+        && state.compare_exchange(RUNNING, ENDING, AcqRel, Relaxed).is_ok();
     if !runs {
         return;
     }
@@ -161,8 +162,8 @@ extern "C" fn run(ring: usize) -> ! {
             last_work = call::now(call::CLOCK_MONOTONIC);
         }
     }
-    ring.sqpoll.state.store(NONE, Release);
     // Release pairs with the Acquire in `replace`.
+    ring.sqpoll.state.store(NONE, Release);
     descriptors::put(ring);
     // SAFETY: made by `thread::start`; what this function had on the stack is not used any more.
     unsafe { thread::end() }

@@ -40,7 +40,7 @@ impl Locked<'_> {
         let count = want.min(self.sq_available());
         let mut link = Link::default();
         let mut batch = Batch { left: count, behind: 0 };
-        let rewinds = self.ring.shape.has(setup::SQ_REWIND);
+        let rewinds = self.ring.shape().has(setup::SQ_REWIND);
         self.hints.begin_submission();
         while batch.left != 0 {
             // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
@@ -56,7 +56,7 @@ impl Locked<'_> {
             batch.behind = behind;
             let accepted = self.accept(req, &sqe, &mut link, &mut batch);
             batch.left -= 1;
-            if accepted.is_err() && !self.ring.shape.has(setup::SUBMIT_ALL) {
+            if accepted.is_err() && !self.ring.shape().has(setup::SUBMIT_ALL) {
                 break;
             }
         }
@@ -194,7 +194,7 @@ impl Locked<'_> {
         if !row.has(row_flag::IOPRIO) && req.sqe.ioprio != 0 {
             return Err(Errno::EINVAL);
         }
-        if !row.has(row_flag::POLLED) && self.ring.shape.has(setup::IOPOLL) {
+        if !row.has(row_flag::POLLED) && self.ring.shape().has(setup::IOPOLL) {
             return Err(Errno::EINVAL);
         }
         if req.sqe.personality != 0 {
@@ -238,7 +238,7 @@ impl Locked<'_> {
             req.row = table::of(op::NOP);
             return Err(Errno::EINVAL);
         }
-        let shape = self.ring.shape;
+        let shape = self.ring.shape();
         if shape.has(setup::SQE128) {
             return Ok(());
         }

@@ -246,9 +246,9 @@ impl Locked<'_> {
 
     /// CQEs posted so far, less those of timeouts.
     fn counted(&mut self) -> u32 {
-        let control = self.control();
-        let overflown = control.overflow_tail.wrapping_sub(control.overflow_head);
-        let posted = control.cq_tail.wrapping_add(overflown);
+        let counts = self.counts();
+        let overflown = counts.overflow_tail.wrapping_sub(counts.overflow_head);
+        let posted = counts.cq_tail.wrapping_add(overflown);
         posted.wrapping_sub(self.timers.fired)
     }
 

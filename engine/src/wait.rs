@@ -49,7 +49,7 @@ fn read_mask((at, size): (User<SigSet>, usize)) -> Result<Option<SigSet>> {
 pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'r>, Result<()>) {
     let ring = locked.ring;
     let min_complete = how.min_complete.min(locked.cq_most());
-    let polled = ring.shape.has(setup::SQPOLL) && ring.sqpoll.is_here();
+    let polled = ring.shape().has(setup::SQPOLL) && ring.sqpoll.is_here();
     let mut result = Ok(());
     let mut mask = None;
     locked.progress();

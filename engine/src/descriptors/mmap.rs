@@ -56,7 +56,7 @@ fn map_region(
 
 /// What a ring has at an offset; what the application has lent it cannot map.
 fn region_at<'a>(locked: &'a mut Locked<'_>, offset: u64) -> Result<&'a Region> {
-    let lent = locked.ring.shape.has(setup::NO_MMAP);
+    let lent = locked.ring.shape().has(setup::NO_MMAP);
     let state = &mut **locked;
     let queues = state.queues.as_ref().filter(|_| !lent);
     match offset & OFF_MMAP_MASK {

@@ -72,14 +72,15 @@ fn create_as<T>(
     open: impl FnOnce(&'static Ring) -> Result<T>,
 ) -> Result<T> {
     table::make()?;
-    let ring = pool::take()?;
-    // SAFETY: the ring is in nobody's hands but ours.
-    if let Err(e) = unsafe { (*ring).renew(shape, params, events) } {
-        pool::give_back(ring);
+    let taken = pool::take()?;
+    // SAFETY: rings are never unmapped, and nobody has a `&mut` to one.
+    let ring: &'static Ring = unsafe { &*taken };
+    // SAFETY: `refs` is 0 in the pool, and we have taken the ring out. A lookup by a stale pointer may
+    // hold a `&Ring`, too, but touches nothing but `refs` while that is 0 (`hold`).
+    if let Err(e) = unsafe { ring.renew(shape, params, events) } {
+        pool::give_back(taken);
         return Err(e);
     }
-    // SAFETY: rings are never unmapped.
-    let ring: &'static Ring = unsafe { &*ring };
     match open(ring) {
         Ok(name) => {
             stats::add(&stats::get().rings, 1);
@@ -88,9 +89,9 @@ fn create_as<T>(
         Err(e) => {
             ring.lock().readiness.close();
             ring.sqpoll.close();
-            // SAFETY: not published: the ring is still ours alone.
+            // SAFETY: `refs` is 0 again, or still: the ring is ours alone.
             unsafe { ring.retire() };
-            pool::give_back(ptr::from_ref(ring).cast_mut());
+            pool::give_back(taken);
             Err(e)
         }
     }
@@ -100,17 +101,19 @@ fn create_as<T>(
 fn open(ring: &'static Ring, params: &Params) -> Result<Name> {
     let eventfd = keep(call::eventfd(0)?)?;
     ring.lock().readiness.show(eventfd);
-    if ring.shape.has(setup::REGISTERED_FD_ONLY) {
+    if ring.shape().has(setup::REGISTERED_FD_ONLY) {
         let index = ring_fds::claim_any(ring).ok_or(Errno::EBUSY)?;
         return begin(ring, params).map(|()| Name::Index(index)).inspect_err(|_| {
             ring_fds::disclaim(index);
         });
     }
     let fd = descriptor(eventfd)?;
+    // Relaxed: the name below tells of it, and `hold_first`.
     ring.fd.store(fd.raw(), Relaxed);
     let begun = entry(fd).ok_or(Errno::EMFILE).and_then(|entry| {
         begin(ring, params)?;
-        // Release pairs with the Acquire in `get`: the ring is whole.
+        // Release pairs with the Acquire in `get`: the ring is whole. Acquire, with the Release that named
+        // what was there: `lose` looks at it.
         lose(entry.swap(ptr::from_ref(ring).cast_mut(), AcqRel));
         Ok(Name::Descriptor(fd))
     });
@@ -133,10 +136,11 @@ fn descriptor(eventfd: Fd) -> Result<Fd> {
 /// The ring can be held from here on.
 fn begin(ring: &'static Ring, params: &Params) -> Result<()> {
     register::begin(ring)?;
+    // Relaxed: `hold_first` tells of it.
     ring.handles.store(1, Relaxed);
     hold_first(ring);
-    wq_limits::expect_ring(ring.shape.sq_entries);
-    if ring.shape.has(setup::SQPOLL) {
+    wq_limits::expect_ring(ring.shape().sq_entries);
+    if ring.shape().has(setup::SQPOLL) {
         ring.sqpoll.prepare(params);
         if let Err(e) = sqpoll::start(ring) {
             revoke(ring);

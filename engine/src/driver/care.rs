@@ -28,7 +28,7 @@ impl Locked<'_> {
             return self.be_looked_after();
         }
         self.driven = true;
-        let due = if self.control().signalled && self.ring.watched.load(Relaxed) {
+        let due = if self.counts().signalled && self.ring.watched.load(Relaxed) {
             Some(call::now(call::CLOCK_MONOTONIC) + TICK)
         } else {
             None
@@ -59,7 +59,7 @@ impl Locked<'_> {
     /// and need not look in.
     pub(super) fn be_listened_to(&mut self) -> bool {
         // What the driver only announces stays ready: shown again, it would be heard again at once.
-        let taken = !self.ring.shape.has(setup::DEFER_TASKRUN);
+        let taken = !self.ring.shape().has(setup::DEFER_TASKRUN);
         self.listened_to = self.handed_back.is_empty()
             && (self.driven || taken && self.show_driver(g::EPOLLONESHOT).is_ok());
         self.listened_to
@@ -81,7 +81,7 @@ impl Locked<'_> {
     /// was polled.
     #[inline(always)]
     pub(crate) fn see_that_it_is_lowered(&mut self) {
-        if !self.lowers && self.ring.watched.load(Relaxed) && self.control().signalled {
+        if !self.lowers && self.ring.watched.load(Relaxed) && self.counts().signalled {
             self.have_it_lowered();
         }
     }

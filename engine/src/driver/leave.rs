@@ -24,7 +24,7 @@ impl Locked<'_> {
         self.readiness.fresh = false;
         self.tell_pollers();
         self.asked = false;
-        if self.ring.shape.has(setup::SQPOLL) {
+        if self.ring.shape().has(setup::SQPOLL) {
             self.see_that_it_is_lowered();
             // What becomes ready its thread hears by itself.
             if new_timer {
@@ -35,17 +35,17 @@ impl Locked<'_> {
         let watched = self.ring.watched.load(Relaxed);
         // A descriptor that looks readable must stop to once the completions are consumed, of
         // which nobody tells us.
-        let stale = watched && self.control().signalled;
+        let stale = watched && self.counts().signalled;
         let mut pending = self.is_pending();
         if stale {
             self.be_driven();
             // Without a driver the application must come for this, too.
             pending |= !is_there();
         }
-        if !pending || self.ring.shape.polls_in_enter() {
+        if !pending || self.ring.shape().polls_in_enter() {
             return;
         }
-        let shape = self.ring.shape;
+        let shape = self.ring.shape();
         let promised = shape.has(setup::DEFER_TASKRUN) && !shape.has(setup::TASKRUN_FLAG);
         let heard = self.is_heard();
         if heard {

@@ -20,7 +20,7 @@ pub(super) fn tend(ring: &Ring) {
     if ring.sleepers.load(Relaxed) != 0 {
         return;
     }
-    if ring.shape.has(setup::DEFER_TASKRUN) {
+    if ring.shape().has(setup::DEFER_TASKRUN) {
         return locked.announce_unless_told();
     }
     locked.catch_up();
@@ -45,7 +45,7 @@ pub(super) fn tend_what_was_heard(ring: &Ring) {
 
 /// Which of the driver's rings woke the one before it is not known.
 pub(super) fn tend_inherited(ring: &Ring) {
-    if !ring.shape.has(setup::DEFER_TASKRUN) {
+    if !ring.shape().has(setup::DEFER_TASKRUN) {
         return tend_what_was_heard(ring);
     }
     let mut locked = ring.lock();
@@ -66,7 +66,7 @@ pub(super) fn tend_all() -> Option<i64> {
         }
         if locked.lowers {
             locked.tell_pollers();
-            locked.lowers = ring.watched.load(Relaxed) && locked.control().signalled;
+            locked.lowers = ring.watched.load(Relaxed) && locked.counts().signalled;
             let again = locked.lowers.then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
             next = [next, again].into_iter().flatten().min();
         }
@@ -78,7 +78,7 @@ pub(super) fn tend_all() -> Option<i64> {
             // It may have begun to spin.
             locked.waits = false;
         }
-        let deferred = ring.shape.has(setup::DEFER_TASKRUN);
+        let deferred = ring.shape().has(setup::DEFER_TASKRUN);
         let due = locked.timers.next_deadline();
         if !deferred {
             // As in `catch_up`.
@@ -98,7 +98,7 @@ pub(super) fn tend_all() -> Option<i64> {
         let told = deferred && locked.announced;
         let away = locked.unattended && locked.may_become_ready() && !told;
         let again = (away && !locked.be_listened_to()).then(|| now + locked.look_in_after());
-        let tick = (ring.watched.load(Relaxed) && locked.control().signalled).then_some(now + TICK);
+        let tick = (ring.watched.load(Relaxed) && locked.counts().signalled).then_some(now + TICK);
         let timer = locked.timers.next_deadline().filter(|_| !told);
         next = [next, again, tick, timer, locked.announce_at].into_iter().flatten().min();
     });

@@ -21,7 +21,7 @@ pub fn prepare(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     if flags & CQE32 != 0 {
-        if !ring.ring.shape.has(setup::CQE32 | setup::CQE_MIXED) {
+        if !ring.ring.shape().has(setup::CQE32 | setup::CQE_MIXED) {
             return Err(Errno::EINVAL);
         }
         req.scratch = [req.sqe.off, req.sqe.addr];

@@ -107,7 +107,7 @@ fn room_to_submit(req: Req) -> u32 {
     let Some(held) = descriptors::get(req.file.fd) else { return 0 };
     let target = held.ring();
     // The queues of such a ring may be exchanged by its owner, who is somebody else or ourselves.
-    let exchanged = target.shape.has(setup::DEFER_TASKRUN) && !core::ptr::eq(target, req.ring);
+    let exchanged = target.shape().has(setup::DEFER_TASKRUN) && !core::ptr::eq(target, req.ring);
     let room = || target.sq_pending() < target.layout().sq_entries;
     let room =
         if exchanged { target.try_lock_as_guest().is_none_or(|_kept| room()) } else { room() };

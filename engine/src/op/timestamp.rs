@@ -34,7 +34,7 @@ struct Time {
 
 /// First issue, and again whenever epoll has something to tell.
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
-    let shape = ring.ring.shape;
+    let shape = ring.ring.shape();
     if !shape.has(setup::CQE32 | setup::CQE_MIXED) {
         return Issued::Done(Errno::EINVAL.to_res());
     }

@@ -37,7 +37,7 @@ pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
         Ok(kind) => kind,
         Err(e) => return Issued::Done(e.to_res()),
     };
-    if ring.ring.shape.has(setup::IOPOLL) {
+    if ring.ring.shape().has(setup::IOPOLL) {
         return Issued::Done(Errno::EOPNOTSUPP.to_res());
     }
     match kind {

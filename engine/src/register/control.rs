@@ -14,13 +14,13 @@ pub fn enable_rings(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
     if !ring.disabled().load(Relaxed) {
         return Err(Errno::EBADFD);
     }
-    if ring.shape.has(setup::SINGLE_ISSUER) {
+    if ring.shape().has(setup::SINGLE_ISSUER) {
         let me = call::gettid() as u32;
         let _ = ring.submitter().compare_exchange(0, me, Relaxed, Relaxed);
     }
     ring.lock_as_submitter().restrict_as_registered();
     ring.disabled().store(false, Relaxed);
-    if ring.shape.has(setup::SQPOLL) {
+    if ring.shape().has(setup::SQPOLL) {
         crate::sqpoll::wake(ring);
     }
     Ok(0)

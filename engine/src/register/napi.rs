@@ -84,7 +84,7 @@ impl Settings {
 
 /// Tells the settings, and changes them.
 pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
-    if arg.is_null() || nr_args != 1 || ring.ring.shape.has(setup::IOPOLL) {
+    if arg.is_null() || nr_args != 1 || ring.ring.shape().has(setup::IOPOLL) {
         return Err(Errno::EINVAL);
     }
     let given = user::read(arg.cast::<Napi>())?;

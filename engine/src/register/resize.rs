@@ -18,7 +18,7 @@ const KEPT: u32 = setup::NO_SQARRAY
     | setup::SQE_MIXED;
 
 pub fn resize(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
-    let made = ring.ring.shape;
+    let made = ring.ring.shape();
     if arg.is_null() || nr_args != 1 || !made.has(setup::DEFER_TASKRUN) {
         return Err(Errno::EINVAL);
     }

@@ -28,7 +28,7 @@ fn may_restrict_task() -> Result<()> {
 
 /// Remembered until the ring is enabled.
 pub fn register(ring: &mut Locked<'_>, arg: User<u8>, nr_args: u32) -> Result<usize> {
-    if !ring.ring.shape.has(setup::R_DISABLED) || !ring.ring.is_disabled() {
+    if !ring.ring.shape().has(setup::R_DISABLED) || !ring.ring.is_disabled() {
         return Err(Errno::EBADFD);
     }
     if ring.restrictions_to_be.is_some() {

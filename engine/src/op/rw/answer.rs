@@ -62,7 +62,7 @@ pub(super) fn answered(ring: &mut Locked<'_>, mut req: Req, e: Errno) -> Issued 
 /// What a file that is polled answers is told, and never breaks a link: the kernel, which finds it
 /// when it polls, does not look at it.
 pub(super) fn keeps_link(ring: &Locked<'_>) -> bool {
-    ring.ring.shape.has(setup::IOPOLL)
+    ring.ring.shape().has(setup::IOPOLL)
 }
 
 /// Whether the file was opened for the other direction only, which the kernel looks at first.

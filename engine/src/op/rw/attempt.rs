@@ -34,7 +34,7 @@ pub(super) fn attempt_on(
     if (hint & (hint::DIRECT | hint::WAITS) != 0
         || req.has(flag::ASYNC)
         || req.sqe.op_flags & RwFlags::HIPRI.0 != 0
-        || ring.ring.shape.has(setup::IOPOLL))
+        || ring.ring.shape().has(setup::IOPOLL))
         && let Some(issued) = another_way(ring, req, &mut hint)
     {
         return issued;
@@ -57,7 +57,7 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
         *known = ring.hints.look_twice(req.file.fd);
     }
     let hint = *known;
-    if ring.ring.shape.has(setup::IOPOLL) {
+    if ring.ring.shape().has(setup::IOPOLL) {
         if hint & hint::POLLS == 0
             && let Err(e) = check_polled(req)
         {

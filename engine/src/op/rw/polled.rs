@@ -16,7 +16,7 @@ use crate::request::Req;
 /// Refuses a request for polled completion on a ring that does not poll.
 #[inline(always)]
 pub(super) fn refuse_polling(ring: &mut Locked<'_>, req: Req) -> Option<Issued> {
-    let refused = req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !ring.ring.shape.has(setup::IOPOLL);
+    let refused = req.sqe.op_flags & RwFlags::HIPRI.0 != 0 && !ring.ring.shape().has(setup::IOPOLL);
     if refused { Some(fail_unpolled(ring, req)) } else { None }
 }
 
