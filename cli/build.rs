@@ -1,20 +1,26 @@
 //! Builds the object that `sysring run` places in programs, for this binary to carry.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the object's sources are.
-const SOURCES: &[&str] = &["sys", "engine", "trap", "preload", "Cargo.toml", "Cargo.lock"];
-
 fn main() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for source in SOURCES {
-        println!("cargo::rerun-if-changed={}", workspace.join(source).display());
-    }
+    let workspace = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .unwrap_or_else(|e| panic!("the workspace: {e}"));
     let object = build(&workspace);
+    let packages = packages(&object, &workspace);
+    for package in &packages {
+        println!("cargo::rerun-if-changed={}", workspace.join(package).display());
+    }
+    // What builds them, and how.
+    for file in ["cli/build.rs", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", workspace.join(file).display());
+    }
+    let list = packages.into_iter().collect::<Vec<_>>().join(" ");
+    println!("cargo::rustc-env=SYSRING_OBJECT_PACKAGES={list}");
     let content = fs::read(&object).unwrap_or_else(|e| panic!("{}: {e}", object.display()));
     let mut hash = DefaultHasher::new();
     hash.write(&content);
@@ -59,4 +65,26 @@ fn build(workspace: &Path) -> PathBuf {
     let status = cargo.status().unwrap_or_else(|e| panic!("{cargo:?}: {e}"));
     assert!(status.success(), "{cargo:?}: {status}");
     directory.join(target).join("release").join("libsysring_preload.so")
+}
+
+/// The folders of the workspace that the object was made of: those of the files that cargo has
+/// written down beside it. A list by hand would miss the next one, and leave an object of
+/// yesterday in the command.
+fn packages(object: &Path, workspace: &Path) -> BTreeSet<String> {
+    let beside = object.with_extension("d");
+    let text = fs::read_to_string(&beside).unwrap_or_else(|e| panic!("{}: {e}", beside.display()));
+    // `OBJECT: FILE FILE…`, a space within a name behind a backslash.
+    let text = text.replace("\\ ", "\0");
+    let files =
+        text.lines().filter_map(|line| line.split_once(": ")).flat_map(|(_, f)| f.split(' '));
+    let packages: BTreeSet<String> =
+        files.filter_map(|file| package(Path::new(&file.replace('\0', " ")), workspace)).collect();
+    assert!(packages.contains("preload"), "{}: nothing of the object's: {text}", beside.display());
+    packages
+}
+
+/// The folder of the workspace, with a manifest of its own, that a file lies in.
+fn package(file: &Path, workspace: &Path) -> Option<String> {
+    let folder = file.ancestors().skip(1).find(|folder| folder.join("Cargo.toml").exists())?;
+    Some(folder.strip_prefix(workspace).ok()?.to_str()?.to_owned())
 }

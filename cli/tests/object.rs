@@ -54,3 +54,33 @@ fn it_has_no_thread_local_storage_and_no_writable_code() {
     assert!(!segments.lines().any(|line| line.trim_start().starts_with("TLS")), "{segments}");
     assert!(!segments.contains("RWE"), "{segments}");
 }
+
+/// A change of what it is made of makes a new one: the build watches every package of the workspace
+/// that the object depends on.
+#[test]
+fn what_it_is_made_of_is_watched() {
+    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let workspace = workspace.canonicalize().expect("the workspace is there");
+    let Ok(listed) = Command::new(env!("CARGO"))
+        .current_dir(&workspace)
+        .args(["tree", "--locked", "--offline", "--package=sysring-preload", "--features=object"])
+        .args(["--edges=normal", "--prefix=none", "--no-dedupe", "--format={p}"])
+        .output()
+    else {
+        println!("skipped: this machine has no cargo");
+        return;
+    };
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    // `sysring-sys v0.1.0 (/folder/of/it)`; what comes from a registry has no folder.
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let mut wanted: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.split_once(" (")?.1.split(')').next())
+        .filter_map(|folder| folder.strip_prefix(workspace.to_str()?)?.strip_prefix('/'))
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    assert!(wanted.contains(&"preload") && wanted.contains(&"engine"), "{listed}");
+    let watched: Vec<&str> = env!("SYSRING_OBJECT_PACKAGES").split(' ').collect();
+    assert_eq!(watched, wanted);
+}
