@@ -60,6 +60,16 @@ pub fn kernel_has_io_uring() -> bool {
     io_uring::IoUring::new(2).is_ok()
 }
 
+/// Whether a test can run its program on the kernel's io_uring, too; the test counts as skipped if
+/// only the half on the engine can run.
+pub fn can_be_compared() -> bool {
+    let works = kernel_has_io_uring();
+    if !works {
+        println!("skipped: on the kernel: its io_uring does not work here");
+    }
+    works
+}
+
 /// A C program of `tests/programs`, built once for each test binary; `SYSRING_TEST_PROGRAMS` names
 /// a directory that has them where there is no compiler.
 pub fn build(name: &str) -> PathBuf {
