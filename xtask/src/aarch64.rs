@@ -11,7 +11,6 @@ use crate::files::{target_directory, workspace};
 use crate::prerequisites;
 use crate::report::Report;
 use crate::step::{Outcome, Step};
-use crate::tally::Tally;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
@@ -71,7 +70,7 @@ pub fn report() -> Report {
 
 fn skip(why: &str) -> Report {
     println!("skipped: aarch64: {why}");
-    Report { tally: Tally { skipped: 1, ..Tally::default() }, ..Report::default() }
+    Report::skipped()
 }
 
 fn missing() -> Option<String> {

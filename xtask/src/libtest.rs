@@ -1,5 +1,6 @@
 //! What `cargo test -- --show-output` prints, read line by line.
 
+use crate::on_time::rests_on_time;
 use crate::tally::Tally;
 
 /// The results so far.
@@ -13,6 +14,9 @@ pub struct Libtest {
     /// Within what tests have printed, which is not to be taken for results: of those that passed, or
     /// of those that failed.
     printed_by: Option<Those>,
+    /// The test that has printed what follows has said that it was skipped, if only in part: that
+    /// counts once.
+    skipped: bool,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -33,13 +37,28 @@ impl Libtest {
         };
         if heading.is_some() {
             self.printed_by = if self.printed_by.is_some() { None } else { heading };
+            self.skipped = false;
             return true;
         }
-        let skipped = line.starts_with("skipped: ");
-        if self.printed_by.is_none() || skipped {
-            self.count(line);
+        let says_skipped = line.starts_with("skipped: ");
+        match self.printed_by {
+            None => self.count(line),
+            Some(_) if is_heading_of_a_test(line) => self.skipped = false,
+            // One that failed was not counted as passed.
+            Some(Those::Passed) if says_skipped && !self.skipped => {
+                self.skipped = true;
+                self.tally += Tally::SKIPPED_THOUGH_COUNTED;
+            }
+            Some(_) => {}
         }
-        self.printed_by != Some(Those::Passed) || skipped
+        self.printed_by != Some(Those::Passed) || says_skipped
+    }
+
+    /// Whether all that failed has a name, and is known to rest on time.
+    pub fn failed_by_time_alone(&self) -> bool {
+        self.unfinished == 0
+            && self.tally.failed == self.failed.len() as i64
+            && self.failed.iter().all(|name| rests_on_time(name))
     }
 
     fn count(&mut self, line: &str) {
@@ -54,6 +73,11 @@ impl Libtest {
             self.failed.push(name.to_owned());
         }
     }
+}
+
+/// `---- road::it_works stdout ----`
+fn is_heading_of_a_test(line: &str) -> bool {
+    line.strip_prefix("---- ").is_some_and(|rest| rest.ends_with(" stdout ----"))
 }
 
 /// `running 3 tests`
@@ -95,8 +119,47 @@ mod tests {
         for (line, shown) in lines {
             assert_eq!(run.read(line), shown, "{line}");
         }
-        assert_eq!(run.tally, Tally { passed: 0, failed: 1, skipped: 1 });
+        assert_eq!(run.tally, Tally { passed: 0, failed: 1, skipped: 1, later: 0 });
         assert_eq!(run.failed, ["two"]);
         assert_eq!(run.unfinished, 1);
+    }
+
+    fn read(lines: &[&str]) -> Tally {
+        let mut run = Libtest::default();
+        for line in lines {
+            run.read(line);
+        }
+        run.tally
+    }
+
+    #[test]
+    fn a_test_that_says_it_was_skipped_did_not_pass_and_counts_once() {
+        let tally = read(&[
+            "successes:",
+            "---- one stdout ----",
+            "skipped: on the kernel: refused",
+            "skipped: no fio here",
+            "---- two stdout ----",
+            "skipped: no fio here",
+            "---- three stdout ----",
+            "something else",
+            "successes:",
+            "    one",
+            "test result: ok. 3 passed; 0 failed; 0 ignored",
+        ]);
+        assert_eq!(tally, Tally { passed: 1, failed: 0, skipped: 2, later: 0 });
+    }
+
+    #[test]
+    fn a_test_that_was_skipped_in_part_and_failed_has_failed() {
+        let tally = read(&[
+            "failures:",
+            "---- one stdout ----",
+            "skipped: on the kernel: refused",
+            "failures:",
+            "    one",
+            "test result: FAILED. 1 passed; 1 failed; 0 ignored",
+        ]);
+        assert_eq!(tally, Tally { passed: 1, failed: 1, skipped: 0, later: 0 });
     }
 }

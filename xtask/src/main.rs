@@ -9,6 +9,7 @@ mod header;
 mod install;
 mod libtest;
 mod model;
+mod on_time;
 mod prerequisites;
 mod report;
 mod step;

@@ -9,10 +9,10 @@ use crate::tally::Tally;
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Report {
     pub tally: Tally,
-    /// What failed, and failed again when it was run once more.
+    /// What failed.
     pub failed: Vec<String>,
-    /// What failed and then passed. The machine may have been at fault; it is to be looked into.
-    pub unsteady: Vec<String>,
+    /// What passed at a later try. The machine may have been at fault; it is to be looked into.
+    pub later: Vec<String>,
 }
 
 impl Report {
@@ -24,11 +24,16 @@ impl Report {
         Report { tally: Tally::FAILED, failed: vec![name.to_owned()], ..Report::default() }
     }
 
+    pub fn skipped() -> Report {
+        Report { tally: Tally::SKIPPED, ..Report::default() }
+    }
+
     /// After a second run of all that failed, in which nothing did.
-    pub fn pardoned(self) -> Report {
-        let Tally { passed, failed, skipped } = self.tally;
-        let tally = Tally { passed: passed + failed, failed: 0, skipped };
-        Report { tally, failed: Vec::new(), unsteady: self.failed }
+    pub fn pardoned(mut self) -> Report {
+        self.tally.later += self.tally.failed;
+        self.tally.failed = 0;
+        self.later.append(&mut self.failed);
+        self
     }
 }
 
@@ -36,14 +41,14 @@ impl AddAssign for Report {
     fn add_assign(&mut self, other: Report) {
         self.tally += other.tally;
         self.failed.extend(other.failed);
-        self.unsteady.extend(other.unsteady);
+        self.later.extend(other.later);
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.unsteady.iter().try_for_each(|name| writeln!(f, "failed, then passed: {name}"))?;
-        self.failed.iter().try_for_each(|name| writeln!(f, "failed twice: {name}"))?;
+        self.later.iter().try_for_each(|name| writeln!(f, "passed at a later try: {name}"))?;
+        self.failed.iter().try_for_each(|name| writeln!(f, "failed: {name}"))?;
         write!(f, "{}", self.tally)
     }
 }

@@ -32,9 +32,10 @@ pub struct Step<'a> {
 impl Step<'_> {
     /// Runs the command to its end and tells how it went.
     ///
-    /// What fails is run once more: tests by their names, programs whole. A test that waits for the
-    /// scheduler of a busy machine must not stop everything, and must not be forgotten either: the
-    /// report names it. An exit status alone is no matter of luck: that is run once.
+    /// Tests that [rest on time](crate::on_time) are run once more if nothing else fails: one that
+    /// waits for the scheduler of a busy machine must not stop everything, and must not be forgotten
+    /// either: the report names it, and does not count it as passed. Programs with a summary try
+    /// again by themselves what rests on time, and tell what passed so.
     pub fn run(&self) -> Report {
         match self.outcome {
             Outcome::Status if watch(self.name, self.command, self.environment, |_| true) => {
@@ -49,46 +50,51 @@ impl Step<'_> {
     fn test(&self) -> Report {
         let mut run = Libtest::default();
         let well = watch(self.name, self.command, self.environment, |line| run.read(line));
-        if well {
+        let tested = run.tally != Tally::default();
+        if well && tested && run.unfinished == 0 && run.tally.failed == 0 {
             return Report { tally: run.tally, ..Report::default() };
         }
-        let names: Vec<&str> = match run.unfinished {
-            0 => run.failed.iter().map(String::as_str).collect(),
-            // What died with its program has no name here.
-            _ => Vec::new(),
-        };
-        let only: &[&str] = if names.is_empty() { &[] } else { &["--exact"] };
-        self.once_more(run.tally, &run.failed, &[self.command, only, &names].concat())
+        let first = self.failed(run.tally, &run.failed);
+        let names: Vec<&str> = run.failed.iter().map(String::as_str).collect();
+        if names.is_empty() || !run.failed_by_time_alone() {
+            return first;
+        }
+        let command = [self.command, &["--exact"], &names].concat();
+        let again = format!("{}, once more", self.name);
+        let mut second = Libtest::default();
+        let well = watch(&again, &command, self.environment, |line| second.read(line));
+        // That it ended well is not enough: it must have found them.
+        if well && second.tally.passed >= run.tally.failed { first.pardoned() } else { first }
     }
 
     fn sum_up(&self) -> Report {
         let mut tally = Tally::default();
+        let mut later = Vec::new();
         let well = watch(self.name, self.command, self.environment, |line| {
             tally += Tally::of_summary(line).unwrap_or_default();
+            if let Some(name) = line.strip_prefix("passed at a later try: ") {
+                later.push(format!("{}: {name}", self.name));
+            }
             true
         });
-        if well && tally.failed == 0 {
-            return Report { tally, ..Report::default() };
+        let checked = tally != Tally::default();
+        if well && checked && tally.failed == 0 {
+            return Report { tally, later, ..Report::default() };
         }
-        self.once_more(tally, &[], self.command)
+        Report { later, ..self.failed(tally, &[]) }
     }
 
     /// After a run with something that failed, which may have had no name.
-    fn once_more(&self, mut tally: Tally, names: &[String], command: &[&str]) -> Report {
+    fn failed(&self, mut tally: Tally, names: &[String]) -> Report {
         if tally.failed == 0 {
-            // It broke off before it could count what failed.
+            // It broke off before it could count what failed, or counted nothing.
             tally += Tally::FAILED;
         }
         let failed = match names {
             [] => vec![self.name.to_owned()],
             names => names.iter().map(|name| format!("{}: {name}", self.name)).collect(),
         };
-        let first = Report { tally, failed, unsteady: Vec::new() };
-        if watch(&format!("{}, once more", self.name), command, self.environment, |_| true) {
-            first.pardoned()
-        } else {
-            first
-        }
+        Report { tally, failed, later: Vec::new() }
     }
 }
 
@@ -139,32 +145,84 @@ mod tests {
         Step { name: "step", outcome, command: &["sh", "-c", script, "sh"], environment: &[] }.run()
     }
 
-    #[test]
-    fn a_test_that_fails_is_run_once_more_by_its_name() {
-        let first = "echo running 2 tests; echo test one ... FAILED; \
-                     echo 'test result: FAILED. 1 passed; 1 failed; 0 ignored'; exit 1";
-        let lucky = format!("if [ \"$*\" = '--exact one' ]; then exit 0; fi; {first}");
-        let report = run(Outcome::Libtest, &lucky);
-        assert_eq!(report.tally, Tally { passed: 2, failed: 0, skipped: 0 });
-        assert_eq!(report.unsteady, ["step: one"]);
-        assert!(report.failed.is_empty());
+    const ON_TIME: &str = "sqpoll_submits_by_itself";
 
-        let report = run(Outcome::Libtest, first);
-        assert_eq!(report.tally, Tally { passed: 1, failed: 1, skipped: 0 });
-        assert_eq!(report.failed, ["step: one"]);
+    /// Two tests, of which these fail.
+    fn failing(names: &[&str]) -> String {
+        let failed: Vec<String> =
+            names.iter().map(|name| format!("echo test {name} ... FAILED; ")).collect();
+        format!(
+            "echo running 2 tests; {}echo 'test result: FAILED. {} passed; {} failed; 0 ignored'; \
+             exit 1",
+            failed.concat(),
+            2 - names.len(),
+            names.len()
+        )
     }
 
     #[test]
-    fn a_program_of_tests_that_dies_is_run_whole() {
-        let dies = "test $# = 0 || echo by name; echo running 2 tests; kill -9 $$";
+    fn a_test_that_rests_on_time_is_run_once_more_by_its_name() {
+        let first = failing(&[ON_TIME]);
+        let passes = "echo running 1 test; echo 'test result: ok. 1 passed; 0 failed; 0 ignored'";
+        let lucky =
+            format!("if [ \"$*\" = '--exact {ON_TIME}' ]; then {passes}; exit; fi; {first}");
+        let report = run(Outcome::Libtest, &lucky);
+        assert_eq!(report.tally, Tally { passed: 1, failed: 0, skipped: 0, later: 1 });
+        assert_eq!(report.later, [format!("step: {ON_TIME}")]);
+        assert!(report.failed.is_empty());
+        let told =
+            format!("passed at a later try: step: {ON_TIME}\n1 passed, 0 failed, 0 skipped, 1");
+        assert!(report.to_string().starts_with(&told), "{report}");
+
+        let report = run(Outcome::Libtest, &first);
+        assert_eq!(report.tally, Tally { passed: 1, failed: 1, skipped: 0, later: 0 });
+        assert_eq!(report.failed, [format!("step: {ON_TIME}")]);
+        // Nothing was run.
+        let nothing = format!("[ $# = 0 ] || exit 0; {first}");
+        assert_eq!(run(Outcome::Libtest, &nothing).tally.failed, 1);
+    }
+
+    #[test]
+    fn any_other_test_has_no_second_try() {
+        for names in [&["one"][..], &["one", ON_TIME]] {
+            let lucky = format!("[ $# = 0 ] || exit 0; {}", failing(names));
+            let report = run(Outcome::Libtest, &lucky);
+            assert_eq!(report.tally.failed, names.len() as i64);
+            assert!(report.later.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_program_of_tests_that_dies_has_failed() {
+        let dies = "test $# = 0 || exit 0; echo running 2 tests; kill -9 $$";
         assert_eq!(run(Outcome::Libtest, dies), Report::failed("step"));
+        // Whatever its status says.
+        assert_eq!(run(Outcome::Libtest, "echo running 2 tests"), Report::failed("step"));
     }
 
     #[test]
     fn a_summary_counts_though_the_status_is_well() {
-        let report = run(Outcome::Summary, "echo '3 passed, 1 failed, 0 skipped'; exit 1");
-        assert_eq!(report.tally, Tally { passed: 3, failed: 1, skipped: 0 });
+        let report = run(Outcome::Summary, "echo '3 passed, 1 failed, 0 skipped'");
+        assert_eq!(report.tally, Tally { passed: 3, failed: 1, skipped: 0, later: 0 });
         assert_eq!(report.failed, ["step"]);
         assert_eq!(run(Outcome::Status, "exit 3"), Report::failed("step"));
+    }
+
+    #[test]
+    fn what_a_program_tried_again_is_told() {
+        let script = "echo 'passed at a later try: poll: hang, pass'; \
+                      echo '3 passed, 0 failed, 0 skipped, 1 passed at a later try'";
+        let report = run(Outcome::Summary, script);
+        assert_eq!(report.tally, Tally { passed: 3, failed: 0, skipped: 0, later: 1 });
+        assert_eq!(report.later, ["step: poll: hang, pass"]);
+    }
+
+    #[test]
+    fn a_program_that_counts_nothing_has_failed() {
+        for outcome in [Outcome::Summary, Outcome::Libtest] {
+            assert_eq!(run(outcome, "true"), Report::failed("step"));
+        }
+        let nothing = "echo '0 passed, 0 failed, 0 skipped'";
+        assert_eq!(run(Outcome::Summary, nothing), Report::failed("step"));
     }
 }

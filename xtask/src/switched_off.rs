@@ -10,7 +10,6 @@ use crate::emulated::{self, finish};
 use crate::files::{copy, list, make, target_directory, told, workspace, write};
 use crate::prerequisites;
 use crate::report::Report;
-use crate::tally::Tally;
 
 const NAME: &str = "io_uring switched off";
 
@@ -38,7 +37,7 @@ pub fn report() -> Report {
         Ok(mirror) => prepare(&mirror),
         Err(why) => {
             println!("skipped: {NAME}: {why}");
-            return Report { tally: Tally { skipped: 1, ..Tally::default() }, ..Report::default() };
+            return Report::skipped();
         }
     };
     made.map_or_else(
