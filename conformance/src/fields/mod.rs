@@ -6,6 +6,7 @@
 
 mod bases;
 mod calls;
+mod compare;
 mod registers;
 mod world;
 
@@ -15,8 +16,10 @@ use std::process::{Command, Stdio};
 use clap::{Args, ValueEnum};
 use sysring_sys::abi::io_uring::{Params, Sqe, cqe_flags, op, sqe_flags};
 
+use crate::closing::closing;
 use crate::raw::{Backend, Engine, Kernel, Ring};
 use bases::Base;
+use compare::{Compared, Run, compare, split};
 use world::World;
 
 /// Options of `conformance fields`.
@@ -57,36 +60,16 @@ pub fn fields(options: &Options) -> Result<bool, String> {
         println!("0 passed, 0 failed, 1 skipped");
         return Ok(true);
     }
-    let kernel = lines(Which::Kernel, &options.only)?;
-    let engine = lines(Which::Engine, &options.only)?;
-    let mut failed = 0;
+    let kernel = run(Which::Kernel, &options.only)?;
+    let engine = run(Which::Engine, &options.only)?;
     let mut once = 0;
-    let mut engines = engine.iter().peekable();
-    for expected in &kernel {
-        let (case, answer) = split(expected);
-        match engines.peek().map(|line| split(line)) {
-            Some((name, given)) if name == case => {
-                engines.next();
-                if given == answer || is_known(case, answer, given) {
-                    continue;
-                }
-                println!("{case}: kernel {answer}, engine {given}");
-                if once < SELDOM && never_again(case)? {
-                    println!("{case}: not again in {AGAIN} runs: the machine was busy");
-                    once += 1;
-                } else {
-                    failed += 1;
-                }
-            }
-            _ => {
-                failed += 1;
-                println!("{case}: kernel {answer}, engine gone");
-                // The process died in this case; those after it were not tried.
-                break;
-            }
-        }
-    }
-    println!("{} passed, {failed} failed, 0 skipped", kernel.len() - failed);
+    let mut seldom = |case: &str| {
+        let never = once < SELDOM && never_again(case)?;
+        once += usize::from(never);
+        Ok(never)
+    };
+    let Compared { passed, failed, later } = compare(&kernel, &engine, &mut seldom)?;
+    println!("{}", closing(passed as u64, failed as u64, 0, &later));
     Ok(failed == 0)
 }
 
@@ -99,44 +82,18 @@ const SELDOM: usize = 3;
 fn never_again(case: &str) -> Result<bool, String> {
     let only = case.split(' ').next().unwrap_or_default();
     for _ in 0..AGAIN {
-        let sides = [lines(Which::Kernel, only)?, lines(Which::Engine, only)?];
+        let sides = [run(Which::Kernel, only)?, run(Which::Engine, only)?];
         let [kernel, engine] =
-            sides.each_ref().map(|lines| lines.iter().find(|line| split(line).0 == case));
-        if kernel.is_none() || kernel != engine {
+            sides.each_ref().map(|side| side.lines.iter().find(|line| split(line).0 == case));
+        let well = sides.iter().all(|side| side.broke_off.is_none());
+        if !well || kernel.is_none() || kernel != engine {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn split(line: &str) -> (&str, &str) {
-    line.split_once(": ").unwrap_or((line, ""))
-}
-
-/// Differences that are meant.
-fn is_known(case: &str, kernel: &str, engine: &str) -> bool {
-    KNOWN.iter().any(|(part, of_kernel, of_engine)| {
-        case.contains(part) && kernel.contains(of_kernel) && engine.contains(of_engine)
-    })
-}
-
-/// Part of the case's name, of the kernel's answer and of the engine's, and why.
-const KNOWN: &[(&str, &str, &str)] = &[
-    // An epoll descriptor has no function to read or write it, which the kernel finds out only
-    // when it has become ready.
-    ("fd=0x132", "waits", "-22"),
-    // A bundle without a group sends once, and then nothing once more: an accident of Linux 6.18.
-    ("ioprio=0x10", " 0x2, 0 0x0", "-22"),
-    // Of a file that takes no vectors Linux 6.18 is given the vector itself in place of the data.
-    ("WRITEV_FIXED fd=0x139", "-22", "16"),
-    // In Linux 6.18 a send that drains waits for its own notification, and so for ever.
-    (" flags=0x2", "waits", " 0x2, 0 0x8"),
-    (" flags=0x2", "waits", " 0x2, -2147483648 0x8"),
-    // Newer than Linux 6.18.
-    ("TIMEOUT op_flags=0x80", "-22", "waits"),
-];
-
-fn lines(which: Which, only: &str) -> Result<Vec<String>, String> {
+fn run(which: Which, only: &str) -> Result<Run, String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let backend = if which == Which::Kernel { "kernel" } else { "engine" };
     let ended = Command::new("timeout")
@@ -147,10 +104,9 @@ fn lines(which: Which, only: &str) -> Result<Vec<String>, String> {
         .stderr(Stdio::inherit())
         .output()
         .map_err(|e| format!("timeout(1): {e}"))?;
-    if !ended.status.success() {
-        println!("the {backend}'s side ended with {}", ended.status);
-    }
-    Ok(String::from_utf8_lossy(&ended.stdout).lines().map(str::to_owned).collect())
+    let lines = String::from_utf8_lossy(&ended.stdout).lines().map(str::to_owned).collect();
+    let broke_off = (!ended.status.success()).then(|| ended.status.to_string());
+    Ok(Run { lines, broke_off })
 }
 
 /// One side: a line for each case.
