@@ -14,7 +14,7 @@ use crate::refuse::Refusal;
 /// The time liburing's runner gives a test.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a test gets that has used that up beside others: the machine may have been busy.
+/// What a test gets, alone, that did not end as wanted beside others: the machine may have been busy.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Exit status of a test that cannot run here.
@@ -37,6 +37,8 @@ pub enum Runner {
 pub struct Outcome {
     pub name: String,
     pub verdict: Verdict,
+    /// How the tries before this one ended: it was not as wanted.
+    pub before: Vec<Verdict>,
     pub time: Duration,
     /// The last line it printed, or how it died.
     pub note: String,
@@ -51,7 +53,7 @@ pub fn run(test: &Path, runner: &Runner, scratch: &Path, limit: Duration) -> Out
         Ok(ended) => ended,
         Err(problem) => (Verdict::Fail, format!("could not be run: {problem}")),
     };
-    Outcome { name, verdict, time: started.elapsed(), note }
+    Outcome { name, verdict, before: Vec::new(), time: started.elapsed(), note }
 }
 
 fn attempt(
