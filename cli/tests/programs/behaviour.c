@@ -212,6 +212,45 @@ static void many_rings(void)
 	CHECK(resident() < before + (1 << 20));
 }
 
+/* Threads have carried out what was asked of rings, and are gone after them. */
+static void threads_go_home(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	int before = count("/proc/self/task"), most = before;
+	int file = open("/proc/self/exe", O_RDONLY);
+	char there[4][64];
+	CHECK(file >= 0);
+	for (int i = 0; i < 200; i++) {
+		memset(&r, 0, sizeof(r));
+		r.p.flags = i % 2 ? IORING_SETUP_SQPOLL : 0;
+		CHECK(try_ring(&r, 8) == 0);
+		for (int n = 0; n < 4; n++) {
+			struct io_uring_sqe *sqe = fill(&r, n, IORING_OP_READ, file, n);
+			sqe->flags = IOSQE_ASYNC;
+			sqe->addr = (unsigned long)there[n];
+			sqe->len = 64;
+		}
+		*word(&r, r.p.sq_off.tail) = 4;
+		CHECK(enter(&r, 4, 4) == 4);
+		for (int seen = 0; seen < 4;) {
+			if (next(&r, &cqe))
+				seen++;
+			else
+				CHECK(enter(&r, 0, 1) == 0);
+		}
+		if (count("/proc/self/task") > most)
+			most = count("/proc/self/task");
+		close_ring(&r);
+	}
+	CHECK(most > before);
+	/* The kernel keeps a worker for as long as the process lives. */
+	for (int i = 0; count("/proc/self/task") > before + 1; i++) {
+		CHECK(i < 3000);
+		usleep(10000);
+	}
+}
+
 /* Out of descriptors: an error, and no ring half made. */
 static void few_descriptors(void)
 {
@@ -289,6 +328,7 @@ int main(int argc, char **argv)
 		{ "one_thread", one_thread }, { "descriptor", descriptor }, { "polled", polled },
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
 		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
+		{ "threads_go_home", threads_go_home },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
 		{ "nothing_held_up", nothing_held_up },
 	};

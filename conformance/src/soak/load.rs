@@ -44,7 +44,7 @@ struct Done {
 pub fn side(options: &SideOptions) -> Result<bool, String> {
     let mut lanes = lanes(&Kernel, options)?;
     let mut random = Random::new(options.seed);
-    let (mut done, mut watch) = (Done::default(), Watch::default());
+    let (mut done, mut watch) = (Done::default(), Watch::begin());
     let (start, whole) = (Instant::now(), Duration::from_secs(options.seconds));
     let mut told = 0;
     while start.elapsed() < whole && done.wrong.is_empty() {
@@ -66,6 +66,9 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
             told = (passed * 10.0) as u64;
             tell(start, &done);
         }
+    }
+    if done.wrong.is_empty() {
+        watch.rest();
     }
     Ok(report(options, &done, &watch, &lanes))
 }
