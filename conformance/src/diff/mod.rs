@@ -34,6 +34,9 @@ pub struct Options {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Seeds that were never tried, from the time, in place of `--seed`: says which.
+    #[arg(long, conflicts_with_all = ["seed", "one"])]
+    fresh: bool,
     /// How many programs, one seed each.
     #[arg(long, default_value_t = 1000)]
     programs: u64,

@@ -28,7 +28,7 @@ pub(super) fn work(options: &Options, job: usize, counts: &Counts) -> Result<(),
         if from >= options.programs {
             break;
         }
-        let seed = options.seed + from;
+        let seed = counts.first + from;
         let (a, b) = pair.run_first(seed, &[])?;
         if same(&a, &b).is_empty() {
             continue;
@@ -82,8 +82,11 @@ fn judge(
             break;
         }
     }
-    let count = if again.is_empty() && !b.loses() { &counts.once } else { &counts.differences };
-    count.fetch_add(1, Ordering::Relaxed);
+    if again.is_empty() && !b.loses() {
+        counts.differed_once(seed);
+    } else {
+        counts.differences.fetch_add(1, Ordering::Relaxed);
+    }
     let often = if again.is_empty() { " (not again)" } else { "" };
     println!("DIFFERENCE{often}: conformance diff --threads {} --seed {seed}", options.threads);
     let (a, b) = (parts(a), parts(b));

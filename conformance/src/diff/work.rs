@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::pair::{Answer, Pair, Side};
 use super::report::{one, report};
 use super::{Options, together};
+use crate::closing::closing;
 
 /// Runs the comparison; whether there was no difference.
 ///
@@ -21,8 +22,12 @@ pub fn diff(options: &Options) -> Result<bool, String> {
     if options.one {
         return one(options);
     }
+    let first = if options.fresh { fresh() } else { options.seed };
+    if options.fresh {
+        println!("seeds from {first}");
+    }
     let started = Instant::now();
-    let counts = Counts::default();
+    let counts = Counts { first, ..Counts::default() };
     let problems = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for job in 0..options.jobs.max(1) {
@@ -39,40 +44,62 @@ pub fn diff(options: &Options) -> Result<bool, String> {
     }
     let ran = counts.next.into_inner().min(options.programs);
     let (mut differences, racy) = (counts.differences.into_inner(), counts.racy.into_inner());
-    let mut once = counts.once.into_inner();
+    let mut once = counts.once.into_inner().unwrap_or_else(|e| e.into_inner());
     // With the machine to themselves: what differed only while others ran was late, not wrong.
     for seed in counts.again.into_inner().unwrap_or_else(|e| e.into_inner()) {
         if never_again(&mut Pair::start(options, 0)?, seed)? {
             println!("seed {seed} alone: no difference");
             differences -= 1;
-            once += 1;
+            once.push(seed);
         }
     }
-    if once > ran / SELDOM + 1 {
-        println!("{once} differences that did not come again are too many to be the machine's");
-        differences += once;
+    let mut later = Vec::new();
+    if are_seldom(once.len() as u64, ran) {
+        later.extend(once.iter().map(|seed| format!("seed {seed}, which differed once")));
+    } else {
+        println!("{} differences that did not come again are too many", once.len());
+        differences += once.len() as u64;
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{ran} programs in {seconds:.0} s ({:.0} a second); in {racy} the kernel's answers vary, \
-         {once} differed once and not again",
+        "{ran} programs in {seconds:.0} s ({:.0} a second); in {racy} the kernel's answers vary",
         ran as f64 / seconds
     );
-    println!("{} passed, {differences} failed, 0 skipped", ran - differences);
+    let passed = ran.saturating_sub(differences + later.len() as u64);
+    println!("{}", closing(passed, differences, 0, &later));
     Ok(differences == 0)
+}
+
+/// Whether so many differences that did not come again may be a busy machine's.
+fn are_seldom(once: u64, ran: u64) -> bool {
+    once <= ran / SELDOM + 1
+}
+
+/// A first seed that nobody has tried: runs begin a second apart or more, and none has a million
+/// programs a second.
+fn fresh() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs() * 1_000_000
 }
 
 /// What the jobs count together.
 #[derive(Default)]
 pub(super) struct Counts {
+    pub(super) first: u64,
     /// Programs given out.
     pub(super) next: AtomicU64,
     pub(super) differences: AtomicU64,
     pub(super) racy: AtomicU64,
     /// Differed, and not again in [`AGAIN`] runs.
-    pub(super) once: AtomicU64,
+    pub(super) once: Mutex<Vec<u64>>,
     /// Seeds that differed again, to be run once more when the machine is quiet.
     again: Mutex<Vec<u64>>,
+}
+
+impl Counts {
+    pub(super) fn differed_once(&self, seed: u64) {
+        self.once.lock().unwrap_or_else(|e| e.into_inner()).push(seed);
+    }
 }
 
 /// How many programs a side is given ahead.
@@ -89,7 +116,7 @@ fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
         if from >= to {
             return Ok(());
         }
-        let seeds: Vec<u64> = (from..to).map(|at| options.seed + at).collect();
+        let seeds: Vec<u64> = (from..to).map(|at| counts.first + at).collect();
         for seed in &seeds {
             let _ = pair.kernel.ask(*seed, &[]);
             let _ = pair.other.ask(*seed, &[]);
@@ -103,7 +130,7 @@ fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
                 if kernel_may_say(&mut pair.kernel, seeds[at], &b)? {
                     counts.racy.fetch_add(1, Ordering::Relaxed);
                 } else if !b.loses() && never_again(&mut pair, seeds[at])? {
-                    counts.once.fetch_add(1, Ordering::Relaxed);
+                    counts.differed_once(seeds[at]);
                     report(options, &mut pair, seeds[at], &a, &b)?;
                 } else {
                     counts.differences.fetch_add(1, Ordering::Relaxed);
@@ -150,4 +177,23 @@ fn never_again(pair: &mut Pair, seed: u64) -> Result<bool, String> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_once_is_seldom_or_counts() {
+        assert!(are_seldom(1, 3000));
+        assert!(!are_seldom(2, 3000));
+        assert!(are_seldom(6, 100_000));
+        assert!(!are_seldom(7, 100_000));
+    }
+
+    #[test]
+    fn fresh_seeds_lie_behind_those_of_before() {
+        // Those that the step of CI tries, and a hundred runs of a million.
+        assert!(fresh() > 200_000_000);
+    }
 }
