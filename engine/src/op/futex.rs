@@ -163,7 +163,14 @@ fn attach(sleeper: &Sleeper, futexes: &[FutexWaitv]) -> Result<()> {
     for (futex, own) in futexes.iter().zip(&sleeper.words) {
         let own_word = User::of(own.value.as_ptr());
         let mut looks = 0;
-        while move_one(own_word, 0, futex)? == 0 {
+        loop {
+            match move_one(own_word, 0, futex) {
+                Ok(0) => {}
+                Ok(_) => break,
+                // It was interrupted, and goes to the application's words by itself.
+                Err(Errno::EAGAIN) if own.value.load(Relaxed) != 0 => break,
+                Err(e) => return Err(e),
+            }
             if sleeper.is_over() {
                 return Ok(());
             }
@@ -251,9 +258,20 @@ pub fn work(req: Req) -> i32 {
     for ((own, word), futex) in own.iter_mut().zip(&sleeper.words).zip(futexes) {
         *own = own_futex(User::of(word.value.as_ptr()), 0, futex);
     }
+    let words = &sleeper.words[..futexes.len()];
+    let is_to_sleep_on =
+        |answer| matches!(answer, Err(Errno::EAGAIN | Errno::EINTR)) && !sleeper.is_recalled();
     let mut answer = wait(req, &own[..futexes.len()], None);
-    // Interrupted, and not by us: the place in the queue is lost, and has to be taken anew.
-    while matches!(answer, Err(Errno::EAGAIN | Errno::EINTR)) && !sleeper.is_recalled() {
+    // Interrupted, and not by us: the place in the queue is lost, and has to be taken anew; its own
+    // for as long as nobody has moved it, for who moves it waits for it there.
+    while is_to_sleep_on(answer) && words.iter().all(|word| word.value.load(Relaxed) == 0) {
+        answer = wait(req, &own[..futexes.len()], None);
+    }
+    if is_to_sleep_on(answer) {
+        // Nobody is to wait for it at the rest of its words.
+        words.iter().for_each(|word| word.value.store(1, Relaxed));
+    }
+    while is_to_sleep_on(answer) {
         answer = match wait(req, futexes, None) {
             Err(Errno::EAGAIN) => Ok(changed(futexes)),
             answer => answer,
