@@ -60,6 +60,7 @@ pub fn all() -> ExitCode {
     conformance("random programs that are new each time", "diff --fresh --programs 3000");
     conformance("random programs, through the trap", "diff --backend run --programs 3000");
     conformance("system calls that fail", "faults --programs 10000");
+    conformance("system calls that fail, eight at once", "faults --threads 8 --programs 4000");
     conformance("soak", "soak --seconds 10");
     conformance("liburing's suite", "suite");
 

@@ -4,7 +4,6 @@ use std::io::{BufRead, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use sysring_sys::abi::io_uring::setup::SQPOLL;
 
 use super::{Which, execute, generate, lane, world};
 use crate::faults::Faulty;
@@ -61,9 +60,6 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         }
         let mut program = generate::generate(seed.parse().map_err(|_| "no seed".to_owned())?);
         program.drop_parts(&parts);
-        if options.faults > 0 {
-            program.flags &= !SQPOLL;
-        }
         let folder = if program.disk { &options.disk_folder } else { &options.folder };
         let record = execute::execute(&*backend, &mut program, folder);
         answer(&mut output, &[record.text, record.trace])?;

@@ -16,7 +16,8 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
 /// Of a thousand calls that many fail.
 static SHARE: AtomicU64 = AtomicU64::new(0);
-static FAILED: AtomicU64 = AtomicU64::new(0);
+/// How many of each number have failed.
+static FAILED: [AtomicU64; NUMBERS] = [const { AtomicU64::new(0) }; NUMBERS];
 
 /// Moves the gate here, for the life of the process.
 pub fn stand_here() {
@@ -40,9 +41,10 @@ pub fn disarm() {
     ARMED.store(false, Ordering::SeqCst);
 }
 
-/// How many calls have failed since this was asked last.
-pub fn take_failed() -> u64 {
-    FAILED.swap(0, Ordering::Relaxed)
+/// The calls that have failed since this was asked last, by number, and how often.
+pub fn take_failed() -> Vec<(usize, u64)> {
+    let failed = FAILED.iter().map(|count| count.swap(0, Ordering::Relaxed));
+    failed.enumerate().filter(|(_, count)| *count > 0).collect()
 }
 
 /// The negated errno that a call answers, or 0 where it goes to the kernel. Runs on threads of the
@@ -64,7 +66,7 @@ extern "C" fn decide(nr: u64, first: u64, second: u64, third: u64) -> i64 {
     if mixed % 1000 >= SHARE.load(Ordering::Relaxed) {
         return 0;
     }
-    FAILED.fetch_add(1, Ordering::Relaxed);
+    FAILED[nr as usize].fetch_add(1, Ordering::Relaxed);
     -i64::from(errors[(mixed >> 32) as usize % errors.len()])
 }
 

@@ -6,16 +6,19 @@
 
 mod errors;
 mod gate;
+mod reached;
 
+use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use sysring_sys::User;
 use sysring_sys::abi::io_uring::Params;
 
+use crate::closing::closing;
 use crate::diff::{self, Answer, Side};
 use crate::raw::{Backend, Engine};
 
@@ -40,6 +43,9 @@ pub struct Options {
     /// Processes at work. They wait more than they work.
     #[arg(long, default_value_t = 8)]
     jobs: usize,
+    /// Programs that run at once in a process, with a thread and a ring each.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
+    threads: u16,
     /// Stop after this many failures.
     #[arg(long, default_value_t = 10)]
     most: u64,
@@ -49,6 +55,8 @@ pub struct Options {
 pub struct Faulty {
     engine: Engine,
     share: u64,
+    /// The mappings of the process when the first program begins.
+    mappings: OnceLock<usize>,
 }
 
 impl Faulty {
@@ -56,12 +64,13 @@ impl Faulty {
     #[must_use]
     pub fn new(share: u64) -> Faulty {
         gate::stand_here();
-        Faulty { engine: Engine::new(), share }
+        Faulty { engine: Engine::new(), share, mappings: OnceLock::new() }
     }
 }
 
 impl Backend for Faulty {
     fn begin(&self, seed: u64) {
+        self.mappings.get_or_init(mappings);
         gate::arm(seed, self.share);
     }
 
@@ -75,10 +84,13 @@ impl Backend for Faulty {
 
     fn remarks(&self) -> String {
         let failed = gate::take_failed();
+        let failed: Vec<String> =
+            failed.iter().map(|(nr, count)| format!("{nr}={count}")).collect();
+        let failed = failed.join(" ");
         let mut left = Leftovers::count();
-        // A worker may still be about to let go of a ring that was left behind.
-        for _ in 0..100 {
-            if left.are_few() {
+        // A worker may still be about to let go of a ring that was left behind, or to go home.
+        for _ in 0..500 {
+            if left.are_few(self.mappings.get().copied().unwrap_or_default()) {
                 return format!("{FAILED}{failed}\n");
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -108,7 +120,7 @@ impl Backend for Faulty {
     }
 }
 
-/// Begins the line that says how many calls have failed.
+/// Begins the line that says which calls have failed, by their numbers, and how often.
 const FAILED: &str = "calls that failed: ";
 
 /// What the engine has when no ring is left.
@@ -116,6 +128,7 @@ const FAILED: &str = "calls that failed: ";
 struct Leftovers {
     descriptors: usize,
     mappings: usize,
+    threads: usize,
 }
 
 impl Leftovers {
@@ -125,25 +138,30 @@ impl Leftovers {
         };
         let all = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
         let own = |fd: &i32| *fd >= errors::OWN as i32;
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
         Leftovers {
             descriptors: all.filter_map(number).filter(own).count(),
-            mappings: maps.lines().count(),
+            mappings: mappings(),
+            threads: std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count),
         }
     }
 
-    /// Whether this is what it keeps: two descriptors of its driver's, the mappings of the
-    /// process, and those of workers that rest.
-    fn are_few(&self) -> bool {
-        self.descriptors <= 2 && self.mappings < 100
+    /// Whether this is what it keeps: two descriptors of its driver's, the mappings that the process
+    /// had `at_first`, and workers that rest before they go home, with a stack each.
+    fn are_few(&self, at_first: usize) -> bool {
+        self.descriptors <= 2 && self.mappings < at_first + 80 && self.threads <= 20
     }
 }
 
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap_or_default().lines().count()
+}
+
 fn start(options: &Options, job: usize) -> Result<Side, String> {
-    let share = options.share.to_string();
+    let (share, threads) = (options.share.to_string(), options.threads.to_string());
     Side::start(Box::new(move || {
         let mut command = Command::new(std::env::current_exe().unwrap_or_default());
         command.args(["side", "--backend", "engine", "--faults", &share]);
+        command.args(["--threads", &threads]);
         command.args(diff::folders(&format!("{job}f")));
         command
     }))
@@ -174,14 +192,23 @@ pub fn faults(options: &Options) -> Result<bool, String> {
         return Err(problem);
     }
     let ran = counts.next.into_inner().min(options.programs);
-    let (wrong, failed) = (counts.wrong.into_inner(), counts.failed.into_inner());
+    let wrong = counts.wrong.into_inner();
+    let failed = counts.failed.into_inner().unwrap_or_else(|e| e.into_inner());
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{ran} programs in {seconds:.0} s ({:.0} a second); {failed} system calls failed",
-        ran as f64 / seconds
+        "{ran} programs in {seconds:.0} s ({:.0} a second); {} system calls of {} kinds failed",
+        ran as f64 / seconds,
+        failed.values().sum::<u64>(),
+        failed.len()
     );
-    println!("{} passed, {wrong} failed, 0 skipped", ran - wrong);
-    Ok(wrong == 0)
+    // What was not reached has not been tried: that is one check more.
+    let lacking = reached::lacking(&failed, ran, options.share);
+    if let Some(lacking) = &lacking {
+        println!("WRONG: {lacking}");
+    }
+    let passed = (ran - wrong) + u64::from(lacking.is_none());
+    println!("{}", closing(passed, wrong + u64::from(lacking.is_some()), 0, &[]));
+    Ok(wrong == 0 && lacking.is_none())
 }
 
 /// What the jobs count together.
@@ -190,21 +217,23 @@ struct Counts {
     /// Programs given out.
     next: AtomicU64,
     wrong: AtomicU64,
-    /// System calls that failed.
-    failed: AtomicU64,
+    /// System calls that failed, by number, and how often.
+    failed: Mutex<BTreeMap<usize, u64>>,
 }
 
 fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
     let mut side = start(options, job)?;
     while counts.wrong.load(Ordering::Relaxed) < options.most {
-        let at = counts.next.fetch_add(1, Ordering::Relaxed);
+        let at = counts.next.fetch_add(u64::from(options.threads), Ordering::Relaxed);
         if at >= options.programs {
             break;
         }
         let seed = options.seed + at;
         let _ = side.ask(seed, &[]);
         let answer = side.collect()?;
-        counts.failed.fetch_add(failed(&answer), Ordering::Relaxed);
+        let mut all = counts.failed.lock().unwrap_or_else(|e| e.into_inner());
+        failed(&answer).for_each(|(nr, count)| *all.entry(nr).or_default() += count);
+        drop(all);
         if answer.loses() {
             counts.wrong.fetch_add(1, Ordering::Relaxed);
             report(options, &mut side, seed, &answer)?;
@@ -215,16 +244,30 @@ fn work(options: &Options, job: usize, counts: &Counts) -> Result<(), String> {
     Ok(())
 }
 
-fn failed(answer: &Answer) -> u64 {
-    let Answer::Record { text, .. } = answer else { return 0 };
-    text.lines().find_map(|line| line.strip_prefix(FAILED)?.parse().ok()).unwrap_or(0)
+/// The calls that failed, by number, and how often.
+fn failed(answer: &Answer) -> impl Iterator<Item = (usize, u64)> {
+    let text = match answer {
+        Answer::Record { text, .. } => text,
+        Answer::Died(_) => "",
+    };
+    let lists = text.lines().filter_map(|line| line.strip_prefix(FAILED));
+    lists.flat_map(|list| list.split(' ')).filter_map(|one| {
+        let (nr, count) = one.split_once('=')?;
+        Some((nr.parse().ok()?, count.parse().ok()?))
+    })
 }
 
 fn report(options: &Options, side: &mut Side, seed: u64, answer: &Answer) -> Result<(), String> {
     let _ = side.ask(seed, &[]);
     let again = if side.collect()?.loses() { "" } else { " (not at the second run)" };
-    println!("WRONG{again}: conformance faults --share {} --seed {seed} --one", options.share);
-    print!("{}", diff::generate::generate(seed));
+    let how = match options.threads {
+        1 => "--one".to_owned(),
+        threads => format!("--programs {threads} --threads {threads}"),
+    };
+    println!("WRONG{again}: conformance faults --share {} --seed {seed} {how}", options.share);
+    for seed in seed..seed + u64::from(options.threads) {
+        print!("{}", diff::generate::generate(seed));
+    }
     match answer {
         Answer::Died(how) => println!("  died: {how}"),
         Answer::Record { text, trace } => {

@@ -67,7 +67,9 @@ pub fn execute(backend: &dyn Backend, program: &mut Program, folder: &Path) -> R
     lane::enter(0, program.seed);
     lane::relocate(program);
     let world = World::new(folder, program.children, true);
+    backend.begin(program.seed);
     let mut record = run(backend, program, &world);
+    record.text.push_str(&backend.remarks());
     record.text.push_str(&opened());
     record
 }
@@ -76,7 +78,6 @@ pub fn execute(backend: &dyn Backend, program: &mut Program, folder: &Path) -> R
 fn run(backend: &dyn Backend, program: &Program, world: &World) -> Record {
     let mut text = String::new();
     prepare::memory_of(program);
-    backend.begin(program.seed);
     let _ = writeln!(text, "program {}", program.seed);
     let children = world.children.as_ref().map_or((-1, -1), |both| (both.ended, both.asleep));
     let mut record = match Run::new(backend, program, children, &mut text) {
@@ -84,19 +85,20 @@ fn run(backend: &dyn Backend, program: &Program, world: &World) -> Record {
         Err(()) => Record { text, trace: String::new() },
     };
     backend.calm();
-    record.text.push_str(&backend.remarks());
     record.text.push_str(&world.report(!program.abandon));
     record
 }
 
 /// Runs several programs at once, a thread and a lane each, below `folder`. They begin when the
-/// worlds of all are there, and these last until all have ended.
+/// worlds of all are there, and these last until all have ended. What fails at random does so until
+/// the first of them is over.
 pub fn execute_together(
     backend: &(dyn Backend + Sync),
     programs: &mut [Program],
     folder: &Path,
 ) -> Vec<Record> {
     let count = programs.len();
+    backend.begin(programs[0].seed);
     let barrier = Barrier::new(count);
     let mut records = std::thread::scope(|scope| {
         let threads: Vec<_> = (0u16..)
@@ -118,7 +120,7 @@ pub fn execute_together(
         let ended = threads.into_iter().map(|thread| thread.join().expect("a lane has panicked"));
         ended.collect::<Vec<Record>>()
     });
-    records.push(Record { text: opened(), trace: String::new() });
+    records.push(Record { text: opened() + &backend.remarks(), trace: String::new() });
     records
 }
 
