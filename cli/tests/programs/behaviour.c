@@ -221,7 +221,7 @@ static void threads_go_home(void)
 	int file = open("/proc/self/exe", O_RDONLY);
 	char there[4][64];
 	CHECK(file >= 0);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 100; i++) {
 		memset(&r, 0, sizeof(r));
 		r.p.flags = i % 2 ? IORING_SETUP_SQPOLL : 0;
 		CHECK(try_ring(&r, 8) == 0);
