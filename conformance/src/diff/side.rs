@@ -40,7 +40,9 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         }
     }
     let backend: Box<dyn Backend + Sync> = match options.backend {
-        Which::Engine if options.faults > 0 => Box::new(Faulty::new(options.faults)),
+        Which::Engine if options.faults > 0 => {
+            Box::new(Faulty::new(options.faults, options.threads > 1))
+        }
         Which::Engine => Box::new(Engine::new()),
         Which::Kernel | Which::Run => Box::new(Kernel),
     };
