@@ -207,10 +207,11 @@ pub fn update(
     tags: User<u64>,
     count: u32,
 ) -> Result<usize> {
+    let end = offset.checked_add(count).ok_or(Errno::EOVERFLOW)?;
     if !ring.files.is_registered() {
         return Err(Errno::ENXIO);
     }
-    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.files.slots_count() {
+    if end > ring.files.slots_count() {
         return Err(Errno::EINVAL);
     }
     for i in 0..count {

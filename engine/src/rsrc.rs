@@ -185,11 +185,16 @@ pub fn update(
     tags: User<u64>,
     count: u32,
 ) -> Result<usize> {
+    let end = offset.checked_add(count).ok_or(Errno::EOVERFLOW)?;
     if !ring.buffers.is_registered() {
         return Err(Errno::ENXIO);
     }
-    if offset.checked_add(count).ok_or(Errno::EOVERFLOW)? > ring.buffers.slots_count() {
+    if end > ring.buffers.slots_count() {
         return Err(Errno::EINVAL);
+    }
+    if buffers.is_null() {
+        // Without an array there is an empty table, but nothing to replace slots by.
+        return Err(Errno::EFAULT);
     }
     let mut known = Known::default();
     for i in 0..count {

@@ -3,8 +3,8 @@
 mod client;
 
 use client::{Client, sqe};
-use sysring_sys::User;
 use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, op, register, sqe_flags};
+use sysring_sys::{Errno, User};
 
 impl Client {
     fn register(&mut self, opcode: u32, arg: *const u64, count: u32) -> i64 {
@@ -26,6 +26,30 @@ impl Client {
         assert_eq!(self.enter(1, 1), Ok(1));
         self.reap()[0].res
     }
+}
+
+#[test]
+fn an_update_says_first_that_its_range_wraps() {
+    let mut ring = Client::new(8, 0);
+    let (wrong, errors) = (&[-1i32; 2], [Errno::EOVERFLOW, Errno::ENXIO].map(|e| e.to_res()));
+    for (opcode, size) in [(register::BUFFERS_UPDATE, 32), (register::FILES_UPDATE2, 32)] {
+        for (offset, error) in [(u32::MAX, errors[0]), (0, errors[1])] {
+            // `struct io_uring_rsrc_update2`, of one slot.
+            let update = [offset.into(), wrong.as_ptr() as u64, 0, 1];
+            assert_eq!(ring.register(opcode, update.as_ptr(), size), i64::from(error));
+        }
+    }
+}
+
+#[test]
+fn slots_are_replaced_by_something() {
+    let mut ring = Client::new(8, 0);
+    let empty = [0u64; 4];
+    assert_eq!(ring.register(register::BUFFERS, empty.as_ptr(), 2), 0);
+    let (nothing, blank) = ([0, 0, 0, 2], [0, empty.as_ptr() as u64, 0, 2]);
+    let refused = i64::from(Errno::EFAULT.to_res());
+    assert_eq!(ring.register(register::BUFFERS_UPDATE, nothing.as_ptr(), 32), refused);
+    assert_eq!(ring.register(register::BUFFERS_UPDATE, blank.as_ptr(), 32), 2);
 }
 
 #[test]
