@@ -15,6 +15,13 @@ pub struct Given {
     pub len: usize,
 }
 
+impl Given {
+    /// Null: the program gives none.
+    pub fn at(at: *mut u8, len: usize) -> Option<Given> {
+        if at.is_null() { None } else { Some(Given { at, len }) }
+    }
+}
+
 /// Memory for a ring.
 pub struct Memory {
     pub sqes: *mut u8,
@@ -22,29 +29,36 @@ pub struct Memory {
     /// What to give back.
     sqes_len: usize,
     queues_len: usize,
-    /// How much of the program's it takes.
+    /// How much a ring takes, of the program's memory or our own.
     pub used: usize,
+    is_given: bool,
 }
 
 /// Finds memory for a ring: in what the program gives, or new.
 pub fn provide(entries: u32, params: &Params, given: Option<Given>) -> Result<Memory> {
     let sizes = Sizes::of(entries, params)?;
-    match given {
-        Some(given) => {
-            let used = sizes.sqes + sizes.queues;
-            if used > given.len {
-                return Err(Errno::ENOMEM);
-            }
-            let queues = given.at.wrapping_add(sizes.sqes);
-            Ok(Memory { sqes: given.at, queues, sqes_len: 0, queues_len: 0, used })
+    let used = sizes.sqes + sizes.queues;
+    if let Some(given) = given {
+        if used > given.len {
+            return Err(Errno::ENOMEM);
         }
-        None => {
-            let (sqes, sqes_len) = allocate(sizes.sqes)?;
-            let (queues, queues_len) =
-                allocate(sizes.queues).inspect_err(|_| free(sqes, sqes_len))?;
-            Ok(Memory { sqes, queues, sqes_len, queues_len, used: 0 })
-        }
+        let queues = given.at.wrapping_add(sizes.sqes);
+        return Ok(Memory {
+            sqes: given.at,
+            queues,
+            sqes_len: 0,
+            queues_len: 0,
+            used,
+            is_given: true,
+        });
     }
+    let (sqes, sqes_len) = allocate(sizes.sqes)?;
+    let (queues, queues_len) = if used <= sqes_len {
+        (sqes.wrapping_add(sizes.sqes), 0)
+    } else {
+        allocate(sizes.queues).inspect_err(|_| free(sqes, sqes_len))?
+    };
+    Ok(Memory { sqes, queues, sqes_len, queues_len, used, is_given: false })
 }
 
 const HUGE: usize = 2 << 20;
@@ -55,7 +69,7 @@ fn allocate(len: usize) -> Result<(*mut u8, usize)> {
     let (len, flags) = if len <= page_size() {
         (len, shared)
     } else if len <= HUGE {
-        (HUGE, shared | g::MAP_HUGETLB)
+        (HUGE, shared | g::MAP_HUGETLB | g::MAP_HUGE_2MB)
     } else {
         return Err(Errno::ENOMEM);
     };
@@ -74,7 +88,7 @@ impl Memory {
     pub fn describe(&self, ring: &mut IoUring) {
         ring.sq.sqes_size = self.sqes_len as u32;
         ring.sq.size = self.queues_len;
-        if self.used != 0 {
+        if self.is_given {
             ring.set_own(own::APP_MEMORY);
         }
     }

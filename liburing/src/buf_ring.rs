@@ -99,7 +99,6 @@ pub extern "C" fn io_uring_free_buf_ring(
     if answer < 0 {
         return answer;
     }
-    // SAFETY: the mapping that `io_uring_setup_buf_ring` made, which the other side has let go.
-    let freed = unsafe { call::munmap(buffers as usize, size(entries)) };
-    fold(freed.map(|()| 0))
+    free(buffers.cast(), size(entries));
+    0
 }

@@ -45,7 +45,7 @@ pub unsafe extern "C" fn io_uring_queue_init_mem(
 ) -> c_int {
     params.flags |= setup::NO_MMAP;
     // SAFETY: by the caller's word.
-    fold(unsafe { init(entries, ring, params, Some(Given { at: memory, len: size })) })
+    fold(unsafe { init(entries, ring, params, Given::at(memory, size)) })
 }
 
 /// Makes a ring without an index array if the other side can do without, with one otherwise; how
@@ -130,9 +130,8 @@ pub unsafe extern "C" fn __io_uring_queue_init_params(
     memory: *mut u8,
     size: usize,
 ) -> c_int {
-    let given = if memory.is_null() { None } else { Some(Given { at: memory, len: size }) };
     // SAFETY: by the caller's word.
-    fold(unsafe { init_as_told(entries, ring, params, given) })
+    fold(unsafe { init_as_told(entries, ring, params, Given::at(memory, size)) })
 }
 
 /// Takes the mappings of a ring's queues down; only in the static libraries, as liburing's.
@@ -230,7 +229,8 @@ impl IoUring {
         if engine == Engine::User {
             self.set_own(own::USER);
         }
-        if flags & setup::IOPOLL != 0 {
+        // With a polling thread, completions appear by themselves.
+        if flags & (setup::IOPOLL | setup::SQPOLL) == setup::IOPOLL {
             self.set_own(own::POLLED);
         }
         if flags & setup::REGISTERED_FD_ONLY != 0 {

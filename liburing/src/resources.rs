@@ -138,7 +138,10 @@ fn raise_file_limit(by: u64) -> Result<()> {
     let arguments = |new, old| [0, OPEN_FILES, new, old, 0, 0];
     // SAFETY: the kernel writes the two words of a limit.
     unsafe { call::raw(g::__NR_prlimit64, arguments(0, &raw mut limit as usize)) }?;
-    let raised = [limit[0].saturating_add(by), limit[1]];
+    if limit[0] >= by {
+        return Ok(());
+    }
+    let raised = [limit[0] + by, limit[1]];
     // SAFETY: the kernel reads them.
     unsafe { call::raw(g::__NR_prlimit64, arguments(&raw const raised as usize, 0)) }.map(drop)
 }
@@ -162,7 +165,7 @@ const SOURCE_IS_REGISTERED: u32 = 1 << 0;
 
 #[unsafe(no_mangle)]
 pub extern "C" fn io_uring_clone_buffers(to: &IoUring, from: &IoUring) -> c_int {
-    io_uring_clone_buffers_offset(to, from, 0, 0, 0, 0)
+    __io_uring_clone_buffers(to, from, SOURCE_IS_REGISTERED)
 }
 
 #[unsafe(no_mangle)]
@@ -180,8 +183,8 @@ pub extern "C" fn io_uring_clone_buffers_offset(
     count: u32,
     flags: u32,
 ) -> c_int {
-    let registered = if from.is(own::REGISTERED_REGISTER) { SOURCE_IS_REGISTERED } else { 0 };
-    __io_uring_clone_buffers_offset(to, from, to_offset, from_offset, count, flags | registered)
+    let flags = flags | SOURCE_IS_REGISTERED;
+    __io_uring_clone_buffers_offset(to, from, to_offset, from_offset, count, flags)
 }
 
 #[unsafe(no_mangle)]
@@ -193,9 +196,15 @@ pub extern "C" fn __io_uring_clone_buffers_offset(
     count: u32,
     flags: u32,
 ) -> c_int {
+    // Asked for, it is done where it can be.
     let registered = flags & SOURCE_IS_REGISTERED != 0 && from.is(own::REGISTERED_REGISTER);
+    let (src_fd, flags) = if registered {
+        (from.enter_ring_fd.get(), flags)
+    } else {
+        (from.ring_fd.get(), flags & !SOURCE_IS_REGISTERED)
+    };
     let clone = CloneBuffers {
-        src_fd: if registered { from.enter_ring_fd.get() } else { from.ring_fd.get() },
+        src_fd,
         flags,
         src_off: from_offset,
         dst_off: to_offset,

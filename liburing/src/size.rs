@@ -5,7 +5,7 @@ use core::ffi::c_long;
 use sysring_sys::abi::io_uring::{MAX_CQ_ENTRIES, MAX_ENTRIES, Params, feat, setup};
 use sysring_sys::{Errno, Result};
 
-use crate::queue::{cqe_size, io_uring_queue_exit, io_uring_queue_init, sqe_size};
+use crate::queue::{cqe_size, io_uring_queue_exit, io_uring_queue_init_params, sqe_size};
 use crate::ring::IoUring;
 
 /// The words before the completions.
@@ -92,20 +92,15 @@ pub extern "C" fn io_uring_mlock_size(entries: u32, flags: u32) -> c_long {
 /// What a ring counts towards the limit on locked memory: nothing, since Linux 5.12.
 #[unsafe(no_mangle)]
 pub extern "C" fn io_uring_mlock_size_params(entries: u32, params: &Params) -> c_long {
-    let asked = if params.flags & setup::CLAMP != 0 { entries.min(MAX_ENTRIES) } else { entries };
     let mut ring = IoUring::blank();
-    // SAFETY: a structure of ours to fill.
-    let made = unsafe { io_uring_queue_init(asked, &mut ring, 0) };
-    if made < 0 {
-        return c_long::from(made);
+    let mut plain = Params::default();
+    // SAFETY: structures of ours to fill.
+    if unsafe { io_uring_queue_init_params(entries, &mut ring, &mut plain) } == 0 {
+        io_uring_queue_exit(&mut ring);
     }
-    let is_counted = !ring.can(feat::NATIVE_WORKERS);
-    io_uring_queue_exit(&mut ring);
-    if !is_counted {
+    // Where no ring could be made, it may be that limit which was in the way.
+    if plain.features & feat::NATIVE_WORKERS != 0 {
         return 0;
     }
-    // Those kernels allocate, and count, powers of two.
-    let size = Sizes::of(entries, params)
-        .map(|sizes| sizes.sqes.next_power_of_two() + sizes.queues.next_power_of_two());
-    Errno::to_ret(size) as c_long
+    io_uring_memory_size_params(entries, params)
 }

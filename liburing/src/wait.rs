@@ -76,7 +76,7 @@ pub extern "C" fn io_uring_wait_cqes(
     sigmask: *const SigSet,
 ) -> c_int {
     if !ts.is_null() && ring.can_wait_with_arguments() {
-        return io_uring_wait_cqes_min_timeout(ring, cqe, wait_nr, ts, 0, sigmask);
+        return ring.wait(cqe, Wait::with(0, wait_nr, &argument(ts, 0, sigmask)));
     }
     let submit = match ring.with_timeout(wait_nr, ts) {
         Ok(submit) => submit.unwrap_or(0),
@@ -94,6 +94,9 @@ pub extern "C" fn io_uring_wait_cqes_min_timeout(
     min_usec: u32,
     sigmask: *const SigSet,
 ) -> c_int {
+    if !ring.can(feat::MIN_TIMEOUT) {
+        return fold(Err(Errno::EINVAL));
+    }
     ring.wait(cqe, Wait::with(0, wait_nr, &argument(ts, min_usec, sigmask)))
 }
 
@@ -136,6 +139,10 @@ pub extern "C" fn io_uring_submit_and_wait_min_timeout(
     if !ring.can(feat::MIN_TIMEOUT) {
         return fold(Err(Errno::EINVAL));
     }
+    if ts.is_null() {
+        // Without a limit there is no least time either.
+        return ring.wait(cqe, Wait::plain(ring.flush(), wait_nr, sigmask));
+    }
     ring.wait(cqe, Wait::with(ring.flush(), wait_nr, &argument(ts, min_usec, sigmask)))
 }
 
@@ -159,7 +166,8 @@ pub extern "C" fn io_uring_submit_and_wait_reg(
             flags: enter::EXT_ARG | enter::EXT_ARG_REG,
             arg: User::new(offset as u64),
             size: REGISTERED_WAIT,
-            limited: false,
+            // Most have one, and coming back empty does not tell which.
+            limited: true,
         },
     )
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -41,6 +42,8 @@ pub fn library(name: &str) -> PathBuf {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Linked {
     Shared,
+    /// With liburing-ffi.
+    Ffi,
     Static,
     /// Not at all: the program loads what it uses.
     Later,
@@ -48,23 +51,78 @@ pub enum Linked {
     Alone,
 }
 
-/// Compiles `tests/programs/NAME.c`; `None`, said aloud, where something for it is missing.
+/// Where the C programs are.
+pub fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs")
+}
+
+/// Compiles `tests/programs/NAME.c` with the distribution's headers; `None`, said aloud, where
+/// something for it is missing.
 pub fn program(name: &str, linked: Linked) -> Option<PathBuf> {
-    let header = Path::new("/usr/include/liburing.h");
-    if !header.exists() {
+    let headers = Path::new("/usr/include");
+    if !headers.join("liburing.h").exists() {
         println!("skipped: liburing's headers (liburing-dev) are not installed");
         return None;
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+    Some(compile(name, linked, headers))
+}
+
+/// liburing itself: the source that its suite was fetched and built from.
+pub struct Upstream {
+    pub headers: PathBuf,
+    /// With its `liburing.so.2`.
+    pub library: PathBuf,
+}
+
+impl Upstream {
+    /// `None`, said aloud, where it was not fetched.
+    pub fn find() -> Option<Upstream> {
+        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../liburing");
+        let Ok(name) = fs::read_to_string(cache.join("built")) else {
+            println!(
+                "skipped: liburing's source, which `cargo run --release -p sysring-conformance -- \
+                 suite` fetches, is not there to compare with"
+            );
+            return None;
+        };
+        let source = cache.join(name.trim()).join("src");
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("upstream");
+        static LINKED: OnceLock<()> = OnceLock::new();
+        LINKED.get_or_init(|| {
+            let starts = |file: &PathBuf| file.to_string_lossy().contains("/liburing.so.2.");
+            let files = fs::read_dir(&source).unwrap().map(|file| file.unwrap().path());
+            let built = files.filter(starts).max().expect("liburing was built");
+            fs::create_dir_all(&library).unwrap();
+            let _ = fs::remove_file(library.join("liburing.so.2"));
+            symlink(fs::canonicalize(built).unwrap(), library.join("liburing.so.2")).unwrap();
+        });
+        Some(Upstream { headers: source.join("include"), library })
+    }
+
+    /// Compiles a program with its headers: they have all there is.
+    pub fn program(&self, name: &str, linked: Linked) -> PathBuf {
+        compile(name, linked, &self.headers)
+    }
+
+    /// A command bound to its library, on the kernel's io_uring.
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        bound(program.as_ref(), &self.library)
+    }
+}
+
+fn compile(name: &str, linked: Linked, headers: &Path) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
     fs::create_dir_all(&folder).unwrap();
     let output = folder.join(format!("{name}-{linked:?}"));
     let mut command = Command::new("gcc");
-    command.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&output);
+    command.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&output);
+    // As the distribution's: what they are blamed for is not this program's fault.
+    command.arg("-isystem").arg(headers);
     // Bound at the start: the dynamic linker's lazy way needs libc's thread-local storage.
-    command.arg("-Wl,-z,now").arg(sources.join(format!("{name}.c")));
+    command.arg("-Wl,-z,now").arg(sources().join(format!("{name}.c")));
     match linked {
-        Linked::Shared => command.arg(library("liburing.so")),
+        Linked::Shared => command.arg(library("liburing.so")).arg("-ldl"),
+        Linked::Ffi => command.arg(library("liburing-ffi.so")).arg("-ldl"),
         Linked::Later => command.arg("-ldl"),
         Linked::Static => command.arg("-static").arg(library("liburing.a")),
         Linked::Alone => command
@@ -78,7 +136,15 @@ pub fn program(name: &str, linked: Linked) -> Option<PathBuf> {
             .arg(library("liburing.a")),
     };
     stdout(&mut command);
-    Some(output)
+    output
+}
+
+/// A command with this folder's libraries; one that hangs ends.
+fn bound(program: &Path, libraries: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=1", "60"]).arg(program).env_remove("SYSRING_ENGINE");
+    command.env("LD_LIBRARY_PATH", libraries).stdin(Stdio::null());
+    command
 }
 
 /// Where a program runs, and who is to serve it there.
@@ -113,11 +179,9 @@ impl Place {
         }
     }
 
-    /// A command that runs there; one that hangs ends.
+    /// A command that runs there.
     pub fn command(self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=1", "60"]).arg(program.as_ref()).env_remove("SYSRING_ENGINE");
-        command.env("LD_LIBRARY_PATH", prefix().join("lib")).stdin(Stdio::null());
+        let mut command = bound(program.as_ref(), &prefix().join("lib"));
         match self {
             Place::Kernel => command.env("SYSRING_ENGINE", "kernel"),
             Place::User => command.env("SYSRING_ENGINE", "user"),
@@ -137,7 +201,7 @@ pub fn has(program: &str) -> bool {
     found
 }
 
-fn kernel_works() -> bool {
+pub fn kernel_works() -> bool {
     let mut params = [0u8; 120];
     // SAFETY: the kernel fills 120 bytes; the descriptor it answers with is closed.
     unsafe {

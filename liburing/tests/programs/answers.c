@@ -9,6 +9,11 @@
 #include "check.h"
 #include "newer.h"
 
+#ifndef IORING_SETUP_NO_MMAP
+#define IORING_SETUP_NO_MMAP (1u << 14)
+#endif
+
+static char memory[16384] __attribute__((aligned(4096)));
 static struct __kernel_timespec soon = { .tv_nsec = 1000000 };
 
 static void making(void)
@@ -37,13 +42,27 @@ static void making(void)
     IS(io_uring_ring_dontfork(&ring), 0);
     io_uring_queue_exit(&ring);
 
-    /* A ring made by hand has its array of indexes. */
+    /* A ring made by hand has its array of indexes; with liburing since 2.3 the program fills it. */
     memset(&params, 0, sizeof params);
     int fd = io_uring_setup(4, &params);
     CHECK(fd >= 0);
     IS(io_uring_queue_mmap(fd, &params, &ring), 0);
     IS(ring.ring_fd, fd);
-    IS(ring.sq.array[3], 3);
+    IS(ring.sq.array[3], is_ours() ? 3 : 0);
+    io_uring_queue_exit(&ring);
+
+    /* No memory given: the library finds it, and says how much the ring takes. */
+    memset(&params, 0, sizeof params);
+    IS(io_uring_queue_init_mem(8, &ring, &params, NULL, 0), 8192);
+    IS(params.flags & IORING_SETUP_NO_MMAP, IORING_SETUP_NO_MMAP);
+    io_uring_prep_nop(io_uring_get_sqe(&ring));
+    IS(io_uring_submit_and_wait(&ring, 1), 1);
+    io_uring_queue_exit(&ring);
+    memset(&params, 0, sizeof params);
+    IS(io_uring_queue_init_mem(8, &ring, &params, memory, 8191), -ENOMEM);
+    memset(&params, 0, sizeof params);
+    IS(io_uring_queue_init_mem(8, &ring, &params, memory, sizeof memory), 8192);
+    CHECK((char *)ring.sq.sqes == memory);
     io_uring_queue_exit(&ring);
 
     IS(io_uring_setup(8, NULL), -EFAULT);
@@ -176,6 +195,8 @@ static void telling(void)
     IS(io_uring_memory_size(40960, IORING_SETUP_CLAMP), 3280896);
     IS(io_uring_mlock_size(8, 0), 0);
     IS(io_uring_mlock_size(0, 0), -EINVAL);
+    IS(io_uring_mlock_size(40000, 0), -EINVAL);
+    IS(io_uring_mlock_size(40000, IORING_SETUP_CLAMP), 3280896);
 }
 
 int main(void)

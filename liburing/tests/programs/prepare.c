@@ -5,12 +5,8 @@
 
 #include "check.h"
 
-/* Since 2.4 an entry is cleared when it is taken, and what is not prepared is left alone. */
-#if defined(IO_URING_VERSION_MINOR) && IO_URING_VERSION_MINOR >= 15
+/* An entry is cleared when it is taken, and what is not prepared is left alone. */
 #define FILL 0xa5
-#else
-#define FILL 0
-#endif
 
 static void *library;
 static struct io_uring_sqe inlined, called;
@@ -126,10 +122,9 @@ static void notices(void)
     SAME(io_uring_sqe_set_flags, 0x1ff);
 }
 
-/* What the headers of 2.15 have beyond those of 2.3. */
+/* What came after 2.3. */
 static void newer(void)
 {
-#if FILL
     SAME(io_uring_prep_readv_fixed, 7, P(1), 3, BIG, 9, 5);
     SAME(io_uring_prep_writev_fixed, 7, P(1), 3, BIG, 9, 5);
     SAME(io_uring_prep_read_multishot, 7, 99, BIG, 5);
@@ -165,7 +160,6 @@ static void newer(void)
     SAME(io_uring_prep_msg_ring_fd, 7, 8, 9, BIG, 1);
     SAME(io_uring_prep_msg_ring_fd, 7, -8, IORING_FILE_INDEX_ALLOC, BIG, 1);
     SAME(io_uring_prep_msg_ring_fd_alloc, 7, 8, BIG, 1);
-#endif
 }
 
 int main(int argc, char **argv)
