@@ -11,8 +11,14 @@ use core::sync::atomic::{AtomicIsize, AtomicPtr};
 
 use sysring_sys::{Result, call};
 
+#[cfg(target_arch = "x86_64")]
 use crate::carrier::Carrier;
 use crate::scope::Scope;
+
+/// Nobody finishes a call for another where contexts do not move.
+#[cfg(not(target_arch = "x86_64"))]
+#[derive(Debug)]
+pub enum Carrier {}
 
 /// Slots that come with a context.
 pub const FIRST: usize = 64;
