@@ -25,6 +25,8 @@
 //!
 //! Nothing here uses libc, an allocator or thread-local storage.
 
+// What fails says how, in what others see.
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(not(any(test, loom)), no_std)]
 // The model checker brings memory and a system of its own.
 #![cfg_attr(loom, allow(dead_code, missing_docs))]

@@ -67,6 +67,8 @@
 //! that looks every 200 µs while calls are made. All sleep when no calls are made. A scope takes its
 //! threads with it when it ends; the process's own stays two seconds.
 
+// What fails says how, in what others see.
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(not(test), no_std)]
 
 mod arch;

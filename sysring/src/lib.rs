@@ -66,6 +66,8 @@
 //! same program dies, and hardly any other. An executable linked at a fixed address is refused
 //! ([`InstallError::FixedAddress`]), for its children may be itself.
 // What is named above, and is not in this build, is found with its feature.
+// What fails says how, in what others see.
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(
     not(feature = "std"),
     doc = "",

@@ -40,17 +40,26 @@ impl File {
         File { ring: ring.clone(), handle: file.into() }
     }
 
-    /// Opens a file to read it. Errors: those of `openat(2)`.
+    /// Opens a file to read it.
+    ///
+    /// # Errors
+    /// Those of [`op::OpenAt`](crate::op::OpenAt).
     pub async fn open(ring: &Ring, path: impl AsRef<Path>) -> Result<File> {
         File::open_with(ring, path, OpenOptions::reading()).await
     }
 
     /// Opens a file to write it: it is made if it is not there, and emptied if it is.
+    ///
+    /// # Errors
+    /// Those of [`op::OpenAt`](crate::op::OpenAt).
     pub async fn create(ring: &Ring, path: impl AsRef<Path>) -> Result<File> {
         File::open_with(ring, path, OpenOptions::writing()).await
     }
 
     /// Opens a file as the options say.
+    ///
+    /// # Errors
+    /// Those of [`op::OpenAt`](crate::op::OpenAt).
     pub async fn open_with(
         ring: &Ring,
         path: impl AsRef<Path>,
@@ -144,8 +153,11 @@ impl File {
         self.ring.fdatasync(&self.handle)
     }
 
-    /// Closes the file and tells what came of it; dropping it closes it, too. `EBUSY`: there is
-    /// another clone, or an operation is under way.
+    /// Closes the file and tells what came of it; dropping it closes it, too.
+    ///
+    /// # Errors
+    /// - `EBUSY`: there is another clone, or an operation is under way.
+    /// - `EIO`, `ENOSPC`, `EDQUOT`: what was written before is lost, and the file is closed.
     pub async fn close(self) -> Result<()> {
         self.ring.close(self.handle).await
     }

@@ -47,9 +47,12 @@ impl TcpListener {
         net::TcpListener::from(fd).local_addr()
     }
 
-    /// Takes a connection. Errors: those of `accept(2)`.
+    /// Takes a connection.
     ///
     /// If the future is dropped and has taken a connection all the same, the next accept returns it.
+    ///
+    /// # Errors
+    /// Those of [`op::Accept`](crate::op::Accept).
     pub async fn accept(&self) -> Result<TcpStream> {
         let connection = match self.kept.take().await {
             Some(connection) => connection,
@@ -86,7 +89,10 @@ impl TcpStream {
         TcpStream { ring: ring.clone(), handle: stream.into(), kept: Kept::new() }
     }
 
-    /// Connects to an address. Errors: those of `socket(2)` and `connect(2)`.
+    /// Connects to an address.
+    ///
+    /// # Errors
+    /// Those of [`op::Socket`](crate::op::Socket) and [`op::Connect`](crate::op::Connect).
     pub async fn connect(ring: &Ring, address: SocketAddr) -> Result<TcpStream> {
         let socket = ring.socket(&address, SocketKind::Stream).await?;
         ring.connect(&socket, address).await?;

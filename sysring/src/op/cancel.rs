@@ -11,6 +11,29 @@ operation! {
     /// The value is 0, or how many were cancelled where [`all`](AsyncCancel::all) or
     /// [`any`](AsyncCancel::any) are meant.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::unix::net::UnixStream;
+    /// use sysring::{Errno, Ring, op};
+    ///
+    /// let (_here, there) = UnixStream::pair()?;
+    /// let mut buffer = [0; 8];
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the buffer stays, and is left alone, until the completion.
+    /// unsafe {
+    ///     ring.push(op::Recv::new(&there, buffer.as_mut_ptr(), 8).build().user_data(7))?;
+    ///     ring.push(op::AsyncCancel::new(7).build().user_data(8))?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// for completion in ring.completions() {
+    ///     match completion.user_data() {
+    ///         7 => assert_eq!(completion.result(), Err(Errno::ECANCELED)),
+    ///         _ => assert_eq!(completion.result(), Ok(0)),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `ENOENT`: there is none such.
     /// - `EALREADY`: it is being done, and may end as if nothing were.

@@ -21,6 +21,23 @@ operation! {
     ///
     /// The value is the driver's.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Write;
+    /// use sysring::{Ring, op};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let mut here = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let (there, _) = listener.accept()?;
+    /// here.write_all(b"ping")?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the socket is open until it is done.
+    /// unsafe { ring.push(op::UringCmd::bytes_received(&there))? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 4);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = command_errors!()]
     UringCmd = URING_CMD

@@ -9,6 +9,26 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::fd::{FromRawFd, OwnedFd};
+    /// use sysring::{Ring, op};
+    ///
+    /// let (here, _there) = std::os::unix::net::UnixStream::pair()?;
+    /// // SAFETY: the number is a new descriptor's, or none.
+    /// let set = unsafe { OwnedFd::from_raw_fd(libc::epoll_create1(libc::EPOLL_CLOEXEC)) };
+    /// let event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 7 };
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the event stays until it was submitted.
+    /// unsafe {
+    ///     let operation = libc::EPOLL_CTL_ADD as u32;
+    ///     ring.push(op::EpollCtl::new(&set, operation, &here, (&raw const event).cast()))?;
+    /// }
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: one of the two is not open.
     /// - `EEXIST`: it is in the set already; `ENOENT`: it is not.

@@ -10,6 +10,26 @@ operation! {
     ///
     /// The value is how many were done.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::fd::AsRawFd;
+    /// use sysring::{Ring, op};
+    ///
+    /// let file = std::fs::File::open("/proc/self/comm")?;
+    /// let (number, mut name) = (file.as_raw_fd(), [0; 16]);
+    /// let mut ring = Ring::new(8)?;
+    /// ring.register().files_sparse(4)?;
+    /// // SAFETY: the number and the buffer stay until the completions.
+    /// unsafe {
+    ///     ring.push(op::FilesUpdate::new(&number, 1, 2).build().link())?;
+    ///     ring.push(op::Read::new(sysring::Fixed(2), name.as_mut_ptr(), 16))?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 1);
+    /// assert!(ring.completion().unwrap().result()? > 0);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `ENXIO`: there is no table; `EINVAL`: none, or beyond its end.
     /// - `EBADF`: not open, or a ring's.

@@ -59,6 +59,23 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::mem::MaybeUninit;
+    /// use sysring::{Fd, Ring, op};
+    ///
+    /// let mut about = MaybeUninit::<op::StatxBuffer>::zeroed();
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: path and buffer stay until the completion.
+    /// unsafe { ring.push(op::Statx::new(Fd::CWD, c"/".as_ptr(), about.as_mut_ptr()))? };
+    /// ring.submit_and_wait(1)?;
+    /// ring.completion().unwrap().result()?;
+    /// // SAFETY: it was filled, and zeroes would be values, too.
+    /// let about = unsafe { about.assume_init() };
+    /// assert_eq!(u32::from(about.stx_mode) & libc::S_IFMT, libc::S_IFDIR);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = path_errors!()]
     /// - `EINVAL`: flags or a mask that are not known.

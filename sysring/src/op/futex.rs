@@ -48,6 +48,26 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::sync::atomic::AtomicU32;
+    /// use sysring::{Ring, op};
+    ///
+    /// static WORD: AtomicU32 = AtomicU32::new(5);
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the word is there for ever.
+    /// unsafe { ring.push(op::FutexWait::new(&WORD, 5))? };
+    /// ring.submit()?;
+    /// // SAFETY: the same.
+    /// unsafe { ring.push(op::FutexWake::new(&WORD, 1))? };
+    /// ring.submit_and_wait(2)?;
+    /// let mut values: Vec<u32> =
+    ///     ring.completions().map(|completion| completion.result()).collect::<Result<_, _>>()?;
+    /// values.sort();
+    /// assert_eq!(values, [0, 1]); // one waited, and one was woken
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EAGAIN`: the word has another value.
     #[doc = futex_errors!()]

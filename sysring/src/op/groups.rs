@@ -8,6 +8,26 @@ operation! {
     ///
     /// The value is 0 (before Linux 5.18: how many there are).
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// let mut memory = [0; 64];
+    /// let file = std::fs::File::open("/proc/self/comm")?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the memory stays until the buffers are used, and the ring is gone.
+    /// unsafe {
+    ///     ring.push(op::ProvideBuffers::new(memory.as_mut_ptr(), 16, 4, 3, 100).build().link())?;
+    ///     ring.push(op::Read::new(&file, std::ptr::null_mut(), 16).buffer_group(3))?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// ring.completion().unwrap().result()?;
+    /// let read = ring.completion().unwrap();
+    /// assert!(read.result()? > 0);
+    /// assert!((100..104).contains(&read.buffer_id().unwrap()));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EINVAL`: no buffer, or too long ones; the group is a ring.
     /// - `E2BIG`: more than 65,536 buffers; `EOVERFLOW`: the range is none.

@@ -9,6 +9,21 @@ operation! {
     ///
     /// The value is 0; of a file that goes to a free slot, its index.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// let other = &mut Ring::new(8)?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the other ring is there until it is done.
+    /// unsafe { ring.push(op::MsgRing::new(other.fd(), 3, 77))? };
+    /// ring.submit_and_wait(1)?;
+    /// ring.completion().unwrap().result()?;
+    /// let told = other.completion().unwrap();
+    /// assert_eq!((told.result()?, told.user_data()), (3, 77));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADFD`: not a ring, or one that is still [disabled](crate::Builder::disabled).
     /// - `EOVERFLOW`: its completion queue is full.

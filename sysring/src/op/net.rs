@@ -119,6 +119,27 @@ operation! {
     ///
     /// The value is the number of bytes.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::unix::net::UnixStream;
+    /// use sysring::{Ring, op};
+    ///
+    /// let (here, there) = UnixStream::pair()?;
+    /// let mut buffer = [0; 8];
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: both buffers stay until the completions, and nobody looks at the second before.
+    /// unsafe {
+    ///     ring.push(op::Send::new(&here, b"ping".as_ptr(), 4).build().link())?;
+    ///     ring.push(op::Recv::new(&there, buffer.as_mut_ptr(), 8))?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// for completion in ring.completions() {
+    ///     assert_eq!(completion.result()?, 4);
+    /// }
+    /// assert_eq!(&buffer[..4], b"ping");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = socket_errors!()]
     #[doc = send_errors!()]

@@ -17,6 +17,18 @@ operation! {
     ///
     /// The value is 0, or what [`result`](Nop::result) says.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: it uses no memory.
+    /// unsafe { ring.push(op::Nop::new().result(7))? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 7);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: there is no such [`file`](Nop::file).
     /// - `EFAULT`: there is no such [`buffer`](Nop::buffer).

@@ -26,6 +26,22 @@ operation! {
     ///
     /// The value is the new descriptor; with [`direct`](OpenAt::direct) 0, or the index of a free slot.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::os::fd::{FromRawFd, OwnedFd};
+    /// use sysring::{Fd, Ring, op};
+    ///
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the path is there for ever.
+    /// unsafe { ring.push(op::OpenAt::new(Fd::CWD, c"/proc/self/comm".as_ptr()))? };
+    /// ring.submit_and_wait(1)?;
+    /// let number = ring.completion().unwrap().result()?;
+    /// // SAFETY: it was just opened, and is nobody else's.
+    /// let file = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(number as i32) });
+    /// assert!(!std::io::read_to_string(file)?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = path_errors!()]
     /// - `EEXIST`: it exists, and `O_CREAT | O_EXCL` is given.

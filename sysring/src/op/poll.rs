@@ -15,6 +15,25 @@ operation! {
     ///
     /// The value is what it is ready for: the events, `POLLERR` and `POLLHUP`.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use sysring::{Ring, op};
+    ///
+    /// const POLLIN: u32 = 1;
+    /// let (mut here, there) = UnixStream::pair()?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the socket is open until it is done.
+    /// unsafe { ring.push(op::PollAdd::new(&there, POLLIN))? };
+    /// ring.submit()?;
+    /// assert!(ring.completion().is_none());
+    /// here.write_all(b"ping")?;
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, POLLIN);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: not open.
     /// - `EINVAL`: `EPOLLEXCLUSIVE` together with [`multishot`](PollAdd::multishot).

@@ -10,6 +10,20 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// let child = std::process::Command::new("true").spawn()?;
+    /// let mut ring = Ring::new(8)?;
+    /// let wait = op::WaitId::new(libc::P_PID, child.id() as i32, libc::WEXITED as u32);
+    /// // SAFETY: nothing is told about the child.
+    /// unsafe { ring.push(wait)? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 0);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `ECHILD`: there is no such child.
     /// - `EINVAL`: options that are not known, or none.

@@ -122,6 +122,21 @@ operation! {
     ///
     /// The value is the number of bytes; 0 at the end.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// let file = std::fs::File::open("/proc/self/comm")?;
+    /// let mut name = [0; 16];
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the buffer stays, and is left alone, until the completion.
+    /// unsafe { ring.push(op::Read::new(&file, name.as_mut_ptr(), 16).offset(0))? };
+    /// ring.submit_and_wait(1)?;
+    /// let len = ring.completion().unwrap().result()?;
+    /// assert_eq!(name[len as usize - 1], b'\n');
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = transfer_errors!()]
     #[doc = select_errors!()]

@@ -9,6 +9,25 @@ operation! {
     ///
     /// The value is the new descriptor; with [`direct`](Accept::direct) 0, or the index of a free slot.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::net::{TcpListener, TcpStream};
+    /// use std::os::fd::{FromRawFd, OwnedFd};
+    /// use sysring::{Ring, op};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let client = TcpStream::connect(listener.local_addr()?)?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the listener is open until it is done.
+    /// unsafe { ring.push(op::Accept::new(&listener))? };
+    /// ring.submit_and_wait(1)?;
+    /// let number = ring.completion().unwrap().result()?;
+    /// // SAFETY: it was just opened, and is nobody else's.
+    /// let served = TcpStream::from(unsafe { OwnedFd::from_raw_fd(number as i32) });
+    /// assert_eq!(served.peer_addr()?, client.local_addr()?);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: not open; `ENOTSOCK`: not a socket; `EOPNOTSUPP`: not one that listens for
     ///   connections.

@@ -26,6 +26,25 @@ operation! {
     ///
     /// The value is the number of bytes; 0 at the end.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::io::Read;
+    /// use sysring::{Ring, op};
+    ///
+    /// let (from, mut to) = std::io::pipe()?;
+    /// let (mut read, write) = std::io::pipe()?;
+    /// std::io::Write::write_all(&mut to, b"water")?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the pipes are open until it is done.
+    /// unsafe { ring.push(op::Splice::new(&from, &write, 5))? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result()?, 5);
+    /// let mut word = [0; 5];
+    /// read.read_exact(&mut word)?;
+    /// assert_eq!(&word, b"water");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = pipe_errors!()]
     /// - `EINVAL`: neither is a pipe, or a file that cannot be spliced, or is for appending.

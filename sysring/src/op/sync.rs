@@ -9,6 +9,25 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("sysring-fsync-{}", std::process::id()));
+    /// let file = std::fs::File::create(&path)?;
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the file is open until they are done.
+    /// unsafe {
+    ///     ring.push(op::Fallocate::new(&file, 0, 4096).build().link())?;
+    ///     ring.push(op::Fsync::new(&file).data_only())?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// # let failed = ring.completions().any(|completion| completion.result().is_err());
+    /// # std::fs::remove_file(&path)?;
+    /// # assert!(!failed);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `EBADF`: not open.
     /// - `EINVAL`: the file cannot be synced (a socket, a pipe).

@@ -41,6 +41,19 @@ operation! {
     /// It ends with `ETIME` when the time has come, and with 0 when as many other completions were
     /// posted as [`count`](Timeout::count) says.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Errno, Ring, Timespec, op};
+    ///
+    /// let soon = Timespec::new(0, 1_000_000);
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: the time stays until it was submitted.
+    /// unsafe { ring.push(op::Timeout::new(&soon))? };
+    /// ring.submit_and_wait(1)?;
+    /// assert_eq!(ring.completion().unwrap().result(), Err(Errno::ETIME));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// - `ETIME`: the time has come: that is what it is for.
     /// - `ECANCELED`: it was removed.

@@ -33,6 +33,29 @@ operation! {
     ///
     /// The value is 0.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sysring::{Ring, op};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("sysring-xattr-{}", std::process::id()));
+    /// let file = std::fs::File::create(&path)?;
+    /// let (name, mut found) = (c"user.colour", [0; 8]);
+    /// let mut ring = Ring::new(8)?;
+    /// // SAFETY: name, value and buffer stay until the completions.
+    /// unsafe {
+    ///     let set = op::FsetXattr::new(&file, name.as_ptr(), b"blue".as_ptr(), 4);
+    ///     ring.push(set.build().link())?;
+    ///     ring.push(op::FgetXattr::new(&file, name.as_ptr(), found.as_mut_ptr(), 8))?;
+    /// }
+    /// ring.submit_and_wait(2)?;
+    /// # std::fs::remove_file(&path)?;
+    /// # // Not every file system has attributes.
+    /// # let Ok(0) = ring.completion().unwrap().result() else { return Ok(()) };
+    /// # assert_eq!(ring.completion().unwrap().result()?, 4);
+    /// # assert_eq!(&found[..4], b"blue");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     #[doc = set_errors!()]
     FsetXattr = FSETXATTR

@@ -139,6 +139,9 @@ impl<T: Request> Operation<T> {
     }
 
     /// Sleeps until it is known, and starts the operation if it was not started.
+    ///
+    /// # Errors
+    /// The operation's own.
     pub fn wait_result(&mut self) -> Result<u32> {
         self.start();
         let Stage::UnderWay(key) = self.stage else { unreachable!("it was started") };
