@@ -49,6 +49,23 @@ const ROOMS: [&str; 17] = [
     "--test=setups",
 ];
 
+/// Units of the libraries, which build for it, then.
+const LIBRARIES: [&str; 9] = [
+    "-p",
+    "sysring-liburing",
+    "-p",
+    "sysring-capi",
+    "-p",
+    "sysring-events",
+    "-p",
+    "sysring-syslet",
+    "--lib",
+];
+
+/// The client: units, and rings, which the engine serves where there is no io_uring.
+const CLIENT: [&str; 6] =
+    ["-p", "sysring", "--features=stream,syslet", "--lib", "--test=ring", "--test=owned"];
+
 /// Runs what can be run here; the last line counts.
 pub fn run() -> ExitCode {
     let report = report();
@@ -92,15 +109,19 @@ fn missing() -> Option<String> {
 }
 
 fn in_user_mode() -> Report {
-    let command = [&["cargo", "test", "--no-fail-fast", "--target", TARGET][..], &ROOMS].concat();
-    let command = [&command[..], &["--", "--show-output", "--test-threads=1"]].concat();
-    Step {
-        name: "aarch64 in QEMU's user mode",
-        outcome: Outcome::Libtest,
-        command: &command,
-        environment: &ENVIRONMENT,
+    let mut report = Report::default();
+    for (name, which) in [
+        ("aarch64 in QEMU's user mode", &ROOMS[..]),
+        ("the libraries on aarch64", &LIBRARIES),
+        ("the client on aarch64", &CLIENT),
+    ] {
+        let command =
+            [&["cargo", "test", "--no-fail-fast", "--target", TARGET][..], which].concat();
+        let command = [&command[..], &["--", "--show-output", "--test-threads=1"]].concat();
+        let outcome = Outcome::Libtest;
+        report += Step { name, outcome, command: &command, environment: &ENVIRONMENT }.run();
     }
-    .run()
+    report
 }
 
 fn in_a_machine() -> Report {

@@ -15,7 +15,14 @@ fn everything_holds_where_io_uring_is_refused() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env(INSIDE, "").env_remove("SYSRING_ENGINE");
     Filter::refusing(&IO_URING, libc::EPERM as u16).on(&mut command);
-    let output = command.output().unwrap();
+    let output = match command.output() {
+        // QEMU's user mode.
+        Err(e) if e.raw_os_error() == Some(libc::ENOSYS) => {
+            println!("skipped: this machine has no filters of system calls");
+            return;
+        }
+        output => output.unwrap(),
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
