@@ -8,9 +8,10 @@ use core::ptr;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::{Hands, Keeps, Line};
+use sysring_protocol::{Hands, Keeps, Line, Load, Most, Standing};
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::call::Credentials;
+use sysring_sys::vdso::monotonic;
 use sysring_sys::{Result, call};
 
 use crate::personality::Personality;
@@ -33,6 +34,10 @@ impl Line for Queue {
 
     fn append(&mut self, other: &mut Queue) {
         self.append(other);
+    }
+
+    fn is_bounded(req: &Req) -> bool {
+        req.is_bounded()
     }
 }
 
@@ -72,6 +77,11 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// Whether something that ends by itself stands behind another.
+    pub fn behind(&self) -> bool {
+        self.calls.behind
+    }
+
     /// Wakes and starts workers; who cannot start one works in its place.
     pub fn make(self) {
         self.crew.shared.wake(self.calls.wake);
@@ -114,22 +124,34 @@ impl Crew {
         whose: &Credentials,
         anew: bool,
         queue: &mut Queue,
-        count: u32,
+        load: Load,
     ) -> Option<Calls> {
-        let calls = self.shared.offer(whose, anew, queue, count, wq_limits::most_workers())?;
+        let calls = self.shared.offer(whose, anew, queue, load, wq_limits::most_workers())?;
         Some(Calls { crew: self, calls })
     }
 
     /// Takes requests from one of its own workers, or from who may start none.
-    pub fn take(&'static self, queue: &mut Queue, count: u32, may_start: bool) -> Calls {
-        let most = if may_start { wq_limits::most_workers() } else { 0 };
-        Calls { crew: self, calls: self.shared.take(queue, count, most) }
+    pub fn take(&'static self, queue: &mut Queue, load: Load, may_start: bool) -> Calls {
+        let most = if may_start { wq_limits::most_workers() } else { Most::NONE };
+        Calls { crew: self, calls: self.shared.take(queue, load, most) }
+    }
+
+    /// How what ends by itself fares in its queue.
+    pub fn standing(&self, now: i64) -> Standing {
+        self.shared.standing(now)
+    }
+
+    /// Has one more come to what stands behind requests that do not end. The caller must have their
+    /// credentials.
+    pub fn relieve(&'static self, whose: &Credentials, now: i64) -> Option<Calls> {
+        let calls = self.shared.relieve(whose, now, wq_limits::most_workers())?;
+        Some(Calls { crew: self, calls })
     }
 
     /// Starts workers for what came from who could start none. The caller must have their credentials,
     /// unless nobody is there: then nothing has come from anybody who cared.
     pub fn reinforce(&'static self, whose: &Credentials) -> Option<Calls> {
-        let calls = self.shared.reinforce(whose, wq_limits::most_workers())?;
+        let calls = self.shared.reinforce(whose, wq_limits::most_workers().all)?;
         Some(Calls { crew: self, calls })
     }
 
@@ -158,7 +180,7 @@ impl Crew {
             let started = thread::start(worker, ptr::from_ref(self) as usize).is_ok();
             if !started && !self.shared.has_others() {
                 let mut hands = Life::of(self, None, run_if_it_ends);
-                return self.shared.stand_in(wq_limits::MAX_WORKERS, &mut hands);
+                return self.shared.stand_in(&mut hands);
             }
         }
     }
@@ -188,24 +210,12 @@ impl Crew {
 
     /// Takes a request back that no worker has begun; whether it was still there.
     pub fn withdraw(&self, req: Req) -> bool {
-        let mut pool = self.shared.pool();
-        let there = pool.queue.remove(req);
-        pool.queued -= u32::from(there);
-        there
+        self.shared.pool().take_back(&req, |queue| queue.remove(req))
     }
 
     /// The same for all requests of a ring: one by one would be a walk through the queue for each.
     pub fn withdraw_all(&self, ring: &Ring, withdrawn: &mut Queue) {
-        let mut pool = self.shared.pool();
-        let mut queue = core::mem::take(&mut pool.queue);
-        while let Some(req) = queue.pop() {
-            if ptr::eq(req.ring, ring) {
-                pool.queued -= 1;
-                withdrawn.push(req);
-            } else {
-                pool.queue.push(req);
-            }
-        }
+        self.shared.pool().take_all_back(|req| ptr::eq(req.ring, ring), withdrawn);
     }
 
     /// Ends the call a worker makes for `req`, if a signal can.
@@ -232,19 +242,38 @@ struct Life {
     run: fn(Req) -> i32,
     /// The bindings to processors that it has heard of.
     heard: u32,
+    /// When it looked for its request, and how often it had slept then or before.
+    began: i64,
+    slept: u64,
 }
+
+/// For so long, in nanoseconds, a call must have slept for another worker to have been of use: about as
+/// long as it takes to start one.
+const WORTH_ANOTHER: i64 = 50_000;
 
 impl Life {
     fn of(crew: &'static Crew, acting: Option<&'static Personality>, run: fn(Req) -> i32) -> Life {
         let worker = Worker { crew, acting };
-        Life { tid: call::gettid(), worker, run, heard: 0 }
+        Life { tid: call::gettid(), worker, run, heard: 0, began: 0, slept: call::times_waited() }
     }
 
     fn live(mut self) {
         thread::set_name(*b"wrk");
         let _ = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL.without(SIGSYS)));
         let Worker { crew, acting } = self.worker;
-        crew.shared.serve(acting.is_some(), wq_limits::MAX_WORKERS, &mut self);
+        crew.shared.serve(acting.is_some(), &mut self);
+    }
+}
+
+impl Life {
+    /// Whether its call was a long one because it has slept. If not, the processor was taken away, which
+    /// another worker would not mend.
+    fn has_slept(&mut self) -> bool {
+        if monotonic() as i64 - self.began < WORTH_ANOTHER {
+            return false;
+        }
+        let before = core::mem::replace(&mut self.slept, call::times_waited());
+        before != self.slept
     }
 }
 
@@ -253,6 +282,17 @@ impl Hands for Life {
 
     fn look_up(&mut self) {
         wq_limits::obey(&mut self.heard);
+        // It has slept, but not over a call.
+        self.slept = call::times_waited();
+    }
+
+    fn now(&mut self) -> i64 {
+        self.began = monotonic() as i64;
+        self.began
+    }
+
+    fn most(&self) -> Most {
+        wq_limits::most_ever()
     }
 
     fn begin(&mut self, req: &mut Req) -> Keeps {
@@ -261,17 +301,20 @@ impl Hands for Life {
         Keeps { long: req.has(flag::MAY_WAIT | flag::WATCHED), deaf: !req.has(flag::ENTRUSTED) }
     }
 
-    fn run(&mut self, mut req: Req) {
+    fn run(&mut self, mut req: Req) -> bool {
         // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
         let ring = unsafe { &*req.ring };
         let worker = Some(self.worker);
+        let mut slept = false;
         if !req.has(flag::ENTRUSTED) {
             ring.orders().begin_work(self.tid);
             req.res = (self.run)(req);
             ring.orders().end_work(self.tid);
+            slept = self.has_slept();
         }
         if self.worker.is_astray() {
-            return ring.leave_to_driver(req);
+            ring.leave_to_driver(req);
+            return slept;
         }
         if req.has(flag::ENTRUSTED) {
             ring.lock_as(worker).issue_entrusted(req);
@@ -279,6 +322,7 @@ impl Hands for Life {
             ring.finish_remotely(req, worker);
         }
         descriptors::put(ring);
+        slept
     }
 
     fn hire(&mut self) -> bool {

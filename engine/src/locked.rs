@@ -65,6 +65,14 @@ impl Ring {
         locked
     }
 
+    /// As `lock_as_submitter`, by a thread that is in a call of the application's and has let go of the
+    /// ring for a while.
+    pub fn lock_again(&self) -> Locked<'_> {
+        let mut locked = self.lock();
+        locked.submitter = !self.sqpoll.is_here();
+        locked
+    }
+
     pub fn try_lock(&self) -> Option<Locked<'_>> {
         self.try_lock_with(Role::Holder)
     }

@@ -92,6 +92,8 @@ pub struct Ring {
     /// Sleepers in `enter`, and how often one has come back.
     pub sleepers: AtomicU32,
     pub returns: Futex,
+    /// One of them looks now and then after what stands behind others at the workers.
+    pub guarded: AtomicBool,
     /// The eventfd that wakes them, -1 while nobody has slept yet.
     pub bell: AtomicI32,
     /// It was rung since somebody last emptied the epoll instance.
@@ -150,6 +152,7 @@ impl Ring {
             remote: Inbox::new(),
             sleepers: AtomicU32::new(0),
             returns: Futex::new(0),
+            guarded: AtomicBool::new(false),
             bell: AtomicI32::new(-1),
             rung: AtomicBool::new(false),
             fd: AtomicI32::new(-1),
@@ -209,6 +212,7 @@ impl Ring {
         self.clock.store(call::CLOCK_MONOTONIC, Relaxed);
         self.watched.store(false, Relaxed);
         self.polls_rings.store(false, Relaxed);
+        self.guarded.store(false, Relaxed);
         self.control().disabled.store(shape.has(setup::R_DISABLED), Relaxed);
         if shape.has(setup::SINGLE_ISSUER) && !shape.has(setup::R_DISABLED) {
             // Who makes the ring, unless it is made to be enabled by another.

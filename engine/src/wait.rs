@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::{Turn, Waiters, Wish};
+use sysring_protocol::{PATIENCE, Turn, Waiters, Wish};
 use sysring_sys::abi::aio::IoEvent;
 use sysring_sys::abi::io_uring::setup;
 use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
@@ -15,7 +15,7 @@ use crate::locked::Locked;
 use crate::poll::{BATCH, NO_EVENT};
 use crate::ring::Ring;
 use crate::state::Asleep;
-use crate::{Caller, user};
+use crate::{Caller, user, wq};
 
 /// How long and for what to wait.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +54,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     let mut mask = None;
     locked.progress();
     let timeouts = locked.timers.fired;
+    let mut guards = false;
     loop {
         locked.progress();
         let enough = match how.min_deadline {
@@ -101,7 +102,17 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         // Relaxed: under the ring's lock, as those who read it.
         ring.sleepers.fetch_add(1, Relaxed);
         locked.aio.counted |= alone.is_some();
+        guards = hears && !polled && (guards || locked.punted_count != 0);
+        if guards {
+            ring.guarded.store(true, Relaxed);
+        }
         drop(locked);
+        guards = guards && looks_after_workers(ring);
+        let until = if guards {
+            earliest([until, Some(call::now(call::CLOCK_MONOTONIC) + PATIENCE)])
+        } else {
+            until
+        };
 
         let mut locked_after = None;
         let slept = match (turn, alone, set) {
@@ -115,9 +126,12 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             }
             _ => nap(&mut locked_after, ring, until, mask),
         };
-        locked = locked_after.unwrap_or_else(|| lock_again(ring));
+        locked = locked_after.unwrap_or_else(|| ring.lock_again());
         if alone.is_some() {
             locked.aio.counted = false;
+        }
+        if guards {
+            ring.guarded.store(false, Relaxed);
         }
         ring.sleepers.fetch_sub(1, Relaxed);
         if let Turn::Sleep(place) = turn {
@@ -148,11 +162,17 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     (locked, result)
 }
 
-/// The thread is the application's, as before it slept.
-fn lock_again(ring: &Ring) -> Locked<'_> {
-    let mut locked = ring.lock();
-    locked.submitter = !ring.sqpoll.is_here();
-    locked
+/// Has workers come to what stands behind others that do not end. Whether something still waits, so that
+/// the caller is to look again.
+fn looks_after_workers(ring: &Ring) -> bool {
+    // Relaxed, and before the queue is looked at: who puts something into it looks at this after that,
+    // and both under the queue's lock.
+    ring.guarded.store(false, Relaxed);
+    let some = wq::relieve();
+    if some {
+        ring.guarded.store(true, Relaxed);
+    }
+    some
 }
 
 /// Sleeps on the ring's epoll instance and acts on what it brought. (Out of line, as the next: the
@@ -167,7 +187,7 @@ fn sleep_for_anything<'r>(
 ) -> Result<()> {
     let mut events = [NO_EVENT; BATCH];
     let n = sleep(set, &mut events, until, mask)?;
-    locked.insert(lock_again(ring)).handle(&events[..n]);
+    locked.insert(ring.lock_again()).handle(&events[..n]);
     Ok(())
 }
 
@@ -196,7 +216,7 @@ fn nap<'r>(
     let soon = call::now(call::CLOCK_MONOTONIC) + NAP;
     let until = until.map_or(soon, |at| at.min(soon));
     call::ppoll(&mut [], time_left(Some(until)).as_mut(), mask.as_ref())?;
-    locked.insert(lock_again(ring)).reap();
+    locked.insert(ring.lock_again()).reap();
     Ok(())
 }
 
@@ -214,7 +234,7 @@ fn step_aside<'r>(
         slept = call::ppoll(&mut [], Some(&mut Timespec { tv_sec: 0, tv_nsec: 0 }), mask.as_ref())
             .map(drop);
     }
-    locked.insert(lock_again(ring)).waiters.step_back_in();
+    locked.insert(ring.lock_again()).waiters.step_back_in();
     slept
 }
 
@@ -230,7 +250,7 @@ fn sleep_for_aio<'r>(
     const NONE: IoEvent = IoEvent { data: 0, obj: 0, res: 0, res2: 0 };
     let mut events = [NONE; aio::BATCH];
     let n = alone.sleep(&mut events, until, mask)?;
-    locked.insert(lock_again(ring)).aio_take(&events[..n]);
+    locked.insert(ring.lock_again()).aio_take(&events[..n]);
     Ok(())
 }
 

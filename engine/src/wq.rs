@@ -4,13 +4,17 @@
 //! that moment, for no call tells that they have changed: what was `setuid`, and of which thread, is
 //! compared where it comes to matter. There are as many crews at a time as there are different
 //! credentials with work under way. Workers start when something must block, run the queue back to
-//! back, and end when idle.
+//! back, and end when idle. For what ends by itself there is one, until it sleeps over a call, or for so
+//! long that what stands behind it has to be looked after ([`relieve`]): by who waits for the ring, by who
+//! submits next, else by the driver.
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicUsize};
 
+use sysring_protocol::{Load, PATIENCE, Standing};
 use sysring_sys::abi::{PollFd, Timespec};
 use sysring_sys::call::Credentials;
+use sysring_sys::vdso::monotonic;
 use sysring_sys::{Errno, call};
 
 use crate::crew::{Calls, Crew};
@@ -76,6 +80,8 @@ pub struct Batch {
     entrusted: Queue,
     /// What no crew was to be had for.
     alone: Queue,
+    /// Nobody who waits for the ring looks after what stands behind others.
+    unguarded: bool,
 }
 
 impl Batch {
@@ -88,6 +94,7 @@ impl Batch {
             acting: locked.acting().is_some(),
             entrusted: core::mem::take(&mut locked.entrusted),
             alone: Queue::new(),
+            unguarded: false,
         };
         let entrusted = core::mem::take(&mut locked.entrusted_count);
         let count = core::mem::take(&mut locked.punted_count);
@@ -97,22 +104,27 @@ impl Batch {
         }
         if count != 0 {
             let mut queue = core::mem::take(&mut locked.punted);
+            let mut bounded = 0;
+            queue.each(|req| bounded += u32::from(req.is_bounded()));
+            let load = Load { count, bounded, now: monotonic() as i64 };
             match locked.worker {
-                None => batch.put_as_caller(&mut queue, count),
+                None => batch.put_as_caller(&mut queue, load),
                 Some(worker) => {
                     let crew =
                         if batch.acting { &CREWS[LATEST.load(Relaxed)] } else { worker.crew };
                     queue.each(|mut req| req.crew = Some(crew));
-                    batch.calls = Some(crew.take(&mut queue, count, !batch.acting));
+                    batch.calls = Some(crew.take(&mut queue, load, !batch.acting));
                 }
             }
+            // Asked when it is in the queue: who stops looking after the ring looks there after that.
+            batch.unguarded = !locked.ring.guarded.load(Relaxed);
         }
         batch
     }
 
     /// Into the queue of the crew that has the caller's credentials.
     #[inline(never)]
-    fn put_as_caller(&mut self, queue: &mut Queue, count: u32) {
+    fn put_as_caller(&mut self, queue: &mut Queue, load: Load) {
         let whose = call::credentials();
         let first = LATEST.load(Relaxed);
         for anew in [false, true] {
@@ -121,7 +133,7 @@ impl Batch {
             for at in core::iter::once(first).chain(others) {
                 let crew = &CREWS[at];
                 queue.each(|mut req| req.crew = Some(crew));
-                if let Some(calls) = crew.offer(&whose, anew, queue, count) {
+                if let Some(calls) = crew.offer(&whose, anew, queue, load) {
                     USED.fetch_max(at + 1, Relaxed);
                     LATEST.store(at, Relaxed);
                     (self.calls, self.anew) = (Some(calls), anew.then_some(whose));
@@ -147,7 +159,11 @@ impl Batch {
             if let Some(whose) = &self.anew {
                 driver::renew(whose);
             }
+            let behind = calls.behind();
             calls.make();
+            if behind && self.unguarded && !self.acting {
+                driver::come_at(monotonic() as i64 + PATIENCE);
+            }
             if self.acting {
                 // Read by the driver, which the bell wakes after this.
                 SHORT.store(true, Relaxed);
@@ -160,10 +176,15 @@ impl Batch {
     }
 }
 
+/// Marks what is in no crew's queue as the calling thread's.
+pub fn begin_alone(req: Req, tid: i32) {
+    NOBODY.begin(req, tid);
+}
+
 /// On the thread that brings it.
 #[cold]
 fn run_alone(mut req: Req) {
-    NOBODY.begin(req, call::gettid());
+    begin_alone(req, call::gettid());
     req.res = run_if_it_ends(req);
     hand_in(req);
 }
@@ -186,6 +207,27 @@ pub fn reinforce() {
     for calls in crews().iter().filter_map(|crew| crew.reinforce(&whose)) {
         calls.make();
     }
+}
+
+/// Has another worker come to what ends by itself and stands behind what does not. Whether anything is
+/// there that the caller is to look after: again when [`PATIENCE`] is over.
+pub fn relieve() -> bool {
+    let now = monotonic() as i64;
+    let mut some = false;
+    for crew in crews() {
+        match crew.standing(now) {
+            Standing::None => {}
+            Standing::Moving => some = true,
+            // Those of others have others to look after them.
+            Standing::Stuck => {
+                if let Some(calls) = crew.relieve(&call::credentials(), now) {
+                    calls.make();
+                    some = true;
+                }
+            }
+        }
+    }
+    some
 }
 
 /// Takes a request back that no worker has begun; whether it was still there.

@@ -3,13 +3,14 @@
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_protocol::Most;
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
 
 use crate::sync::Mutex;
 
 /// Threads at most, whatever the application allows.
-pub const MAX_WORKERS: u32 = 64;
+const MAX_WORKERS: u32 = 64;
 
 /// How many workers there may be, as the application knows it: for work that ends by itself, and
 /// for what may wait for ever. Zero: nobody has made a ring yet.
@@ -39,9 +40,15 @@ pub fn limit(given: [u32; 2]) -> [u32; 2] {
 }
 
 /// Threads that may be.
-pub fn most_workers() -> u32 {
+pub fn most_workers() -> Most {
     let [bounded, unbounded] = [0, 1].map(|i| LIMITS[i].load(Relaxed));
-    bounded.saturating_add(unbounded).clamp(1, MAX_WORKERS)
+    let all = bounded.saturating_add(unbounded).clamp(1, MAX_WORKERS);
+    Most { all, serving: bounded.clamp(1, all) }
+}
+
+/// Threads that may be where some are kept for long.
+pub fn most_ever() -> Most {
+    Most { all: MAX_WORKERS, ..most_workers() }
 }
 
 /// A mask of processors.

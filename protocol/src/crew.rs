@@ -9,26 +9,10 @@ use sysring_sys::abi::Timespec;
 
 use crate::atomic::Ordering::Relaxed;
 use crate::atomic::{Futex, Guard, Mutex};
+use crate::pool::{Calls, Done, Line, Load, Most, Pool, Standing};
 
-/// Threads counted at once: more come with the next batch, if these are not enough.
-const SPAWN_AT_ONCE: u32 = if cfg!(loom) { 1 } else { 4 };
 /// How long an idle worker waits for more.
 const IDLE: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
-
-/// A queue of jobs, first in, first out.
-pub trait Line {
-    /// What is to be done.
-    type Job;
-
-    /// Puts one at the end.
-    fn push(&mut self, job: Self::Job);
-
-    /// Takes the first.
-    fn pop(&mut self) -> Option<Self::Job>;
-
-    /// Moves all of another to the end.
-    fn append(&mut self, other: &mut Self);
-}
 
 /// A thread that works.
 pub trait Hands {
@@ -41,8 +25,14 @@ pub trait Hands {
     /// A job is its own from here on; the crew's lock is held. How it keeps it.
     fn begin(&mut self, job: &mut Self::Job) -> Keeps;
 
-    /// Does it.
-    fn run(&mut self, job: Self::Job);
+    /// Does it; whether it has slept in it for longer than it takes to start another of its kind.
+    fn run(&mut self, job: Self::Job) -> bool;
+
+    /// The time, in nanoseconds.
+    fn now(&mut self) -> i64;
+
+    /// How many of its kind there may be: at this moment, for that may be changed.
+    fn most(&self) -> Most;
 
     /// Starts another of its kind, who has been counted; whether there was one to be had.
     fn hire(&mut self) -> bool;
@@ -57,87 +47,12 @@ pub struct Keeps {
     pub deaf: bool,
 }
 
-/// What the lock of a crew guards.
-#[derive(Debug)]
-pub struct Pool<L, I> {
-    /// What is to be done.
-    pub queue: L,
-    /// How many jobs there are in the queue.
-    pub queued: u32,
-    idle: u32,
-    total: u32,
-    /// Workers whose jobs keep them perhaps for long.
-    kept: u32,
-    /// What the workers have, and who starts them.
-    whose: I,
-    /// Nothing more will come: who is idle ends after a while, the last of a personality, too.
-    dismissed: bool,
-    /// The workers share a table of descriptors that the process has no more: nothing new is for
-    /// them, and who is done ends.
-    retired: bool,
-}
-
 /// Workers of one identity, and what they have to do.
 #[derive(Debug)]
 pub struct Crew<L, I> {
     pool: Mutex<Pool<L, I>>,
     /// Idle workers sleep on this; it changes whenever there is work.
     calls: Futex,
-}
-
-/// What is left to be done for work that a crew was given, when no lock is held.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct Calls {
-    /// Idle workers to be woken ([`Crew::wake`]).
-    pub wake: u32,
-    /// Workers to be started, who have been counted.
-    pub spawn: u32,
-}
-
-impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
-    const fn new(queue: L, whose: I) -> Pool<L, I> {
-        Pool {
-            queue,
-            queued: 0,
-            idle: 0,
-            total: 0,
-            kept: 0,
-            whose,
-            dismissed: false,
-            retired: false,
-        }
-    }
-
-    /// Whether nobody is there, and nothing to do.
-    fn is_free(&self) -> bool {
-        self.total == 0 && self.queued == 0
-    }
-
-    /// Whether somebody is there for what comes.
-    fn is_open(&self) -> bool {
-        self.total != 0 && !self.retired
-    }
-
-    fn add(&mut self, jobs: &mut L, count: u32, most: u32) -> Calls {
-        self.queue.append(jobs);
-        self.queued += count;
-        Calls { wake: self.idle.min(count), spawn: self.count_lacking(most) }
-    }
-
-    /// Counts as many new workers as the queue wants, who are to be started.
-    fn count_lacking(&mut self, most: u32) -> u32 {
-        let room = most.saturating_sub(self.total);
-        let lacking = self.queued.saturating_sub(self.idle).min(SPAWN_AT_ONCE).min(room);
-        self.total += lacking;
-        lacking
-    }
-
-    /// Whether one of a personality must stay: only its own kind could start another, and those that
-    /// are in a call do not.
-    fn needs_one(&self, stays: bool) -> bool {
-        stays && self.idle == 0 && !self.dismissed
-    }
 }
 
 impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
@@ -173,8 +88,8 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         whose: &I,
         anew: bool,
         jobs: &mut L,
-        count: u32,
-        most: u32,
+        load: Load,
+        most: Most,
     ) -> Option<Calls> {
         let mut pool = self.pool.lock();
         let free = pool.is_free();
@@ -185,12 +100,28 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         if free {
             (pool.whose, pool.dismissed, pool.retired) = (*whose, false, false);
         }
-        Some(pool.add(jobs, count, most))
+        Some(pool.add(jobs, load, most))
     }
 
-    /// Takes jobs from one of its own workers, or, with 0 for `most`, from who may start none.
-    pub fn take(&self, jobs: &mut L, count: u32, most: u32) -> Calls {
-        self.pool.lock().add(jobs, count, most)
+    /// Takes jobs from one of its own workers, or, with [`Most::NONE`], from who may start none.
+    pub fn take(&self, jobs: &mut L, load: Load, most: Most) -> Calls {
+        let mut pool = self.pool.lock();
+        let calls = pool.add(jobs, load, most);
+        // Who brings it is done with its own, and looks there next.
+        Calls { behind: calls.behind && !pool.has_one(), ..calls }
+    }
+
+    /// How the bounded jobs in its queue fare.
+    pub fn standing(&self, now: i64) -> Standing {
+        self.pool.lock().standing(now)
+    }
+
+    /// Has one more come to those that stand behind jobs which do not end. The caller must have the
+    /// workers' identity.
+    pub fn relieve(&self, whose: &I, now: i64, most: Most) -> Option<Calls> {
+        let mut pool = self.pool.lock();
+        let may = pool.whose == *whose && pool.standing(now) == Standing::Stuck;
+        if may { Some(pool.relieve(now, most)) } else { None }
     }
 
     /// Counts workers for what came from who could start none. The caller must have their identity,
@@ -201,7 +132,8 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
             return None;
         }
         pool.whose = *whose;
-        Some(Calls { wake: 0, spawn: pool.count_lacking(most) })
+        let wanted = pool.wanted();
+        Some(Calls::new(0, pool.count_lacking(wanted, most)))
     }
 
     /// Whether its workers have this identity.
@@ -219,8 +151,7 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
             if !pool.is_open() {
                 return Err(job);
             }
-            pool.queue.push(job);
-            pool.queued += 1;
+            pool.push(job);
         }
         self.wake(1);
         Ok(())
@@ -234,7 +165,8 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     pub fn muster<E>(&self, start: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut pool = self.pool.lock();
         start()?;
-        (pool.total, pool.dismissed, pool.retired) = (1, false, false);
+        (pool.total, pool.coming) = (1, 1);
+        (pool.dismissed, pool.retired) = (false, false);
         Ok(())
     }
 
@@ -244,6 +176,7 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     #[must_use]
     pub fn has_others(&self) -> bool {
         let mut pool = self.pool.lock();
+        pool.coming -= 1;
         let others = pool.total - pool.kept > 1;
         pool.total -= u32::from(others);
         others
@@ -251,7 +184,9 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
 
     /// One who was counted is not to be had.
     pub fn miss(&self) {
-        self.pool.lock().total -= 1;
+        let mut pool = self.pool.lock();
+        pool.coming -= 1;
+        pool.total -= 1;
     }
 
     /// Whether somebody is there for what comes.
@@ -309,12 +244,12 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         }
     }
 
-    /// A worker's life. The last idle one stays until it is dismissed, where the crew `stays`. `most`: how
-    /// many there may be where some are kept for long.
-    pub fn serve(&self, stays: bool, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+    /// A worker's life. The last idle one stays until it is dismissed, where the crew `stays`.
+    pub fn serve(&self, stays: bool, hands: &mut impl Hands<Job = L::Job>) {
+        self.pool.lock().coming -= 1;
         loop {
             hands.look_up();
-            self.run_queue(stays, most, hands);
+            self.run_queue(stays, hands);
             // Read before the queue is looked at, it has changed if something came since (`wake`).
             let seen = self.calls.load(Relaxed);
             let last;
@@ -343,9 +278,9 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     /// No thread is to be had at all: the calling one, which has been counted, is the worker until
     /// the queue is empty. What it completes may bring more: that finds a worker here, and the loop
     /// runs it, not another inside it.
-    pub fn stand_in(&self, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+    pub fn stand_in(&self, hands: &mut impl Hands<Job = L::Job>) {
         loop {
-            self.run_queue(false, most, hands);
+            self.run_queue(false, hands);
             let mut pool = self.pool.lock();
             if pool.queued == 0 {
                 pool.total -= 1;
@@ -355,28 +290,35 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     }
 
     /// Runs jobs until there are none.
-    fn run_queue(&self, stays: bool, most: u32, hands: &mut impl Hands<Job = L::Job>) {
+    fn run_queue(&self, stays: bool, hands: &mut impl Hands<Job = L::Job>) {
+        let mut done = Done::default();
         loop {
-            let (job, keeps, reinforce) = {
+            let (now, most) = (hands.now(), hands.most());
+            let (job, bounded, keeps, calls) = {
                 let mut pool = self.pool.lock();
-                let Some(mut job) = pool.queue.pop() else { return };
-                pool.queued -= 1;
+                let Some(mut next) = pool.next(done, most, now) else { return };
                 // A personality's crew grows from within, and while one of them is in a call another
                 // must be there to hear what comes. The process's own is as large as the submitter
-                // found right, unless its members may be gone for long.
-                let keeps = hands.begin(&mut job);
-                let grows = stays || keeps.long;
-                let listens = u32::from(stays && keeps.deaf);
-                let lacking = pool.queued + listens > pool.idle && pool.total < most;
-                pool.total += u32::from(grows && lacking);
+                // found right, unless its members may be gone for long, or for bounded jobs only.
+                let keeps = hands.begin(&mut next.job);
+                let listens = u32::from(keeps.deaf);
+                let wanted = if stays {
+                    pool.queued + listens
+                } else {
+                    pool.wanted() + u32::from(next.helps)
+                };
+                let grows = stays || keeps.long || next.mixed;
+                let mut calls = pool.reinforce(if grows { wanted } else { 0 }, most.all);
+                calls.wake = pool.idle.min(u32::from(next.helps));
                 pool.kept += u32::from(keeps.long);
-                (job, keeps, grows && lacking)
+                (next.job, next.bounded, keeps, calls)
             };
-            if reinforce && !hands.hire() {
+            self.wake(calls.wake);
+            if calls.spawn != 0 && !hands.hire() {
                 // The queue is run by those there are.
                 self.miss();
             }
-            hands.run(job);
+            done = Done { bounded, slept: hands.run(job) && bounded };
             if keeps.long {
                 self.pool.lock().kept -= 1;
             }

@@ -14,12 +14,14 @@ mod inbox;
 #[cfg(all(test, loom))]
 mod models;
 mod office;
+mod pool;
 mod sq;
 mod waiters;
 
 pub use cq::{Completions, Cq};
-pub use crew::{Calls, Crew, Hands, Keeps, Line, Pool};
+pub use crew::{Crew, Hands, Keeps};
 pub use inbox::{Handle, Inbox};
 pub use office::Office;
+pub use pool::{Calls, Line, Load, Most, PATIENCE, Pool, Standing};
 pub use sq::{Entries, Sq};
 pub use waiters::{Place, Posted, Turn, Waiters, Wish};

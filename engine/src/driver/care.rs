@@ -97,8 +97,14 @@ impl Locked<'_> {
     /// Has the driver come at a time and tell workers once more that they are to stop. (Where there
     /// can be none, once must do.)
     pub(crate) fn have_it_told_again(&mut self, at: i64) {
-        if driver().is_ok() {
-            ask_for(at);
-        }
+        come_at(at);
+    }
+}
+
+/// Has the driver come at a time, for what others left to workers. Not by a thread with credentials of
+/// its own.
+pub(crate) fn come_at(due: i64) {
+    if driver().is_ok() {
+        ask_for(due);
     }
 }

@@ -18,6 +18,7 @@ mod tend;
 mod watchers;
 
 pub(crate) use bell::{ask_to_settle, call_parents, has_bell};
+pub(crate) use care::come_at;
 pub(crate) use office::{is_there, rest};
 pub use start::prepare;
 pub(crate) use start::{after_fork, hang_bell, renew, replace};

@@ -4,6 +4,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_protocol::PATIENCE;
 use sysring_sys::abi::EpollEvent;
 use sysring_sys::{Fd, call};
 
@@ -28,7 +29,9 @@ pub(super) extern "C" fn run(term: usize) -> ! {
             look_at(&events[..n]);
             unsettled::settle();
             wq::reinforce();
-            tend_all()
+            let due = tend_all();
+            let soon = wq::relieve().then(|| call::now(call::CLOCK_MONOTONIC) + PATIENCE);
+            [due, soon].into_iter().flatten().min()
         });
         OFFICE.sleeps_until(due);
         n = wait::sleep(set, &mut events, due, None).unwrap_or(0);

@@ -13,7 +13,8 @@ use crate::locked::Locked;
 use crate::path;
 use crate::request::Req;
 
-/// Metadata changes go to a worker, as in the kernel: a directory lock or a journal may wait.
+/// A directory's lock or a journal may make who changes names wait: left to workers, one of whom does
+/// them back to back.
 pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {
     Issued::Work
 }

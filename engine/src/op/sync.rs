@@ -11,7 +11,7 @@ use crate::issue::{Issued, res};
 use crate::locked::Locked;
 use crate::request::Req;
 
-/// These wait for a disk: never inline.
+/// These wait for a disk, so the submission does not wait for them.
 pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {
     Issued::Work
 }

@@ -40,6 +40,9 @@ pub mod row_flag {
     pub const CANCELS_SOFTLY: u16 = 1 << 10;
     /// There is no such operation.
     pub const UNKNOWN: u16 = 1 << 11;
+    /// What a worker does for it ends by itself: it waits for a disk at most, or for who holds a
+    /// directory, never for what others may not do.
+    pub const BOUNDED: u16 = 1 << 12;
 }
 
 /// What the road knows of an operation.
@@ -79,8 +82,8 @@ impl Row {
 }
 
 use row_flag::{
-    AS_SUBMITTER, BUFFER_SELECT, CANCELS_SOFTLY, FUTEX_LIST, IOPRIO, KEEPS_LINK, NEEDS_FILE,
-    POLLED, WAITID_LIST, WIDE_SQE,
+    AS_SUBMITTER, BOUNDED, BUFFER_SELECT, CANCELS_SOFTLY, FUTEX_LIST, IOPRIO, KEEPS_LINK,
+    NEEDS_FILE, POLLED, WAITID_LIST, WIDE_SQE,
 };
 
 const FILE_IO: u16 = NEEDS_FILE | IOPRIO | POLLED;
@@ -122,13 +125,13 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     NOP since "5.1" flags POLLED, nop::prepare, nop::issue;
     READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
     WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
-    FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
+    FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
     READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
     WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
     POLL_ADD since "5.1" flags NEEDS_FILE, poll::prepare_add, poll::issue_add;
     POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
-    SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_sync_file_range, sync::issue_on_worker,
+    SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_sync_file_range, sync::issue_on_worker,
         work sync::work_sync_file_range;
     SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECVMSG since "5.3" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
@@ -138,16 +141,16 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     ASYNC_CANCEL since "5.5" flags 0, cancel::prepare, cancel::issue;
     LINK_TIMEOUT since "5.5" flags 0, timeout::prepare, timeout::issue_linked;
     CONNECT since "5.5" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_connect, socket::issue_connect, tells socket::CONNECT_TELLER;
-    FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_fallocate, sync::issue_on_worker,
+    FALLOCATE since "5.6" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_fallocate, sync::issue_on_worker,
         work sync::work_fallocate;
     OPENAT since "5.6" flags AS_SUBMITTER, open::prepare_openat, open::issue, work open::work, finish open::finish, tells open::TELLER;
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags POLLED, rsrc::prepare, rsrc::issue;
-    STATX since "5.6" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
+    STATX since "5.6" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
     READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, finish rw::finish;
     WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
-    FADVISE since "5.6" flags NEEDS_FILE, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
-    MADVISE since "5.6" flags KEEPS_LINK, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
+    FADVISE since "5.6" flags NEEDS_FILE | BOUNDED, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
+    MADVISE since "5.6" flags KEEPS_LINK | BOUNDED, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
     SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, finish net::finish;
     RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
     OPENAT2 since "5.6" flags AS_SUBMITTER, open::prepare_openat2, open::issue, work open::work, finish open::finish, tells open::TELLER;
@@ -157,11 +160,11 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     REMOVE_BUFFERS since "5.7" flags POLLED, kbuf::prepare_remove, kbuf::issue_remove;
     TEE since "5.8" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
     SHUTDOWN since "5.11" flags NEEDS_FILE | KEEPS_LINK, socket::prepare_shutdown, socket::issue_shutdown;
-    RENAMEAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
-    UNLINKAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
-    MKDIRAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
-    SYMLINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
-    LINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
+    RENAMEAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_renameat, fs::issue_on_worker, work fs::work_renameat;
+    UNLINKAT since "5.11" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_unlinkat, fs::issue_on_worker, work fs::work_unlinkat;
+    MKDIRAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_mkdirat, fs::issue_on_worker, work fs::work_mkdirat;
+    SYMLINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_symlinkat, fs::issue_on_worker, work fs::work_symlinkat;
+    LINKAT since "5.15" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_linkat, fs::issue_on_worker, work fs::work_linkat;
     MSG_RING since "5.18" flags NEEDS_FILE | POLLED, msg_ring::prepare, msg_ring::issue,
         note "to rings of the same process";
     FSETXATTR since "5.19" flags NEEDS_FILE | KEEPS_LINK | AS_SUBMITTER, xattr::prepare, xattr::issue;
@@ -184,7 +187,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     FUTEX_WAITV since "6.7" flags FUTEX_LIST | CANCELS_SOFTLY, futex::prepare_vector, futex::issue_wait_vector, work futex::work, finish futex::finish,
         note "of several that are woken at once the last is told; needs futex_waitv(2), Linux 5.16";
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
-    FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK, sync::prepare_ftruncate, sync::issue_on_worker,
+    FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
     BIND since "6.11" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_bind, socket::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;

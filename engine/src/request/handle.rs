@@ -15,7 +15,7 @@ use super::stage::Stage;
 use crate::crew::Crew;
 use crate::kbuf::Taken;
 use crate::native::Call;
-use crate::op::table::{self, Row};
+use crate::op::table::{self, Row, row_flag};
 use crate::personality::Personality;
 use crate::ring::Ring;
 use crate::tag::Tag;
@@ -201,6 +201,15 @@ impl Req {
             || self.other.owned
             || self.heap_index != NOWHERE
             || self.row.tell.is_some()
+    }
+
+    /// Whether what a worker does for it ends by itself. A personality's workers come and go by rules
+    /// of their own.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.row.has(row_flag::BOUNDED)
+            && !self.has(flag::MAY_WAIT | flag::WATCHED)
+            && self.creds.is_none()
     }
 
     /// The word epoll and AIO carry for this life of the request.

@@ -6,13 +6,21 @@ use std::sync::atomic::{AtomicU32 as Plain, Ordering::Relaxed as Plainly};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use crate::crew::{Calls, Crew, Hands, Keeps, Line};
+use crate::crew::{Crew, Hands, Keeps};
 use crate::models::explore;
+use crate::pool::{Calls, Line, Load, Most, PATIENCE, Standing};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Job {
-    /// Ends by itself.
+    /// Ends by itself; an odd one is known to.
     Short(u32),
+    /// As an odd one, but it sleeps in between.
+    Drowsy,
+    /// Waits for the other one, which nobody would have thought.
+    Caught,
+    /// Was to end by itself, and does not before the other one begins.
+    Hung,
+    Rescue,
     /// Ends when another of its kind has begun.
     Long,
 }
@@ -31,6 +39,14 @@ impl Line for VecDeque<Job> {
     fn append(&mut self, other: &mut Self) {
         self.append(other);
     }
+
+    fn is_bounded(job: &Job) -> bool {
+        match job {
+            Job::Short(number) => number % 2 == 1,
+            Job::Drowsy | Job::Hung | Job::Rescue => true,
+            Job::Long | Job::Caught => false,
+        }
+    }
 }
 
 /// A process. Who looks at it last, when all have gone home, sees that all is done.
@@ -40,8 +56,9 @@ struct World {
     done: Plain,
     /// Threads that may still be had.
     threads: Plain,
-    long: Mutex<u32>,
-    begun: Condvar,
+    /// Of those that meet, how many have begun.
+    begun: Mutex<u32>,
+    begins: Condvar,
 }
 
 impl Drop for World {
@@ -56,6 +73,7 @@ impl Drop for World {
 struct Worker {
     world: Arc<World>,
     stays: bool,
+    most: Most,
 }
 
 impl Hands for Worker {
@@ -67,19 +85,25 @@ impl Hands for Worker {
         Keeps { long: *job == Job::Long, deaf: false }
     }
 
-    fn run(&mut self, job: Job) {
-        match job {
-            Job::Short(_) => {}
-            Job::Long => {
-                let mut long = self.world.long.lock().unwrap();
-                *long += 1;
-                self.world.begun.notify_all();
-                while *long < 2 {
-                    long = self.world.begun.wait(long).unwrap();
-                }
+    fn run(&mut self, job: Job) -> bool {
+        if !matches!(job, Job::Short(_) | Job::Drowsy) {
+            let mut begun = self.world.begun.lock().unwrap();
+            *begun += 1;
+            self.world.begins.notify_all();
+            while *begun < 2 {
+                begun = self.world.begins.wait(begun).unwrap();
             }
         }
         self.world.done.fetch_add(1, Plainly);
+        job == Job::Drowsy
+    }
+
+    fn now(&mut self) -> i64 {
+        0
+    }
+
+    fn most(&self) -> Most {
+        self.most
     }
 
     fn hire(&mut self) -> bool {
@@ -94,10 +118,17 @@ impl World {
             expected,
             done: Plain::new(0),
             threads: Plain::new(threads),
-            long: Mutex::new(0),
-            begun: Condvar::new(),
+            begun: Mutex::new(0),
+            begins: Condvar::new(),
         })
     }
+}
+
+const MANY: Most = Most { all: 64, serving: 64 };
+
+fn load<const N: usize>(jobs: &[Job; N]) -> Load {
+    let bounded = jobs.iter().filter(|job| VecDeque::is_bounded(job)).count() as u32;
+    Load { count: N as u32, bounded, now: 0 }
 }
 
 /// Starts a worker, if there is a thread to be had.
@@ -108,8 +139,8 @@ fn start(world: &Arc<World>, stays: bool) -> bool {
     world.threads.fetch_sub(1, Plainly);
     let world = world.clone();
     thread::spawn(move || {
-        let mut hands = Worker { world: world.clone(), stays };
-        world.crew.serve(stays, 64, &mut hands);
+        let mut hands = Worker { world: world.clone(), stays, most: MANY };
+        world.crew.serve(stays, &mut hands);
     });
     true
 }
@@ -119,15 +150,16 @@ fn make(world: &Arc<World>, calls: Calls) {
     world.crew.wake(calls.wake);
     for _ in 0..calls.spawn {
         if !start(world, false) && !world.crew.has_others() {
-            let mut hands = Worker { world: world.clone(), stays: false };
-            return world.crew.stand_in(0, &mut hands);
+            let mut hands = Worker { world: world.clone(), stays: false, most: Most::NONE };
+            return world.crew.stand_in(&mut hands);
         }
     }
 }
 
 /// Sends jobs with an identity; whether they were taken.
 fn offer<const N: usize>(world: &Arc<World>, whose: u32, jobs: [Job; N], most: u32) -> bool {
-    let calls = world.crew.offer(&whose, true, &mut VecDeque::from(jobs), N as u32, most);
+    let (load, most) = (load(&jobs), Most { all: most, serving: most });
+    let calls = world.crew.offer(&whose, true, &mut VecDeque::from(jobs), load, most);
     calls.map(|calls| make(world, calls)).is_some()
 }
 
@@ -198,6 +230,49 @@ fn without_threads_who_sends_does_the_work() {
     }
 }
 
+/// Who has slept over a job brings another, who may find nothing left.
+#[test]
+fn work_that_sleeps_brings_workers_for_the_rest() {
+    for threads in 1..=2 {
+        explore(move || {
+            let world = World::new(3, threads);
+            world.crew.expire();
+            assert!(offer(&world, 0, [Job::Drowsy, Job::Short(1), Job::Short(3)], 2));
+        });
+    }
+}
+
+/// There was one worker for both, and it does not come back before the second is done.
+#[test]
+fn work_behind_a_job_that_hangs_is_done() {
+    explore(|| {
+        let world = World::new(2, 2);
+        world.crew.expire();
+        assert!(offer(&world, 0, [Job::Hung, Job::Rescue], 2));
+        let mut begun = world.begun.lock().unwrap();
+        while *begun == 0 {
+            begun = world.begins.wait(begun).unwrap();
+        }
+        drop(begun);
+        assert_eq!(world.crew.standing(PATIENCE - 1), Standing::Moving);
+        assert_eq!(world.crew.standing(PATIENCE), Standing::Stuck);
+        let most = Most { all: 2, serving: 2 };
+        let calls = world.crew.relieve(&0, PATIENCE, most).expect("it stands");
+        assert_eq!((calls.wake, calls.spawn), (0, 1));
+        make(&world, calls);
+    });
+}
+
+/// Whom both kinds have brought has one of them only.
+#[test]
+fn work_of_one_kind_is_not_kept_by_the_other() {
+    explore(|| {
+        let world = World::new(2, 2);
+        world.crew.expire();
+        assert!(offer(&world, 0, [Job::Caught, Job::Rescue], 2));
+    });
+}
+
 /// A crew is another's only when nobody is there and nothing to do.
 #[test]
 fn work_of_another_identity_is_not_taken_before_the_crew_is_free() {
@@ -223,7 +298,8 @@ fn work_of_who_may_start_nobody_is_done() {
         let other = world.clone();
         let clock = thread::spawn(move || other.crew.expire());
         send(&world, Job::Short(0), 1);
-        let calls = world.crew.take(&mut VecDeque::from([Job::Short(1)]), 1, 0);
+        let jobs = [Job::Short(1)];
+        let calls = world.crew.take(&mut VecDeque::from(jobs), load(&jobs), Most::NONE);
         make(&world, calls);
         if let Some(calls) = world.crew.reinforce(&0, 1) {
             make(&world, calls);
