@@ -33,7 +33,7 @@ const BATCH: u32 = 16;
 
 /// What one run answers. Processor time is the whole process's: a pool keeps several processors
 /// busy to be as fast.
-const COST: [Metric; 2] = [
+pub const COST: [Metric; 2] = [
     Metric { name: "per operation", unit: Unit::Nanoseconds, better: Better::Lower },
     Metric { name: "CPU / operation", unit: Unit::Nanoseconds, better: Better::Lower },
 ];
@@ -188,7 +188,7 @@ fn pooled(file: &File, depth: u32, span: Duration) -> Result<Vec<f64>, Error> {
     })
 }
 
-fn expect<D: Door>(ring: &mut Ring<D>, result: i32) -> io::Result<()> {
+pub fn expect<D: Door>(ring: &mut Ring<D>, result: i32) -> io::Result<()> {
     match ring.pop() {
         Some(cqe) if cqe.res == result => Ok(()),
         Some(cqe) if cqe.res < 0 => Err(io::Error::from_raw_os_error(-cqe.res)),
@@ -198,7 +198,7 @@ fn expect<D: Door>(ring: &mut Ring<D>, result: i32) -> io::Result<()> {
 }
 
 /// Repeats `batch`, which does `operations`, for about `span`; one value per `COST`.
-fn per_operation(
+pub fn per_operation(
     span: Duration,
     operations: u64,
     mut batch: impl FnMut() -> io::Result<()>,
@@ -251,10 +251,10 @@ fn cached_file(settings: &Settings) -> Result<File, Error> {
     Ok(File::open(path)?)
 }
 
-fn rounds(settings: &Settings) -> usize {
+pub fn rounds(settings: &Settings) -> usize {
     settings.rounds.unwrap_or(if settings.quick { 5 } else { 15 })
 }
 
-fn span(settings: &Settings) -> Duration {
+pub fn span(settings: &Settings) -> Duration {
     Duration::from_millis(if settings.quick { 30 } else { 100 })
 }

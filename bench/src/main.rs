@@ -11,6 +11,7 @@ mod echo;
 mod events;
 mod fio;
 mod machine;
+mod meta;
 mod pool;
 mod process;
 mod report;
@@ -61,6 +62,9 @@ enum Work {
     Read,
     /// Cached 4 KiB reads against a pool of four threads, the engine called directly.
     Pool,
+    /// Names that are made, renamed and removed at depths 1 and 32, in memory and on a disk, beside plain
+    /// calls, the engine called directly; with the threads that it takes.
+    Meta,
     /// Loops of NOPs and of cached reads through sysring's client, liburing and the io-uring crate:
     /// instructions (by valgrind) and time.
     Client,
@@ -185,7 +189,7 @@ fn run(cli: &Cli) -> Result<bool, Error> {
 type Measure = fn(&Settings) -> Result<Vec<Row>, Error>;
 
 fn works(work: Work) -> Vec<(&'static str, Measure)> {
-    let all: [(Work, &str, Measure); 19] = [
+    let all: [(Work, &str, Measure); 20] = [
         (Work::FioCached, "fio-cached", fio::cached),
         (Work::FioDirect, "fio-direct", fio::direct),
         (Work::FioWrite, "fio-write", fio::write),
@@ -194,6 +198,7 @@ fn works(work: Work) -> Vec<(&'static str, Measure)> {
         (Work::Nop, "nop", direct::nop),
         (Work::Read, "read", direct::read),
         (Work::Pool, "pool", direct::pool),
+        (Work::Meta, "meta", meta::run),
         (Work::CallsInline, "calls-inline", calls::inline),
         (Work::CallsStatx, "calls-statx", calls::statx),
         (Work::CallsFiles, "calls-files", calls::files),
