@@ -79,6 +79,7 @@ pub fn report() -> Report {
         Some(missing) => skip(&missing),
         None => {
             let mut report = in_user_mode();
+            report += without_libc();
             report += in_a_machine();
             report
         }
@@ -122,6 +123,35 @@ fn in_user_mode() -> Report {
         report += Step { name, outcome, command: &command, environment: &ENVIRONMENT }.run();
     }
     report
+}
+
+/// The C program that has libsysring and nothing else.
+fn without_libc() -> Report {
+    const NAME: &str = "libsysring alone on aarch64";
+
+    let program = target_directory().join(TARGET).join("alone");
+    if let Err(why) = compile_alone(&program) {
+        println!("{why}");
+        return Report::failed(NAME);
+    }
+    let command = ["qemu-aarch64", &program.to_string_lossy()];
+    Step { name: NAME, outcome: Outcome::Status, command: &command, environment: &[] }.run()
+}
+
+fn compile_alone(program: &Path) -> Result<(), String> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["rustc", "--quiet", "-p", "sysring-capi", "--features", "object"]);
+    cargo.args(["--crate-type", "staticlib", "--target", TARGET]).envs(ENVIRONMENT);
+    finish(&mut cargo)?;
+    let room = workspace().join("capi");
+    let mut compiler = Command::new("aarch64-linux-gnu-gcc");
+    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-static", "-nostdlib", "-ffreestanding"]);
+    // Nothing unwinds; what a debug build of Rust's own library says of it is left out, but for a name.
+    compiler.args(["-Wl,--gc-sections", "-Wl,--defsym=rust_eh_personality=0"]);
+    compiler.args(["-fno-stack-protector", "-o"]).arg(program);
+    compiler.arg("-I").arg(room.join("include")).arg(room.join("tests/programs/alone.c"));
+    compiler.arg(target_directory().join(TARGET).join("debug/libsysring_capi.a"));
+    finish(&mut compiler)
 }
 
 fn in_a_machine() -> Report {
