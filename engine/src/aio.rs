@@ -18,7 +18,7 @@ use crate::hints::hint;
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::{descriptors, listeners, process, stats, user};
 
 /// Requests given to the kernel in one call.
@@ -174,7 +174,7 @@ impl Locked<'_> {
             ..request
         };
         self.aio.queued += 1;
-        req.stage = Stage::Aio;
+        req.stage = At::new(Stage::Aio);
         Issued::Aio
     }
 
@@ -293,7 +293,7 @@ impl Locked<'_> {
         self.aio.in_flight -= 1;
         self.readiness.stirred = true;
         let Some(mut req) = self.slab.find(event.data) else { return };
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         req.res = event.res as i32;
         self.posted_remotely = true;
         let Some(finish) = req.row.finish else { return };

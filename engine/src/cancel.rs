@@ -5,7 +5,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 
 use crate::locked::Locked;
 use crate::op::table::row_flag;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::{thread, wq};
 
 /// Workers that run what was cancelled.
@@ -150,7 +150,7 @@ impl Locked<'_> {
     }
 
     fn stop(&mut self, mut req: Req) -> Result<()> {
-        match req.stage {
+        match req.stage.get() {
             Stage::Parked | Stage::Timer | Stage::Held => {
                 self.take_down(req);
                 Ok(())
@@ -188,7 +188,7 @@ impl Locked<'_> {
         self.timers.remove(req);
         self.disarm(req);
         self.unfile(req);
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         req.set(flag::CANCELED | flag::TAKEN_DOWN);
         self.tasks.push(req);
     }

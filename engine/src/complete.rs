@@ -7,7 +7,7 @@ use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
 use sysring_sys::{Errno, Fd, call};
 
 use crate::locked::Locked;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::ring::Ring;
 use crate::{process, stats};
 
@@ -255,7 +255,7 @@ impl Locked<'_> {
 
     /// Puts a request on the list that cancellation searches.
     pub fn file(&mut self, mut req: Req, stage: Stage) {
-        req.stage = stage;
+        req.stage = At::new(stage);
         if req.has(flag::LISTED) {
             return;
         }

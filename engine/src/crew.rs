@@ -219,9 +219,9 @@ impl Crew {
     }
 
     /// Ends the call a worker makes for `req`, if a signal can.
-    pub fn interrupt(&self, mut req: Req) {
+    pub fn interrupt(&self, req: Req) {
         let _pool = self.shared.pool();
-        req.set(flag::CANCELED);
+        req.set_while_running(flag::CANCELED);
         if req.stage == Stage::Running && thread::is_kickable() {
             let _ = thread::kick(req.worker);
         }
@@ -231,7 +231,7 @@ impl Crew {
     pub fn begin(&self, mut req: Req, tid: i32) {
         let _pool = self.shared.pool();
         req.worker = tid;
-        req.stage = Stage::Running;
+        req.stage.set(Stage::Running);
     }
 }
 
@@ -297,7 +297,7 @@ impl Hands for Life {
 
     fn begin(&mut self, req: &mut Req) -> Keeps {
         req.worker = self.tid;
-        req.stage = Stage::Running;
+        req.stage.set(Stage::Running);
         Keeps { long: req.has(flag::MAY_WAIT | flag::WATCHED), deaf: !req.has(flag::ENTRUSTED) }
     }
 

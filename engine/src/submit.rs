@@ -6,7 +6,7 @@ use sysring_sys::{Errno, Result};
 use crate::locked::Locked;
 use crate::op::table::{self, Row, row_flag};
 use crate::personality::Personality;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::stats;
 
 /// A link under construction.
@@ -351,7 +351,7 @@ impl Locked<'_> {
             // One by one, for they are listed as held: who cancelled one would look for it there.
             while let Some(mut req) = self.handed_back.pop() {
                 self.unfile(req);
-                req.stage = Stage::Queued;
+                req.stage = At::new(Stage::Queued);
                 self.tasks.push(req);
             }
         }

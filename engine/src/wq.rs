@@ -267,12 +267,12 @@ pub fn run(req: Req) -> i32 {
     };
     loop {
         let res = work(req);
-        if res != Errno::EINTR.to_res() || req.has(flag::CANCELED) {
+        if res != Errno::EINTR.to_res() || req.is_to_stop() {
             return res;
         }
         // SAFETY: the request holds on to its ring (`Batch::of`), whose memory is never unmapped.
         unsafe { &*req.ring }.heed();
-        if req.has(flag::CANCELED) {
+        if req.is_to_stop() {
             return res;
         }
     }
@@ -291,7 +291,7 @@ fn watch(req: Req) -> i32 {
     let mut fds = [PollFd { fd: req.file.fd.raw(), events: req.events as i16, revents: 0 }];
     loop {
         match call::ppoll(&mut fds, Some(&mut { LOOK }), None) {
-            Ok(0) if req.has(flag::CANCELED) => return Errno::EINTR.to_res(),
+            Ok(0) if req.is_to_stop() => return Errno::EINTR.to_res(),
             Ok(0) => {}
             Ok(_) => return i32::from(fds[0].revents),
             Err(e) => return e.to_res(),

@@ -64,7 +64,8 @@ pub(super) fn cancel_all(locked: &mut Locked<'_>) {
     use Stage::{Aio, Asleep, Punted, Running};
     // A linked timeout ends with what it watches, and must not end twice.
     let ends_here = |req: Req| {
-        !matches!(req.stage, Running | Aio | Punted | Asleep) && req.sqe.opcode != op::LINK_TIMEOUT
+        !matches!(req.stage.get(), Running | Aio | Punted | Asleep)
+            && req.sqe.opcode != op::LINK_TIMEOUT
     };
     while let Some(req) = locked.find(ends_here) {
         let _ = locked.cancel_one(req);

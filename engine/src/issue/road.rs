@@ -9,14 +9,14 @@ use crate::locked::Locked;
 use crate::op;
 use crate::op::table::row_flag;
 use crate::poll::Armed;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::stats;
 
 impl Locked<'_> {
     /// Sends a request down the road until it completes or waits somewhere.
     pub fn issue(&mut self, mut req: Req) {
         let row = req.row;
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         if self.closing {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
@@ -99,7 +99,7 @@ impl Locked<'_> {
 
     /// A parked request's file has become ready.
     pub fn ready(&mut self, mut req: Req) {
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         if !self.has_credentials_of(req) {
             return self.entrust(req);
         }

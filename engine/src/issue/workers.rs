@@ -6,7 +6,7 @@ use sysring_sys::Errno;
 use super::issued::Issued;
 use crate::locked::Locked;
 use crate::personality::Keeper;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::sleeper;
 
 impl Locked<'_> {
@@ -63,7 +63,7 @@ impl Locked<'_> {
             // SAFETY: in this stage a request is with the sleeper that it was given to.
             req.res = unsafe { sleeper::of(req) }.dismiss();
         }
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         self.posted_remotely = true;
         if req.has(flag::ENTRUSTED) {
             return self.was_refused(req);

@@ -147,7 +147,7 @@ fn make(req: Req, call: &Call) -> Result<isize> {
     let recalled = || match sleeps {
         // SAFETY: the word is 0 but for a request that was given to a sleeper, which this runs on then.
         true => unsafe { sleeper::of(req) }.is_recalled(),
-        false => req.has(flag::CANCELED),
+        false => req.is_to_stop(),
     };
     asked::pause(req);
     if recalled() {

@@ -307,13 +307,14 @@ fn transfer(req: Req, extra: u32) -> Result<usize> {
 }
 
 /// A receive that is to be whole: a datagram must not lose its end.
-fn receive_all(mut req: Req, to: Buffer, flags: u32) -> Result<usize> {
+fn receive_all(req: Req, to: Buffer, flags: u32) -> Result<usize> {
     let mut one = Iovec { iov_base: to.address.address() as usize as *mut _, iov_len: to.len as _ };
     let mut header = Msghdr { msg_iov: &raw mut one, msg_iovlen: 1, ..Msghdr::EMPTY };
     // SAFETY: the header is ours, and what it names the application's, which asked for it.
     let n = unsafe { call::recvmsg(req.file.fd, User::of(&raw mut header), flags) }?;
     if header.msg_flags & (message::MSG_TRUNC | message::MSG_CTRUNC) != 0 {
-        req.set(flag::TRUNCATED);
+        // Perhaps by a worker.
+        req.set_while_running(flag::TRUNCATED);
     }
     Ok(n)
 }

@@ -11,7 +11,7 @@ use crate::cancel::Match;
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll::Armed;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 use crate::{descriptors, driver};
 
 /// What poll reports whether it was asked for or not.
@@ -135,7 +135,7 @@ fn triggered(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if !ring.post_more(req.sqe.user_data, ready as i32, 0) {
         return Issued::Done(ready as i32);
     }
-    req.stage = Stage::Parked;
+    req.stage = At::new(Stage::Parked);
     Issued::Held
 }
 

@@ -13,7 +13,7 @@ use sysring_sys::{Errno, Fd, Result, User};
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll::Armed;
-use crate::request::{Req, Stage, flag};
+use crate::request::{At, Req, Stage, flag};
 
 const MSG_ERRQUEUE: u32 = 0x2000;
 
@@ -61,7 +61,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             Err(_) => break,
         }
     }
-    req.stage = Stage::Parked;
+    req.stage = At::new(Stage::Parked);
     Issued::Held
 }
 

@@ -3,6 +3,8 @@
 
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::Handle;
 use sysring_sys::Fd;
@@ -11,7 +13,7 @@ use sysring_sys::abi::io_uring::{Sqe, op};
 use super::copied::Copied;
 use super::file::File;
 use super::flag;
-use super::stage::Stage;
+use super::stage::{At, Stage};
 use crate::crew::Crew;
 use crate::kbuf::Taken;
 use crate::native::Call;
@@ -45,7 +47,7 @@ pub struct Request {
     pub file: File,
     /// A second one, for operations between two.
     pub other: File,
-    pub stage: Stage,
+    pub stage: At,
     /// The request behind it in its link.
     pub link: Option<Req>,
     /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
@@ -98,7 +100,7 @@ impl Request {
             ring,
             id,
             life: 1,
-            stage: Stage::Free,
+            stage: At::new(Stage::Free),
             flags: 0,
             file: File::NONE,
             other: File::NONE,
@@ -158,13 +160,16 @@ pub struct Links {
 /// A handle on a request: the engine's `struct io_kiocb *`.
 ///
 /// Whoever holds the ring's lock may use the handles of its requests, except those in
-/// [`Stage::Running`], which belong to the worker that runs them. A slab unmaps only in `destroy`, when
+/// [`Stage::Running`]: of these the worker has what its operation needs, and writes to it; the lock's
+/// holder reads what nobody writes meanwhile (the entry, the row, the links of lists, which are its own),
+/// looks at `stage`, which is atomic, and tells the worker to stop ([`Req::set_while_running`]). A slab unmaps only in `destroy`, when
 /// its ring's `refs` is 0; a request that others know of, as a worker does, holds the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Req(NonNull<Request>);
 
-// SAFETY: see the rule above: at any time one thread may use a handle.
+// SAFETY: by the rule above no two threads use the same field of a request at a time, but for what is
+// atomic.
 unsafe impl Send for Req {}
 
 impl Req {
@@ -182,6 +187,26 @@ impl Req {
 
     pub fn set(&mut self, flags: u32) {
         self.flags |= flags;
+    }
+
+    /// Sets flags of one that may be running: by the worker, or by who holds the ring's lock and tells it
+    /// to stop. Relaxed: the signal comes after the word; what the worker sets goes with its result.
+    pub fn set_while_running(self, flags: u32) {
+        self.shared_flags().fetch_or(flags, Relaxed);
+    }
+
+    /// Whether who runs it has been told to stop. Relaxed: the signal is sent after the word, and again
+    /// where it was not heeded.
+    #[must_use]
+    pub fn is_to_stop(self) -> bool {
+        self.shared_flags().load(Relaxed) & flag::CANCELED != 0
+    }
+
+    /// The flags of one that is running: read by two, and changed by both.
+    fn shared_flags(&self) -> &AtomicU32 {
+        // SAFETY: the slab is there as long as who uses the handle holds its ring. While a worker runs a
+        // request, its flags change through here alone.
+        unsafe { AtomicU32::from_ptr(&raw mut (*self.0.as_ptr()).flags) }
     }
 
     pub fn clear(&mut self, flags: u32) {

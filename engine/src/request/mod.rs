@@ -14,4 +14,4 @@ pub use file::File;
 pub use handle::{Req, Request};
 pub use queue::Queue;
 pub use slab::Slab;
-pub use stage::Stage;
+pub use stage::{At, Stage};

@@ -6,7 +6,7 @@ use core::ptr::NonNull;
 use sysring_sys::{Errno, Result, call};
 
 use super::handle::{Req, Request};
-use super::stage::Stage;
+use super::stage::{At, Stage};
 use crate::memory;
 use crate::ring::Ring;
 
@@ -45,14 +45,14 @@ impl Slab {
             None => self.grow(ring)?,
         };
         self.free = req.queued;
-        req.stage = Stage::Queued;
+        req.stage = At::new(Stage::Queued);
         Ok(req)
     }
 
     /// Gives a request back.
     #[inline(always)]
     pub fn put(&mut self, mut req: Req) {
-        req.stage = Stage::Free;
+        req.stage = At::new(Stage::Free);
         req.life = req.life.wrapping_add(1);
         req.queued = self.free;
         self.free = Some(req);
