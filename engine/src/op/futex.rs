@@ -137,7 +137,7 @@ fn wait(req: Req, futexes: &[FutexWaitv], until: Option<&Timespec>) -> Result<us
             wait_for_one(futex, req.sqe.addr3, until).map(|()| 0)
         }
         _ => match call::futex_waitv(futexes, until) {
-            Err(Errno::ENOSYS | Errno::EPERM) => Err(Errno::EOPNOTSUPP),
+            Err(Errno::ENOSYS) => Err(Errno::EOPNOTSUPP),
             answer => answer,
         },
     }
