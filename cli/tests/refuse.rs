@@ -53,6 +53,90 @@ fn doctor_sees_each_call_that_is_refused() {
     }
 }
 
+/// What doctor says the engine does without a call, and that it does it: a call that is absent may be
+/// replaced by another, one that is refused may not.
+#[test]
+fn doctor_says_what_is_done_without_a_call() {
+    let everything =
+        "read 5, with a flag 5, openat 0, openat2 0, openat2 beneath 0, futex_waitv -11";
+    for (call, check_name, errno, uses, does) in [
+        (
+            "preadv2",
+            "rwf_nowait",
+            "ENOSYS",
+            "preadv or pwritev by a worker; requests with RWF",
+            "read 5, with a flag -95",
+        ),
+        (
+            "preadv2",
+            "rwf_nowait",
+            "EPERM",
+            "reads and writes answer as preadv2",
+            "read -1, with a flag -1",
+        ),
+        (
+            "openat2",
+            "openat2",
+            "ENOSYS",
+            "asks for a way of resolving answers ENOSYS",
+            "beneath -38",
+        ),
+        (
+            "openat2",
+            "openat2",
+            "EPERM",
+            "OPENAT2 answers as openat2",
+            "openat2 -1, openat2 beneath -1",
+        ),
+        ("openat2", "resolve_cached", "ENOSYS", "worker threads, to open", "beneath -38"),
+        (
+            "futex_waitv",
+            "futex_waitv",
+            "ENOSYS",
+            "FUTEX_WAITV answers EOPNOTSUPP",
+            "futex_waitv -95",
+        ),
+        (
+            "futex_waitv",
+            "futex_waitv",
+            "EPERM",
+            "FUTEX_WAITV answers as futex_waitv",
+            "futex_waitv -1",
+        ),
+        ("epoll_pwait2", "epoll_pwait2", "ENOSYS", "ppoll and epoll_wait", ""),
+        ("epoll_pwait2", "epoll_pwait2", "EPERM", "ppoll and epoll_wait", ""),
+        ("process_vm_readv", "process_vm_readv", "EPERM", "a pipe", ""),
+        ("io_setup", "aio", "EPERM", "worker threads for O_DIRECT", ""),
+    ] {
+        let refuse = ["--call", call, "--errno", errno];
+        let findings = doctor_under(&refuse);
+        let check = check(&findings, check_name);
+        assert!(check["found"].as_str().is_some_and(|found| found.contains(errno)), "{check}");
+        assert!(check["uses"].as_str().is_some_and(|said| said.contains(uses)), "{check}");
+        assert!(check["advice"].is_string(), "{check}");
+
+        let program = common::build("without").to_string_lossy().into_owned();
+        let run = ["--", SYSRING, "run", "--engine", "user", "--", &program];
+        let ended = output(&[&["refuse"], &refuse[..], &run].concat());
+        assert_code(&ended, 0);
+        let did = stdout(&ended);
+        if does.is_empty() {
+            assert_eq!(did.trim(), everything, "{call} {errno}");
+        } else {
+            assert!(did.trim() != everything && did.contains(does), "{call} {errno}: {did}");
+        }
+    }
+}
+
+#[test]
+fn doctor_has_a_use_for_whatever_it_looks_for() {
+    let findings = doctor_under(&["--call", "io_uring_setup"]);
+    for check in findings["checks"].as_array().expect("checks") {
+        let asks = check["status"] == "yes" || check["status"] == "no";
+        assert!(!asks || check["uses"].is_string(), "{check}");
+    }
+}
+
 #[test]
 fn doctor_says_when_nothing_works() {
     let findings = doctor_under(&["--call", "seccomp", "--call", "io_uring_setup"]);

@@ -228,10 +228,32 @@ fn rwf_nowait() -> io::Result<Check> {
             name: "rwf_nowait",
             status: Status::No,
             found: format!("preadv2 is refused: {}", describe(refusal)),
-            uses: Some("nothing: the engine's reads and writes need it, and fail".into()),
-            advice: Some("allow preadv2 and pwritev2 in the sandbox, or a newer kernel".into()),
+            uses: Some(missing(
+                refusal,
+                "readiness, then preadv or pwritev by a worker; requests with RWF_* flags fail",
+                "nothing in its place: reads and writes answer as preadv2 and pwritev2 do, but for \
+                 O_DIRECT files, which kernel AIO serves",
+            )),
+            advice: Some(match refusal {
+                Refusal::Errno(libc::ENOSYS) => {
+                    "a kernel of version 4.6 or newer, or preadv2 and pwritev2 allowed in the \
+                     sandbox"
+                        .into()
+                }
+                _ => "allow preadv2 and pwritev2 in the sandbox".into(),
+            }),
         },
     })
+}
+
+/// What there is without a call. Absent is one that answers `ENOSYS`, and another may take its place;
+/// a call that is refused with anything else stays refused.
+fn missing(refusal: Refusal, absent: &str, refused: &str) -> String {
+    match refusal {
+        Refusal::Errno(libc::ENOSYS) => absent.to_owned(),
+        Refusal::Errno(_) => refused.to_owned(),
+        Refusal::Signal(_) => "nothing: the first request that needs it ends the process".into(),
+    }
 }
 
 fn open_root(resolve: u64) -> io::Result<Answer> {
@@ -257,23 +279,27 @@ fn openat2() -> io::Result<Check> {
     Ok(call_check(
         "openat2",
         open_root(0)?,
-        "openat2, to open files",
-        "openat(2) by a worker thread, where it can express the request",
+        "openat2, for OPENAT2 and to see beforehand whether a file opens without waiting",
+        [
+            "openat, by a worker thread; an OPENAT2 that asks for a way of resolving answers ENOSYS",
+            "openat, by a worker thread, for OPENAT alone: OPENAT2 answers as openat2 does",
+        ],
         "a kernel of version 5.6 or newer, or openat2 allowed in the sandbox",
     ))
 }
 
 fn resolve_cached() -> io::Result<Check> {
+    const RESOLVE_CACHED: &str = "RESOLVE_CACHED, to try an open without blocking";
     Ok(match open_root(libc::RESOLVE_CACHED)? {
         // Not cached is an answer, too.
         Answer::Number(errno) if i32::from(errno) == libc::EAGAIN => {
-            call_check("resolve_cached", Answer::Number(0), "", "", "")
+            call_check("resolve_cached", Answer::Number(0), RESOLVE_CACHED, [""; 2], "")
         }
         answer => call_check(
             "resolve_cached",
             answer,
-            "RESOLVE_CACHED, to try an open without blocking",
-            "worker threads, to open files",
+            RESOLVE_CACHED,
+            ["worker threads, to open files"; 2],
             "a kernel of version 5.12 or newer",
         ),
     })
@@ -293,7 +319,7 @@ fn process_vm_readv() -> io::Result<Check> {
         "process_vm_readv",
         read,
         "process_vm_readv, to copy from addresses that may be bad",
-        "a pipe, to copy from addresses that may be bad: slower",
+        ["a pipe, to copy from addresses that may be bad: slower"; 2],
         "allow process_vm_readv and process_vm_writev in the sandbox",
     ))
 }
@@ -323,7 +349,7 @@ fn epoll_pwait2() -> io::Result<Check> {
         "epoll_pwait2",
         wait,
         "epoll_pwait2, to wait",
-        "ppoll and epoll_wait, to wait: two calls",
+        ["ppoll and epoll_wait, to wait: two calls"; 2],
         "a kernel of version 5.11 or newer",
     ))
 }
@@ -338,32 +364,41 @@ fn futex_waitv() -> io::Result<Check> {
             other => other,
         }
     })?;
-    Ok(call_check("futex_waitv", wait, "", "", "a kernel of version 5.16 or newer"))
+    Ok(call_check(
+        "futex_waitv",
+        wait,
+        "futex_waitv, for FUTEX_WAITV",
+        [
+            "nothing in its place: FUTEX_WAITV answers EOPNOTSUPP",
+            "nothing in its place: FUTEX_WAITV answers as futex_waitv does",
+        ],
+        "a kernel of version 5.16 or newer, or futex_waitv allowed in the sandbox",
+    ))
 }
 
-/// A call that is there or not. An empty text says that sysring makes no use of it yet.
+/// A call that is there or not: what it is used for, and what is done without it where it is absent,
+/// and where it is refused.
 fn call_check(
     name: &'static str,
     answer: Answer,
     with: &str,
-    without: &str,
+    [absent, refused]: [&str; 2],
     advice: &str,
 ) -> Check {
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     match answer.errno() {
         Ok(()) => Check {
             name,
             status: Status::Yes,
             found: "available".into(),
-            uses: text(with),
+            uses: Some(with.into()),
             advice: None,
         },
         Err(refusal) => Check {
             name,
             status: Status::No,
             found: format!("refused: {}", describe(refusal)),
-            uses: text(without),
-            advice: text(advice),
+            uses: Some(missing(refusal, absent, refused)),
+            advice: Some(advice.into()),
         },
     }
 }
