@@ -162,6 +162,7 @@ Examples:
   sysring refuse --errno ENOSYS -- sysring run -- ./server
   sysring refuse --call openat2 --errno ENOSYS -- sysring doctor
   sysring refuse --profile docker -- sysring doctor
+  sysring refuse --profile linux-5.4 -- sysring run --engine user -- ./server
 
 Exit status: as of `sysring run`"
 )]
@@ -184,11 +185,14 @@ pub struct Refuse {
     pub command: Vec<OsString>,
 }
 
-/// A sandbox as others make it
+/// A sandbox as others make it, or an older kernel
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Profile {
     /// Docker's default profile, for a container without added capabilities
     Docker,
+    /// The system calls of Linux 5.4, and none that came later
+    #[value(name = "linux-5.4")]
+    Linux5_4,
 }
 
 /// The bundled io_uring program of `sysring demo`: copy and checksum a tree through io_uring

@@ -10,6 +10,7 @@ use crate::exec::{self, Program};
 pub fn main(refuse: &Refuse) -> ExitCode {
     let filter = match refuse.profile {
         Some(Profile::Docker) => Filter::docker(),
+        Some(Profile::Linux5_4) => Filter::linux_5_4(),
         None => Filter::refusing(&refuse.calls, refuse.errno),
     };
     if let Err(error) = filter.install() {

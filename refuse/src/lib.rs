@@ -24,6 +24,10 @@ use libc::sock_filter;
 /// The three calls of io_uring.
 pub const IO_URING: [u32; 3] = [425, 426, 427];
 
+/// `close_range`, of Linux 5.9; 434 and 435, `pidfd_open` and `clone3`, are the newest before it. From 424
+/// on the numbers are the same on every architecture.
+const FIRST_AFTER_5_4: u32 = 436;
+
 #[cfg(target_arch = "x86_64")]
 const AUDIT_ARCH: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
@@ -89,6 +93,17 @@ impl Filter {
             filter.refuse(libc::EPERM as u16);
         }
         filter.refuse(libc::EPERM as u16);
+        filter
+    }
+
+    /// The system calls of Linux 5.4: those that came later answer `ENOSYS`, from `close_range` on. What
+    /// later kernels added to calls that were there before (flags, commands) stays as it is.
+    #[must_use]
+    pub fn linux_5_4() -> Filter {
+        let mut filter = Filter::head();
+        filter.step(IF_AT_LEAST, FIRST_AFTER_5_4, 0, 1);
+        filter.refuse(libc::ENOSYS as u16);
+        filter.allow();
         filter
     }
 
@@ -233,6 +248,21 @@ mod tests {
             (libc::SYS_personality, 0x4_0000, -libc::EPERM),
         ] {
             assert_eq!(under(&docker, number, argument), answer, "call {number}({argument:#x})");
+        }
+    }
+
+    #[test]
+    fn linux_5_4_lacks_what_came_later() {
+        let old = Filter::linux_5_4();
+        for (number, argument, answer) in [
+            (libc::SYS_getpid, 0, 0),
+            (libc::SYS_pidfd_open, -1, -libc::EINVAL),
+            (libc::SYS_close_range, 0, -libc::ENOSYS),
+            (libc::SYS_openat2, 0, -libc::ENOSYS),
+            (libc::SYS_epoll_pwait2, -1, -libc::ENOSYS),
+            (libc::SYS_futex_waitv, 0, -libc::ENOSYS),
+        ] {
+            assert_eq!(under(&old, number, argument), answer, "call {number}({argument:#x})");
         }
     }
 

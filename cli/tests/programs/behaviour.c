@@ -1,5 +1,5 @@
 /* What a program may expect of its ring, by plain system calls. Each case prints nothing and
- * exits 0, or says what was wrong and exits 1. */
+ * exits 0, or says what was wrong and exits 1. A number behind it: so many rings come and go. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -22,19 +22,20 @@ static long resident(void)
 	return pages * 4096;
 }
 
-/* Sockets, timers, polls and cached reads from one thread start no other. */
-static void one_thread(void)
+/* A hundred rounds of a receive, a poll and a timer, and of a read of `file` if there is one: no thread
+ * but this one. */
+static void alone(int file)
 {
 	struct ring r;
 	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
 	struct __kernel_timespec time = { 0, 1000000 };
-	int pair[2], file = open("/proc/self/exe", O_RDONLY);
+	int pair[2], requests = file < 0 ? 3 : 4;
 	char here[64], there[4096];
 	open_ring(&r, 8);
-	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair) && file >= 0);
-	CHECK(pread(file, there, 4096, 0) > 0);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	for (int round = 0; round < 100; round++) {
-		struct io_uring_sqe *sqe = push(&r, IORING_OP_RECV, pair[0], 1);
+		sqe = push(&r, IORING_OP_RECV, pair[0], 1);
 		sqe->addr = (unsigned long)here;
 		sqe->len = 64;
 		sqe = push(&r, IORING_OP_POLL_ADD, pair[0], 2);
@@ -42,12 +43,14 @@ static void one_thread(void)
 		sqe = push(&r, IORING_OP_TIMEOUT, -1, 3);
 		sqe->addr = (unsigned long)&time;
 		sqe->len = 1;
-		sqe = push(&r, IORING_OP_READ, file, 4);
-		sqe->addr = (unsigned long)there;
-		sqe->len = 4096;
-		CHECK(enter(&r, 4, 2) == 4);
+		if (file >= 0) {
+			sqe = push(&r, IORING_OP_READ, file, 4);
+			sqe->addr = (unsigned long)there;
+			sqe->len = 4096;
+		}
+		CHECK(enter(&r, requests, requests - 2) == requests);
 		CHECK(write(pair[1], "x", 1) == 1);
-		for (int seen = 0; seen < 4;) {
+		for (int seen = 0; seen < requests;) {
 			if (next(&r, &cqe))
 				seen++;
 			else
@@ -56,6 +59,21 @@ static void one_thread(void)
 		CHECK(count("/proc/self/task") == 1);
 	}
 	close_ring(&r);
+}
+
+/* Sockets, timers and polls from one thread start no other. */
+static void one_thread(void)
+{
+	alone(-1);
+}
+
+/* Nor do cached reads. */
+static void one_thread_reads(void)
+{
+	char there[4096];
+	int file = open("/proc/self/exe", O_RDONLY);
+	CHECK(file >= 0 && pread(file, there, 4096, 0) > 0);
+	alone(file);
 }
 
 /* The ring descriptor polls, nests, refuses to be read, and can be duplicated. */
@@ -190,6 +208,8 @@ static void notified(void)
 	close_ring(&r);
 }
 
+static int how_many = 100000;
+
 /* Rings come and go without a trace. */
 static void many_rings(void)
 {
@@ -197,12 +217,12 @@ static void many_rings(void)
 	struct io_uring_cqe cqe;
 	long before = 0;
 	int fds = 0;
-	for (int i = 0; i < 100000; i++) {
+	for (int i = 0; i < how_many; i++) {
 		open_ring(&r, 4);
 		push(&r, IORING_OP_NOP, -1, i);
 		CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == (unsigned)i);
 		close_ring(&r);
-		if (i == 1000) {
+		if (i == how_many / 4) {
 			before = resident();
 			fds = count("/proc/self/fd");
 		}
@@ -327,13 +347,16 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} cases[] = {
-		{ "one_thread", one_thread }, { "descriptor", descriptor }, { "polled", polled },
+		{ "one_thread", one_thread }, { "one_thread_reads", one_thread_reads },
+		{ "descriptor", descriptor }, { "polled", polled },
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
 		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
 		{ "threads_go_home", threads_go_home },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
 		{ "nothing_held_up", nothing_held_up },
 	};
+	if (argc > 2)
+		how_many = atoi(argv[2]);
 	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
 		if (!strcmp(argv[1], cases[i].name)) {
 			cases[i].run();
