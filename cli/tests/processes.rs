@@ -45,6 +45,12 @@ fn own_table() {
     served("own_table");
 }
 
+/// The kernel's io_uring performs what the filter refuses.
+#[test]
+fn own_filter_refuses() {
+    served("own_filter_refuses");
+}
+
 macro_rules! cases {
     ($($name:ident)*) => {
         $(#[test] fn $name() { case(stringify!($name)); })*

@@ -175,48 +175,102 @@ static void sigsys_taken(void)
 	CHECK(!"exec");
 }
 
-/* A filter of the program's own, made while it has a ring: calls it refuses the ring refuses. */
-static void own_filter(void)
+static void refuse_mkdirat(void)
 {
-	struct ring r;
-	struct sock_filter refuse_mkdirat[] = {
+	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_mkdirat, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { 4, refuse_mkdirat };
-	open_ring(&r, 8);
-	works(&r);
+	struct sock_fprog program = { 4, code };
 	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	CHECK(!syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program));
-	works(&r);
 	CHECK(mkdirat(AT_FDCWD, "/tmp/sysring-never", 0700) == -1 && errno == EXDEV);
+}
+
+/* A filter of the program's own, made while it has a ring, which goes on, and others can be made. */
+static void own_filter(void)
+{
+	struct ring r;
+	open_ring(&r, 8);
+	works(&r);
+	refuse_mkdirat();
+	works(&r);
 	close_ring(&r);
 	open_ring(&r, 8);
 	works(&r);
 	close_ring(&r);
 }
 
+/* A write that a thread of the engine's, or of the kernel's, makes. */
+static void works_elsewhere(struct ring *r)
+{
+	struct io_uring_cqe cqe;
+	int file = memfd_create("elsewhere", 0);
+	struct io_uring_sqe *sqe = push(r, IORING_OP_WRITE, file, 9);
+	sqe->addr = (unsigned long)"hello";
+	sqe->len = 5;
+	sqe->flags = IOSQE_ASYNC;
+	CHECK(file >= 0 && enter(r, 1, 1) == 1 && next(r, &cqe) && cqe.user_data == 9);
+	CHECK(cqe.res == 5 && lseek(file, 0, SEEK_END) == 5);
+	close(file);
+}
+
+/* Calls that the program's filter refuses its ring refuses, in whatever thread of the engine's: those
+ * that were there before have the filter, too. */
+static void own_filter_refuses(void)
+{
+	struct ring old, new;
+	open_ring(&old, 8);
+	works_elsewhere(&old);
+	refuse_mkdirat();
+	open_ring(&new, 8);
+	for (int flags = 0; flags <= IOSQE_ASYNC; flags += IOSQE_ASYNC) {
+		struct ring *rings[] = { &old, &new };
+		for (int i = 0; i < 2; i++) {
+			struct io_uring_cqe cqe;
+			struct io_uring_sqe *sqe = push(rings[i], IORING_OP_MKDIRAT, AT_FDCWD, 9);
+			sqe->addr = (unsigned long)"/tmp/sysring-never";
+			sqe->len = 0700;
+			sqe->flags = flags;
+			CHECK(enter(rings[i], 1, 1) == 1 && next(rings[i], &cqe));
+			CHECK(cqe.user_data == 9 && cqe.res == -EXDEV);
+		}
+	}
+	CHECK(access("/tmp/sysring-never", F_OK) == -1);
+	close_ring(&old);
+	close_ring(&new);
+}
+
 #define CROWD 32
 #define EACH 500
 
 static struct ring shared;
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic unsigned completed;
+static pthread_mutex_t submission = PTHREAD_MUTEX_INITIALIZER, completion = PTHREAD_MUTEX_INITIALIZER;
+static unsigned completed[CROWD];
+static _Atomic unsigned entered, at_once;
 
+/* As applications share a ring: each queue has a lock, and the call is made without either. */
 static void *submits_and_reaps(void *arg)
 {
 	struct io_uring_cqe cqe;
 	for (int i = 0; i < EACH; i++) {
-		CHECK(!pthread_mutex_lock(&turn));
+		CHECK(!pthread_mutex_lock(&submission));
 		push(&shared, IORING_OP_NOP, -1, (unsigned long)arg);
+		CHECK(!pthread_mutex_unlock(&submission));
+		unsigned now = ++entered;
+		if (now > at_once)
+			at_once = now;
+		/* Its own entry or another thread's: for each that was pushed there is one call. */
 		CHECK(enter(&shared, 1, 0) == 1);
+		entered--;
+		CHECK(!pthread_mutex_lock(&completion));
 		while (next(&shared, &cqe)) {
 			CHECK(cqe.user_data < CROWD && cqe.res == 0);
-			completed++;
+			completed[cqe.user_data]++;
 		}
-		CHECK(!pthread_mutex_unlock(&turn));
+		CHECK(!pthread_mutex_unlock(&completion));
 	}
 	return 0;
 }
@@ -241,15 +295,21 @@ static void crowd(void *(*does)(void *))
 		CHECK(!pthread_join(threads[i], 0));
 }
 
-/* Thirty-two threads on one ring, and with a ring each. */
+/* Thirty-two threads on one ring, of which several are in the call at once, and with a ring each. */
 static void many_threads(void)
 {
 	struct io_uring_cqe cqe;
+	unsigned rounds = 0;
 	open_ring(&shared, 64);
-	crowd(submits_and_reaps);
+	do {
+		crowd(submits_and_reaps);
+		rounds++;
+	} while (at_once < 2 && rounds < 50);
+	CHECK(at_once >= 2);
 	while (next(&shared, &cqe))
-		completed++;
-	CHECK(completed == CROWD * EACH);
+		completed[cqe.user_data]++;
+	for (int i = 0; i < CROWD; i++)
+		CHECK(completed[i] == rounds * EACH);
 	close_ring(&shared);
 	crowd(has_its_own);
 }
@@ -456,20 +516,6 @@ static void inherited_alone(void)
 	close_ring(&r);
 }
 
-/* A write that a thread of the engine's, or of the kernel's, makes. */
-static void works_elsewhere(struct ring *r)
-{
-	struct io_uring_cqe cqe;
-	int file = memfd_create("elsewhere", 0);
-	struct io_uring_sqe *sqe = push(r, IORING_OP_WRITE, file, 9);
-	sqe->addr = (unsigned long)"hello";
-	sqe->len = 5;
-	sqe->flags = IOSQE_ASYNC;
-	CHECK(file >= 0 && enter(r, 1, 1) == 1 && next(r, &cqe) && cqe.user_data == 9);
-	CHECK(cqe.res == 5 && lseek(file, 0, SEEK_END) == 5);
-	close(file);
-}
-
 /* A table of descriptors that threads of the engine's do not have. */
 static void own_table(void)
 {
@@ -553,6 +599,7 @@ int main(int argc, char **argv)
 		{ "unshared", unshared },
 		{ "sigsys_taken", sigsys_taken },
 		{ "own_filter", own_filter },
+		{ "own_filter_refuses", own_filter_refuses },
 		{ "many_threads", many_threads },
 		{ "passed_on", passed_on },
 		{ "polled_by_a_ring", polled_by_a_ring },
