@@ -42,6 +42,32 @@ fn a_socket_tells_what_waits_in_it_and_who_it_is() {
 }
 
 #[test]
+fn a_wide_command_is_a_command() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    near.write_all(b"seven..").unwrap();
+    let asks =
+        |number| Sqe { opcode: op::URING_CMD128, ..command(far.as_raw_fd(), u32::from(number)) };
+    // Two places of a ring that has entries of both sizes.
+    let mut ring = Client::new(4, setup::SQE_MIXED);
+    for (number, answer) in
+        [(socket_op::SIOCINQ, 7), (socket_op::GETSOCKNAME + 40, Errno::EOPNOTSUPP.to_res())]
+    {
+        ring.push(asks(number as u16));
+        ring.push(sqe(op::NOP, -1, 9));
+        assert_eq!(ring.enter(2, 1), Ok(2), "both places count");
+        let seen = ring.reap();
+        assert_eq!((seen.len(), seen[0].user_data, seen[0].res), (1, 1, answer));
+    }
+    // One alone, or in a ring of small entries, is none.
+    for setup in [setup::SQE_MIXED, 0] {
+        let mut ring = Client::new(4, setup);
+        assert_eq!(answer(&mut ring, asks(socket_op::SIOCINQ as u16)), Errno::EINVAL.to_res());
+    }
+}
+
+#[test]
 fn each_time_that_something_left_is_told_until_the_command_is_cancelled() {
     const SO_TIMESTAMPING: i32 = 37;
     /// When it is given to the card, as software sees it, with a number and without the data.

@@ -17,8 +17,9 @@ const HEAD: &str = "\
 # What is covered
 
 Written by `cargo xtask coverage` from the tables the engine runs by; `cargo xtask test` fails when
-it is not up to date. *Since* is the Linux version that had it first. What is not there yet is
-answered `EINVAL`, as by a kernel that is too old for it, and is not in what a probe reports.
+it is not up to date. *Since* is the Linux version that had it first; *partly* is what differs from the
+kernel's, as the note says. What is not there is answered `EINVAL`, as by a kernel that is too old for
+it, and is not in what a probe reports.
 
 ";
 
@@ -69,7 +70,11 @@ fn table<'a>(page: &mut String, title: &str, lines: impl Iterator<Item = Line<'a
     let _ = writeln!(page, "## {title}: {there} of {all}\n");
     let _ = writeln!(page, "| name | since | here | note |\n|---|---|---|---|");
     for Line { name, since, there, note } in lines {
-        let there = if there { "yes" } else { "no" };
+        let there = match (there, note) {
+            (true, "") => "yes",
+            (true, _) => "partly",
+            (false, _) => "no",
+        };
         let _ = writeln!(page, "| `{name}` | {since} | {there} | {note} |");
     }
     page.push('\n');
@@ -135,6 +140,32 @@ mod tests {
                 assert_eq!((row.name, row.since), (named.name, named.since));
             }
         }
+    }
+
+    /// What is not there, or only in part, has a reason; `as NAME` is one where that has.
+    #[test]
+    fn what_is_missing_has_a_reason() {
+        let page = page();
+        let cells = |line: &str| -> Vec<String> {
+            line.split('|').map(|cell| cell.trim().to_owned()).collect()
+        };
+        let lines: Vec<_> = page.lines().map(cells).filter(|cells| cells.len() == 6).collect();
+        let note = |name: &str| lines.iter().find(|cells| cells[1] == name).map(|cells| &cells[4]);
+        let (mut no, mut partly) = (0, 0);
+        for cells in &lines {
+            match cells[3].as_str() {
+                "no" => no += 1,
+                "partly" => partly += 1,
+                _ => continue,
+            }
+            assert!(!cells[4].is_empty(), "{cells:?}");
+            let other = cells[4].strip_prefix("as `").and_then(|rest| rest.split('`').next());
+            if let Some(other) = other {
+                let its = note(&format!("`{other}`"));
+                assert!(its.is_some_and(|its| !its.is_empty()), "{cells:?}");
+            }
+        }
+        assert!(no >= 3 && partly >= 10, "{no} and {partly}: the page is read wrongly");
     }
 
     /// Every bit the engine honours has a line.

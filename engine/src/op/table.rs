@@ -174,7 +174,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     SOCKET since "5.19" flags KEEPS_LINK | AS_SUBMITTER, socket::prepare_socket, socket::issue_socket, tells socket::SOCKET_TELLER;
     URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work,
-        note "to sockets, block devices and the null device; other drivers take commands from the kernel only. TX_TIMESTAMP takes all that waits in a socket's error queue";
+        note "to sockets, block devices (DISCARD) and the null device. Not made: NVMe passthrough and btrfs' encoded I/O, which `ioctl(2)` has, too. ublk, FUSE and others take commands from the kernel's io_uring only. TX_TIMESTAMP takes all that waits in a socket's error queue";
     SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
         note "the data is copied, as the kernel does where it must: the notification says so and follows at once";
     SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
@@ -195,6 +195,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
     WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
     NOP128 since "6.19" flags POLLED | WIDE_SQE, nop::prepare, nop::issue;
+    URING_CMD128 since "6.19" flags NEEDS_FILE | SELECTS | POLLED | WIDE_SQE, uring_cmd::prepare, uring_cmd::issue,
+        work uring_cmd::work, note "as `URING_CMD`, of whose files none reads the second half";
     PIPE since "6.16" flags 0, open::prepare_pipe, open::issue_pipe;
 };
 

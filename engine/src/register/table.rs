@@ -85,8 +85,9 @@ pub static ROWS: [Option<Row>; nr::COUNT] = rows! {
     UNREGISTER_IOWQ_AFF since "5.14", Process workers::unbind;
     IOWQ_MAX_WORKERS since "5.15", Process workers::most,
         note "one crew serves all rings of a process: both limits together, and 64 threads at most";
-    RING_FDS since "5.18", Process ring_fds::register;
-    UNREGISTER_RING_FDS since "5.18", Process ring_fds::unregister;
+    RING_FDS since "5.18", Process ring_fds::register,
+        note "the table is the process's, where the kernel's is a task's: an index works in every thread, the engine chooses some up to 1024, and one that a thread names itself may be another's already";
+    UNREGISTER_RING_FDS since "5.18", Process ring_fds::unregister, note "as `RING_FDS`";
     PBUF_RING since "5.19", Locked pbuf_ring::register;
     UNREGISTER_PBUF_RING since "5.19", Locked pbuf_ring::unregister;
     SYNC_CANCEL since "6.0", Ring sync_cancel::sync_cancel;

@@ -37,6 +37,10 @@ block:
 
 What is not in the table goes to a worker: every number works.
 
+A seccomp filter meets the form that is tried: where it refuses that, the call is made as it was
+asked for; one that refuses only the call and not its form (`openat`, and not `openat2`) refuses
+nothing here. (Operations of a ring are made by the call that they are named for.)
+
 *Kept* is the argument (counted from 1) that is a descriptor of which a pending call has a
 duplicate: the number may be closed. *Copied* are the arguments that may be used again once the call
 is pending; what others point to stays as it is until the answer is there.

@@ -148,7 +148,13 @@ pub const REGISTER: [Named; register::COUNT] = [
 ];
 
 pub const SETUP: [Bit; 21] = [
-    bit(setup::IOPOLL, "IOPOLL", "5.1"),
+    noted(
+        setup::IOPOLL,
+        "IOPOLL",
+        "5.1",
+        "the device is not polled: its completions come by interrupt, and are told to who enters. A device \
+         without queues for polling, where the kernel answers `EOPNOTSUPP`, is served all the same",
+    ),
     bit(setup::SQPOLL, "SQPOLL", "5.1"),
     bit(setup::SQ_AFF, "SQ_AFF", "5.1"),
     bit(setup::CQSIZE, "CQSIZE", "5.5"),
@@ -165,7 +171,7 @@ pub const SETUP: [Bit; 21] = [
     bit(setup::NO_MMAP, "NO_MMAP", "6.5"),
     bit(setup::REGISTERED_FD_ONLY, "REGISTERED_FD_ONLY", "6.5"),
     bit(setup::NO_SQARRAY, "NO_SQARRAY", "6.6"),
-    bit(setup::HYBRID_IOPOLL, "HYBRID_IOPOLL", "6.13"),
+    noted(setup::HYBRID_IOPOLL, "HYBRID_IOPOLL", "6.13", "as `IOPOLL`"),
     bit(setup::CQE_MIXED, "CQE_MIXED", "6.18"),
     bit(setup::SQE_MIXED, "SQE_MIXED", "6.19"),
     bit(setup::SQ_REWIND, "SQ_REWIND", "7.0"),
