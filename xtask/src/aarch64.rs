@@ -6,7 +6,7 @@ mod machine;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::emulated::finish;
+use crate::emulated::{self, finish};
 use crate::files::{target_directory, workspace};
 use crate::prerequisites;
 use crate::report::Report;
@@ -80,7 +80,10 @@ pub fn report() -> Report {
         None => {
             let mut report = in_user_mode();
             report += without_libc();
-            report += in_a_machine();
+            report += match emulated::mirror() {
+                Ok(_) => in_a_machine(),
+                Err(why) => skip(&format!("on a kernel of its own: {why}")),
+            };
             report
         }
     }

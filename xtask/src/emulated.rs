@@ -72,11 +72,42 @@ fn boot(name: &str, qemu: &[&str]) -> Libtest {
     tests
 }
 
+/// The Debian mirror that this machine installs its packages from: the machines are Debian's.
+///
+/// # Errors
+/// There is none, as on Ubuntu.
+pub fn mirror() -> Result<String, String> {
+    let format = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
+    let asked = Command::new("apt-get")
+        .args(["indextargets", "--format", format, "Created-By: Packages"])
+        .output()
+        .map_err(|e| format!("apt-get: {e}"))?;
+    debian(&String::from_utf8_lossy(&asked.stdout))
+        .ok_or_else(|| "apt has no Debian mirror configured".to_owned())
+}
+
+/// The first of apt's indexes that is Debian's own.
+fn debian(targets: &str) -> Option<String> {
+    targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|").map(str::to_owned))
+}
+
 /// Runs a command that must succeed.
 pub fn finish(command: &mut Command) -> Result<(), String> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{command:?}: {status}")),
         Err(e) => Err(format!("{command:?}: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_debians() {
+        let mixed = "Docker|Docker CE|https://a/\nDebian|Debian|http://b/debian/\n";
+        assert_eq!(debian(mixed).as_deref(), Some("http://b/debian/"));
+        assert_eq!(debian("Ubuntu|Ubuntu|http://archive.ubuntu.com/ubuntu/\n"), None);
     }
 }

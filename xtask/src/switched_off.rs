@@ -57,7 +57,7 @@ fn mirror_for_it() -> Result<String, String> {
     if let Some(tool) = TOOLS.iter().chain(&PROGRAMS).find(|t| !prerequisites::is_installed(t)) {
         return Err(format!("{tool} is not installed"));
     }
-    mirror().ok_or_else(|| "apt has no Debian mirror configured".to_owned())
+    emulated::mirror()
 }
 
 fn boot(kernel: &Path, archive: &Path) -> Report {
@@ -155,17 +155,6 @@ fn fetch(folder: &Path, kernel: &Path, mirror: &str) -> Result<(), String> {
     finish(Command::new("dpkg-deb").arg("-x").args([&package, &unpacked]))?;
     copy(&one_of(&unpacked.join("boot"), "vmlinuz-")?, kernel)?;
     fs::remove_dir_all(&unpacked).map_err(|e| told(&unpacked, e))
-}
-
-/// The Debian mirror that this machine installs its packages from.
-fn mirror() -> Option<String> {
-    let format = "$(ORIGIN)|$(LABEL)|$(REPO_URI)";
-    let asked = Command::new("apt-get")
-        .args(["indextargets", "--format", format, "Created-By: Packages"])
-        .output()
-        .ok()?;
-    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
-    said.lines().find_map(|line| line.strip_prefix("Debian|Debian|").map(str::to_owned))
 }
 
 fn one_of(folder: &Path, named: &str) -> Result<PathBuf, String> {

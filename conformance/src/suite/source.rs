@@ -7,11 +7,25 @@ use std::process::{Command, Stdio};
 /// The oldest version whose suite the expectations were written for.
 const OLDEST: (u32, u32) = (2, 15);
 
+/// Why there is no suite: a sentence, on what could not be done, and what to do instead.
+#[derive(Debug)]
+pub enum Trouble {
+    /// This machine has nowhere to get it from.
+    NotHere(String),
+    Failed(String),
+}
+
+impl From<String> for Trouble {
+    fn from(why: String) -> Trouble {
+        Trouble::Failed(why)
+    }
+}
+
 /// Where the built tests of liburing lie, fetching and building them at the first call.
 ///
 /// # Errors
-/// A sentence: what could not be done, and what to do instead.
-pub fn tests(cache: &Path) -> Result<PathBuf, String> {
+/// There is no suite to be had here, or it could not be fetched or built.
+pub fn tests(cache: &Path) -> Result<PathBuf, Trouble> {
     let built = cache.join("built");
     if !built.exists() {
         let archive = fetch(cache)?;
@@ -70,8 +84,8 @@ fn remove(folder: &Path, ending: &str) -> std::io::Result<()> {
 
 /// Downloads the source package from Debian testing, with apt, which checks the signature of the
 /// index and the hashes of the files. State and lists are ours: the machine's stay as they are.
-fn fetch(cache: &Path) -> Result<PathBuf, String> {
-    let mirror = mirror()?;
+fn fetch(cache: &Path) -> Result<PathBuf, Trouble> {
+    let mirror = mirror().map_err(Trouble::NotHere)?;
     let apt = cache.join("apt");
     for folder in ["state/lists/partial", "cache/archives/partial", "source"] {
         fs::create_dir_all(apt.join(folder)).map_err(|e| e.to_string())?;
@@ -96,7 +110,7 @@ fn fetch(cache: &Path) -> Result<PathBuf, String> {
         run(command.args(arguments).current_dir(apt.join("source")))?;
     }
     newest_archive(&apt.join("source"))
-        .ok_or_else(|| "apt downloaded no .orig.tar of liburing".to_owned())
+        .ok_or_else(|| Trouble::Failed("apt downloaded no .orig.tar of liburing".to_owned()))
 }
 
 fn newest_archive(folder: &Path) -> Option<PathBuf> {
@@ -107,7 +121,8 @@ fn newest_archive(folder: &Path) -> Option<PathBuf> {
     fs::read_dir(folder).ok()?.filter_map(|file| Some(file.ok()?.path())).filter(archive).max()
 }
 
-/// The Debian mirror this machine installs its packages from.
+/// The Debian mirror this machine installs its packages from. Ubuntu has none, nor a liburing that is
+/// new enough.
 fn mirror() -> Result<String, String> {
     let answer = Command::new("apt-get")
         .args([
@@ -118,10 +133,13 @@ fn mirror() -> Result<String, String> {
         ])
         .output()
         .map_err(|e| format!("apt-get cannot be run ({e}); {ELSEWHERE}"))?;
-    String::from_utf8_lossy(&answer.stdout)
-        .lines()
-        .find_map(|line| line.strip_prefix("Debian|Debian|").map(str::to_owned))
+    debian(&String::from_utf8_lossy(&answer.stdout))
         .ok_or_else(|| format!("apt has no Debian mirror configured on this machine; {ELSEWHERE}"))
+}
+
+/// The first of apt's indexes that is Debian's own.
+fn debian(targets: &str) -> Option<String> {
+    targets.lines().find_map(|line| line.strip_prefix("Debian|Debian|").map(str::to_owned))
 }
 
 const ELSEWHERE: &str = "give the folder of a built liburing with --source instead";
@@ -160,4 +178,17 @@ fn run(command: &mut Command) -> Result<(), String> {
     let tail: Vec<&str> = said.lines().rev().take(15).collect();
     let tail: Vec<&str> = tail.into_iter().rev().collect();
     Err(format!("{command:?}: {}\n{}", answer.status, tail.join("\n")))
+}
+
+#[cfg(test)]
+mod mirrors {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_debians() {
+        let debian_too = "Docker|Docker CE|https://a/\nDebian|Debian|http://b/debian/\n";
+        assert_eq!(debian(debian_too).as_deref(), Some("http://b/debian/"));
+        assert_eq!(debian("Ubuntu|Ubuntu|http://archive.ubuntu.com/ubuntu/\n"), None);
+        assert_eq!(debian(""), None);
+    }
 }
