@@ -170,11 +170,99 @@ fn a_statically_linked_program_is_served_too() {
     let command = [program, "argument".to_owned()];
     let plain = refused("EPERM", &[], &command);
     assert_eq!(stdout(&plain).trim(), format!("argument {}", libc::EPERM));
-    for way in [&[SYSRING, "run", "--"][..], &[SYSRING, "run", "--", "env"]] {
+    // Before Linux 5.8 there is no faccessat2 to ask whether it may be executed.
+    let old = [SYSRING, "refuse", "--profile", "linux-5.4", "--"];
+    let run = [SYSRING, "run", "--"];
+    for way in [&run[..], &[SYSRING, "run", "--", "env"], &[&old[..], &run, &["env"]].concat()] {
         let served = refused("EPERM", way, &command);
         assert_code(&served, 0);
         assert_eq!(stdout(&served).trim(), "argument 0", "{way:?}");
     }
+}
+
+/// A 32-bit program that exits with 7, or a reason why it does not run here.
+fn narrow(scratch: &Path) -> Result<String, String> {
+    if cfg!(not(target_arch = "x86_64")) {
+        return Err("the program is for x86".to_owned());
+    }
+    const AT: u32 = 0x0804_8000;
+    const HEADERS: u32 = 52 + 32;
+    // mov eax, 1 (exit); mov ebx, 7; int 0x80
+    let code = [0xb8, 1, 0, 0, 0, 0xbb, 7, 0, 0, 0, 0xcd, 0x80];
+    let len = HEADERS + code.len() as u32;
+    let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec();
+    for word in [1, AT + HEADERS, 52, 0, 0] {
+        file.extend(u32::to_le_bytes(word));
+    }
+    for half in [52u16, 32, 1, 0, 0, 0] {
+        file.extend(half.to_le_bytes());
+    }
+    for word in [1, 0, AT, AT, len, len, 5, 4096] {
+        file.extend(u32::to_le_bytes(word));
+    }
+    file.extend(code);
+    let program = scratch.join("narrow");
+    fs::write(&program, file).expect("a file");
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, all).expect("our own file");
+    match std::process::Command::new(&program).status() {
+        Ok(status) if status.code() == Some(7) => Ok(program.to_string_lossy().into_owned()),
+        Ok(status) => Err(format!("a 32-bit program ends with {status}")),
+        Err(error) => Err(format!("32-bit programs do not run here: {error}")),
+    }
+}
+
+#[test]
+fn that_a_32_bit_program_is_not_served_is_said_once() {
+    const SAID: &str = "is a 32-bit program: io_uring is not served in it";
+    let scratch = Scratch::new();
+    let program = match narrow(scratch.path()) {
+        Ok(program) => program,
+        Err(why) => {
+            println!("skipped: {why}");
+            return;
+        }
+    };
+    let run = |more: &[&str], command: &[&str]| {
+        let run = [&["run", "--engine=user"], more, &["--"], command].concat();
+        let ended = output(&run);
+        (ended.status.code(), stderr(&ended))
+    };
+    assert_eq!(run(&[], &[&program]), (Some(7), format!("sysring: {program} {SAID}\n")));
+    let (code, said) = run(&["--verbose"], &[&program]);
+    assert!(
+        code == Some(7) && said.matches(SAID).count() == 1 && !said.contains("serves"),
+        "{said}"
+    );
+    let (code, said) = run(&["--stats"], &[&program]);
+    let report = format!("sysring: {program} {SAID}; what it started was served by");
+    assert!(code == Some(7) && said.contains(&report), "{said}");
+    let (code, said) = run(&["--stats=json"], &[&program]);
+    assert_eq!(code, Some(7));
+    assert!(
+        self::report(&said)["unserved"].as_str().is_some_and(|why| why.contains(SAID)),
+        "{said}"
+    );
+
+    // Anywhere among the children, however they are started.
+    let script = format!("{program}; sh -c '{program}; {program}'; env -i {program}; {program}");
+    for command in [&["sh", "-c", &script][..], &["env", &program]] {
+        let (code, said) = run(&[], command);
+        assert_eq!((code, said.matches(SAID).count()), (Some(7), 1), "{said}");
+        assert!(said.contains(&format!("sysring: {program} {SAID}")), "{said}");
+    }
+}
+
+#[test]
+fn that_processes_cannot_be_served_is_said_once() {
+    let script = "/bin/true; /bin/true; env -i /bin/true; sh -c '/bin/true; /bin/true'";
+    let refuse = ["refuse", "--call", "seccomp", "--call", "io_uring_setup", "--"];
+    let run = [SYSRING, "run", "--engine=user", "--", "sh", "-c", script];
+    let ended = output(&[&refuse[..], &run].concat());
+    assert_code(&ended, 0);
+    let said = stderr(&ended);
+    assert_eq!(said.matches("cannot serve io_uring in this process").count(), 1, "{said}");
+    assert!(said.contains("installing the seccomp filter"), "{said}");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 use sysring_trap::exec::{self, Carrier};
 use sysring_trap::filter::{self, Scope};
+use sysring_trap::handler;
 use sysring_trap::maps::{self, Text};
-use sysring_trap::{handler, message};
+use sysring_trap::message::{self, Notice};
 
 #[cfg(target_arch = "x86_64")]
 use crate::direct;
@@ -21,15 +22,20 @@ use crate::gate::{self, Gate};
 /// `path` is this object's file, if the kernel told.
 pub fn init(environment: Environment, path: Option<&'static CStr>) {
     if let Err((step, error)) = attempt(environment, path) {
-        message::line(&[
-            b"cannot serve io_uring in this process: ",
-            step.as_bytes(),
-            b": ",
-            error.describe().as_bytes(),
-            b" (",
-            error.name().as_bytes(),
-            b")",
-        ]);
+        let told = environment.value(b"SYSRING_TOLD");
+        message::once(
+            told,
+            Notice::Unserved,
+            &[
+                b"cannot serve io_uring in this process: ",
+                step.as_bytes(),
+                b": ",
+                error.describe().as_bytes(),
+                b" (",
+                error.name().as_bytes(),
+                b")",
+            ],
+        );
     }
 }
 
@@ -47,12 +53,12 @@ fn attempt(
         Some(path) => path.to_bytes(),
         None => own_path(environment).map_err(|e| ("finding its own file", e))?,
     };
-    let stats = environment.entry(b"SYSRING_STATS");
+    let kept = exec::KEPT.map(|name| environment.entry(&name[..name.len() - 1]));
     if let Some(path) = environment.value(b"SYSRING_STATS") {
         // Counting is no reason to fail: the counters stay private then.
         let _ = share_stats(path);
     }
-    exec::carry(carrier(path, stats).map_err(|e| ("allocating memory", e))?);
+    exec::carry(carrier(path, kept).map_err(|e| ("allocating memory", e))?);
     handler::install().map_err(|e| ("installing the SIGSYS handler", e))?;
     #[cfg(target_arch = "x86_64")]
     if environment.value(b"SYSRING_SHORTCUTS").is_none_or(|v| v.to_bytes() != b"0") {
@@ -122,9 +128,9 @@ fn own_mapping() -> Result<&'static [u8]> {
 }
 
 /// What later programs get, copied to memory of ours: a program may overwrite its environment.
-fn carrier(path: &[u8], stats: Option<&CStr>) -> Result<&'static Carrier> {
-    let stats_len = stats.map_or(0, |s| s.count_bytes());
-    let len = size_of::<Carrier>() + 2 * path.len() + stats_len + 64;
+fn carrier(path: &[u8], kept: [Option<&CStr>; exec::KEPT.len()]) -> Result<&'static Carrier> {
+    let kept_len: usize = kept.iter().flatten().map(|entry| entry.count_bytes() + 1).sum();
+    let len = size_of::<Carrier>() + 2 * path.len() + kept_len + 64;
     let memory = call::map_anonymous(len.next_multiple_of(4096), false)?;
     // SAFETY: page-aligned, zeroed, `len` bytes long, and never unmapped.
     let (place, text) = unsafe {
@@ -135,12 +141,15 @@ fn carrier(path: &[u8], stats: Option<&CStr>) -> Result<&'static Carrier> {
         )
     };
     let (path, text) = copy(text, &[path])?;
-    let (preload, text) = copy(text, &[b"LD_PRELOAD=", path.to_bytes()])?;
-    let stats = match stats {
-        Some(stats) => Some(copy(text, &[stats.to_bytes()])?.0),
-        None => None,
-    };
-    Ok(place.write(Carrier { path, preload, stats }))
+    let (preload, mut text) = copy(text, &[b"LD_PRELOAD=", path.to_bytes()])?;
+    let mut copies = [None; exec::KEPT.len()];
+    for (to, entry) in copies.iter_mut().zip(kept) {
+        if let Some(entry) = entry {
+            let (copied, rest) = copy(text, &[entry.to_bytes()])?;
+            (*to, text) = (Some(copied), rest);
+        }
+    }
+    Ok(place.write(Carrier { path, preload, kept: copies }))
 }
 
 /// Joins `parts` and a zero byte at the front of `memory`; the string, and the rest.

@@ -6,8 +6,9 @@
 //! same there.
 //!
 //! What it reads of the environment: `SYSRING_STATS=path`, a file for the engine's counters, and
-//! `SYSRING_VERBOSE=1`, one line on standard error that says what is active, and
-//! `SYSRING_SHORTCUTS=0`, by which every call is trapped.
+//! `SYSRING_VERBOSE=1`, one line on standard error that says what is active,
+//! `SYSRING_SHORTCUTS=0`, by which every call is trapped, and `SYSRING_TOLD=path`, what the names of files
+//! begin with that note what has been said in this run.
 
 #![no_std]
 // An ordinary build holds the parts, and nothing that starts them.

@@ -15,13 +15,13 @@ use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::context::Context;
 use crate::memory::{self, Pointers};
-use crate::message::Decimal;
+use crate::message::{self, Decimal, Notice};
 use crate::scratch::Scratch;
 
 mod environment;
 mod target;
 
-use target::Load;
+use target::{Load, Spared};
 
 /// The second argument of the object run as a loader, followed by a descriptor in decimal. The
 /// third is the program's path, the rest its own arguments.
@@ -34,8 +34,21 @@ pub struct Carrier {
     pub path: &'static CStr,
     /// `LD_PRELOAD=` and the path.
     pub preload: &'static CStr,
-    /// `SYSRING_STATS=` and its value, where totals are kept.
-    pub stats: Option<&'static CStr>,
+    /// The entries that [`KEPT`] names, where there are such.
+    pub kept: [Option<&'static CStr>; KEPT.len()],
+}
+
+/// The variables that later programs get even if the environment is scrubbed: where totals are counted,
+/// and where it is noted what has been said.
+pub const KEPT: [&[u8]; 2] = [b"SYSRING_STATS=", TOLD];
+const TOLD: &[u8] = b"SYSRING_TOLD=";
+
+impl Carrier {
+    /// See [`message::once`].
+    fn told(&self) -> Option<&'static CStr> {
+        let entry = self.kept[1]?.to_bytes_with_nul();
+        CStr::from_bytes_with_nul(entry.get(TOLD.len()..)?).ok()
+    }
 }
 
 static CARRIER: AtomicPtr<Carrier> = AtomicPtr::new(core::ptr::null_mut());
@@ -93,12 +106,30 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
 
 fn execute(request: &Request, mask: SigSet) -> Result<()> {
     let Some(carrier) = carrier() else { return with_mask(mask, || as_it_stands(request)) };
-    let Some(Load { program, script }) = target::examine(request) else {
-        return carried(request, carrier, mask);
+    let Load { program, script } = match target::examine(request) {
+        Ok(load) => load,
+        Err(spared) => {
+            if matches!(spared, Spared::Narrow) {
+                say_narrow(request, carrier);
+            }
+            return carried(request, carrier, mask);
+        }
     };
     let result = loaded(request, carrier, mask, program, script);
     let _ = call::close(program);
     result
+}
+
+/// The object is of this architecture, and so are the calls that the filter traps.
+fn say_narrow(request: &Request, carrier: &Carrier) {
+    let mut path = [0u8; 256];
+    let len = memory::string_len(request.path, path.len()).unwrap_or(0);
+    let path = match memory::read_bytes(&mut path[..len], request.path) {
+        Ok(()) if len != 0 => &path[..len],
+        _ => b"a program",
+    };
+    let said = b" is a 32-bit program: io_uring is not served in it";
+    message::once(carrier.told(), Notice::Narrow, &[path, said]);
 }
 
 fn as_it_stands(r: &Request) -> Result<()> {

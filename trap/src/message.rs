@@ -1,7 +1,10 @@
 //! A line on standard error, without a buffer, a lock or an allocation.
 
+use core::ffi::CStr;
+
 use sysring_sys::call::{self, Buffer};
-use sysring_sys::{Fd, User};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, User};
 
 /// Writes `sysring: ` and the parts as one line, in one write where it fits.
 pub fn line(parts: &[&[u8]]) {
@@ -18,6 +21,43 @@ pub fn line(parts: &[&[u8]]) {
         }
     }
     write(&text[..len]);
+}
+
+/// What is said once in a run of `sysring run`, by the first process that meets it.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice {
+    /// A process cannot be served.
+    Unserved,
+    /// A 32-bit program was started.
+    Narrow,
+}
+
+/// As [`line`], unless a process of this run has given the same notice. `told` is what the names of files
+/// begin with that say so; without it, or where no file can be made, the notice is given again.
+pub fn once(told: Option<&CStr>, notice: Notice, parts: &[&[u8]]) {
+    if !told.is_some_and(|told| was_told(told, notice)) {
+        line(parts);
+    }
+}
+
+fn was_told(told: &CStr, notice: Notice) -> bool {
+    let ending: &[u8] = match notice {
+        Notice::Unserved => b"-unserved\0",
+        Notice::Narrow => b"-narrow\0",
+    };
+    let mut path = [0u8; 256];
+    let start = told.to_bytes();
+    let Some(room) = path.get_mut(..start.len() + ending.len()) else { return false };
+    room[..start.len()].copy_from_slice(start);
+    room[start.len()..].copy_from_slice(ending);
+    let flags = g::O_WRONLY | g::O_CREAT | g::O_EXCL | g::O_CLOEXEC;
+    match call::openat(Fd::CWD, User::of(path.as_ptr()), flags, 0o600) {
+        Ok(file) => {
+            let _ = call::close(file);
+            false
+        }
+        Err(e) => e == Errno::EEXIST,
+    }
 }
 
 fn write(text: &[u8]) {

@@ -126,6 +126,9 @@ pub struct Report {
     pub engine: String,
     /// The engine and why it was chosen, for people.
     pub served_by: String,
+    /// Why the program itself could not be served, only what it started; for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<String>,
     /// Only ours counts.
     pub counters: Option<Totals>,
 }
@@ -147,10 +150,15 @@ pub struct Totals {
 }
 
 impl Report {
-    pub(super) fn new(choice: &Choice, counters: Option<&Counters>) -> Self {
+    pub(super) fn new(
+        choice: &Choice,
+        unserved: Option<String>,
+        counters: Option<&Counters>,
+    ) -> Self {
         Report {
             engine: choice.engine().to_owned(),
             served_by: choice.to_string(),
+            unserved,
             counters: counters.map(Counters::totals),
         }
     }
@@ -158,7 +166,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "sysring: served by {}", self.served_by)?;
+        match &self.unserved {
+            None => write!(f, "sysring: served by {}", self.served_by)?,
+            Some(why) => {
+                write!(f, "sysring: {why}; what it started was served by {}", self.served_by)?;
+            }
+        }
         let Some(totals) = &self.counters else {
             return Ok(());
         };

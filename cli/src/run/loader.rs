@@ -38,6 +38,15 @@ fn statically_linked(command: &[OsString], object: &Path) -> Option<Program> {
     Some(Program { file: object.into(), arguments })
 }
 
+/// Whether a command names a 32-bit program, into which the object cannot be loaded.
+pub fn is_narrow(command: &[OsString]) -> bool {
+    const ELF32: [u8; 5] = [0x7f, b'E', b'L', b'F', 1];
+    let Some(path) = find(&command[0]) else { return false };
+    let mut head = [0u8; ELF32.len()];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    read.is_ok() && head == ELF32
+}
+
 /// Finds a program as execvp(3) does.
 fn find(name: &OsStr) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {

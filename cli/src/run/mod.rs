@@ -5,6 +5,7 @@ pub mod limit;
 mod loader;
 mod object;
 mod supervise;
+mod told;
 
 use std::env;
 use std::ffi::OsString;
@@ -64,9 +65,20 @@ pub fn main(run: &Run) -> ExitCode {
 
 fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     let choice = choose(run.engine)?;
-    if run.verbose {
-        tell!("sysring: {choice} serves {}", run.command[0].display());
-    }
+    let name = run.command[0].display();
+    // The outer run says so when the program is started.
+    let unserved = match choice {
+        Choice::UserFor(_) | Choice::UserAsAsked if loader::is_narrow(&run.command) => {
+            let why = format!("{name} is a 32-bit program: io_uring is not served in it");
+            tell!("sysring: {why}");
+            Some(why)
+        }
+        _ if run.verbose => {
+            tell!("sysring: {choice} serves {name}");
+            None
+        }
+        _ => None,
+    };
     let object = match choice {
         Choice::Kernel | Choice::Outer => None,
         Choice::UserFor(_) | Choice::UserAsAsked => Some(object::place().map_err(|error| {
@@ -78,6 +90,11 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     };
     if let Some(object) = &object {
         preload(&object.path, run);
+        let told =
+            object.directory.as_deref().map(|directory| told::begin(directory, unserved.is_some()));
+        if let Some(told) = told {
+            exec::set_environment("SYSRING_TOLD", told);
+        }
         limit::raise();
     }
     let program = match &object {
@@ -100,7 +117,7 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     }
     let end = supervise::run(&program)
         .map_err(|error| format!("the program could not be started: {error}"))?;
-    print_stats(format, &choice, counters.as_ref());
+    print_stats(format, &Report::new(&choice, unserved, counters.as_ref()));
     drop(counters);
     Ok(end.pass_on())
 }
@@ -149,11 +166,10 @@ fn preload(object: &Path, run: &Run) {
     }
 }
 
-fn print_stats(format: StatsFormat, choice: &Choice, counters: Option<&Counters>) {
-    let report = Report::new(choice, counters);
+fn print_stats(format: StatsFormat, report: &Report) {
     match format {
         StatsFormat::Text => tell!("{report}"),
-        StatsFormat::Json => match serde_json::to_string(&report).map_err(io::Error::from) {
+        StatsFormat::Json => match serde_json::to_string(report).map_err(io::Error::from) {
             Ok(line) => tell!("{line}"),
             Err(error) => tell!("sysring: the statistics could not be printed: {error}"),
         },

@@ -174,6 +174,11 @@ pub fn file_type(fd: Fd) -> Result<u32> {
     Ok(u32::from(status(fd)?.mode) & linux_raw_sys::general::S_IFMT)
 }
 
+/// Who may do what with an open file: the low twelve bits of its mode.
+pub fn permissions(fd: Fd) -> Result<u32> {
+    Ok(u32::from(status(fd)?.mode) & 0o7777)
+}
+
 /// The numbers of the device that an open file is.
 pub fn device(fd: Fd) -> Result<(u32, u32)> {
     let status = status(fd)?;
@@ -196,8 +201,9 @@ fn status(fd: Fd) -> Result<Statx> {
     let out = User::of(&raw mut stat).cast();
     let flags = g::AT_EMPTY_PATH | g::AT_STATX_DONT_SYNC;
     let nameless = User::of(c"".as_ptr().cast());
+    let asked = g::STATX_TYPE | g::STATX_MODE | g::STATX_SIZE;
     // SAFETY: a structure of ours.
-    unsafe { statx(fd, nameless, flags, g::STATX_TYPE | g::STATX_SIZE, out) }?;
+    unsafe { statx(fd, nameless, flags, asked, out) }?;
     Ok(stat)
 }
 

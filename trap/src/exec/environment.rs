@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use sysring_sys::{Errno, Result, User};
 
-use super::{Block, Carrier};
+use super::{Block, Carrier, KEPT};
 use crate::memory::{self, Pointers};
 
 /// The kernel's limit on one string, and ours on their number.
@@ -12,14 +12,14 @@ const STRING_MAX: usize = 128 * 1024;
 const COUNT_MAX: usize = 1 << 20;
 
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
-const STATS: &[u8] = b"SYSRING_STATS=";
 
 /// What to do to an environment.
 pub struct Plan {
     envp: User<u64>,
     count: usize,
     preload: Preload,
-    stats_missing: bool,
+    /// Which of what is kept is not there.
+    missing: [bool; KEPT.len()],
 }
 
 enum Preload {
@@ -50,7 +50,7 @@ pub fn plan(envp: User<u64>, carrier: &Carrier) -> Result<Plan> {
         envp,
         count: count(envp)?,
         preload: Preload::Missing,
-        stats_missing: carrier.stats.is_some(),
+        missing: carrier.kept.map(|entry| entry.is_some()),
     };
     let mut entries = Pointers::of(envp);
     let mut index = 0;
@@ -64,8 +64,10 @@ pub fn plan(envp: User<u64>, carrier: &Carrier) -> Result<Plan> {
             } else {
                 Preload::Foreign { index, value, len }
             };
-        } else if plan.stats_missing && memory::starts_with(entry, STATS)? {
-            plan.stats_missing = false;
+        } else {
+            for (missing, name) in plan.missing.iter_mut().zip(KEPT) {
+                *missing = *missing && !memory::starts_with(entry, name)?;
+            }
         }
         index += 1;
     }
@@ -103,7 +105,7 @@ fn names(list: User<u8>, len: usize, path: &CStr) -> Result<bool> {
 impl Plan {
     /// Whether the environment can stay as it is.
     pub fn is_complete(&self) -> bool {
-        matches!(self.preload, Preload::Complete) && !self.stats_missing
+        matches!(self.preload, Preload::Complete) && self.missing == [false; KEPT.len()]
     }
 
     /// Bytes that [`Plan::write`] needs at most.
@@ -112,7 +114,7 @@ impl Plan {
             Preload::Foreign { len, .. } => len + 8192,
             _ => 0,
         };
-        (self.count + 4) * 8 + merged
+        (self.count + KEPT.len() + 3) * 8 + merged
     }
 
     /// Writes what is missing; the address of the environment to use.
@@ -139,8 +141,10 @@ impl Plan {
         if let Preload::Missing = self.preload {
             block.word(carrier.preload.as_ptr() as u64)?;
         }
-        if let Some(stats) = carrier.stats.filter(|_| self.stats_missing) {
-            block.word(stats.as_ptr() as u64)?;
+        for (entry, missing) in carrier.kept.iter().zip(self.missing) {
+            if let Some(entry) = entry.filter(|_| missing) {
+                block.word(entry.as_ptr() as u64)?;
+            }
         }
         block.word(0)?;
         Ok(envp)
@@ -154,7 +158,7 @@ mod tests {
     static CARRIER: Carrier = Carrier {
         path: c"/opt/ring.so",
         preload: c"LD_PRELOAD=/opt/ring.so",
-        stats: Some(c"SYSRING_STATS=/tmp/s"),
+        kept: [Some(c"SYSRING_STATS=/tmp/s"), Some(c"SYSRING_TOLD=/tmp/t")],
     };
 
     fn carried(environment: &[&CStr]) -> Vec<String> {
@@ -173,12 +177,20 @@ mod tests {
 
     #[test]
     fn an_empty_environment_gets_what_is_missing() {
-        assert_eq!(carried(&[]), ["LD_PRELOAD=/opt/ring.so", "SYSRING_STATS=/tmp/s"]);
+        assert_eq!(
+            carried(&[]),
+            ["LD_PRELOAD=/opt/ring.so", "SYSRING_STATS=/tmp/s", "SYSRING_TOLD=/tmp/t"]
+        );
     }
 
     #[test]
     fn a_complete_environment_stays() {
-        let complete = [c"A=1", c"SYSRING_STATS=/x", c"LD_PRELOAD=/a.so /opt/ring.so:/b.so"];
+        let complete = [
+            c"A=1",
+            c"SYSRING_STATS=/x",
+            c"SYSRING_TOLD=/y",
+            c"LD_PRELOAD=/a.so /opt/ring.so:/b.so",
+        ];
         let pointers: Vec<u64> = complete.iter().map(|s| s.as_ptr() as u64).chain([0]).collect();
         assert!(plan(User::of(pointers.as_ptr()), &CARRIER).unwrap().is_complete());
     }
@@ -187,7 +199,11 @@ mod tests {
     fn other_objects_are_kept_behind_ours() {
         assert_eq!(
             carried(&[c"LD_PRELOAD=/opt/ring.so2:/a.so", c"SYSRING_STATS=/x"]),
-            ["LD_PRELOAD=/opt/ring.so:/opt/ring.so2:/a.so", "SYSRING_STATS=/x"]
+            [
+                "LD_PRELOAD=/opt/ring.so:/opt/ring.so2:/a.so",
+                "SYSRING_STATS=/x",
+                "SYSRING_TOLD=/tmp/t"
+            ]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use sysring_sys::call::{self, Offset};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Fd, Result, User};
+use sysring_sys::{Errno, Fd, Result, User};
 
 use super::Request;
 use crate::memory;
@@ -17,6 +17,14 @@ pub struct Load {
     pub program: Fd,
     /// The script whose interpreter it is.
     pub script: Option<Script>,
+}
+
+/// Why the object loads a program not.
+pub enum Spared {
+    /// Nobody gives it the handler: it is a 32-bit program, which the object cannot be loaded into.
+    Narrow,
+    /// Its dynamic linker does, which reads LD_PRELOAD; or the kernel will say what is wrong with it.
+    Other,
 }
 
 /// The first line of a script.
@@ -55,15 +63,12 @@ impl Script {
     }
 }
 
-/// Looks at the file that a request names. `None`: the kernel starts it, and its dynamic linker
-/// reads LD_PRELOAD; or the kernel will say what is wrong with it.
-pub fn examine(request: &Request) -> Option<Load> {
-    let file = open(request).ok()?;
-    let load = examine_open(file);
-    if load.is_none() {
+/// Looks at the file that a request names.
+pub fn examine(request: &Request) -> core::result::Result<Load, Spared> {
+    let file = open(request).map_err(|_| Spared::Other)?;
+    examine_open(file).inspect_err(|_| {
         let _ = call::close(file);
-    }
-    load
+    })
 }
 
 fn open(request: &Request) -> Result<Fd> {
@@ -90,27 +95,31 @@ fn open_again(fd: Fd) -> Result<Fd> {
 }
 
 /// The same for an open file, which it closes if another is to be loaded in its place.
-fn examine_open(file: Fd) -> Option<Load> {
+fn examine_open(file: Fd) -> core::result::Result<Load, Spared> {
     // One byte more than the line, for its end: zero if the file is shorter.
     let mut head = [0u8; LINE + 1];
-    read_at(file, &mut head[..LINE], 0).ok()?;
-    if let Some(script) = Script::parse(&head) {
-        let mut path = [0u8; LINE];
-        path[..script.interpreter().len()].copy_from_slice(script.interpreter());
-        let program = call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0).ok()?;
-        let mut head = [0u8; LINE];
-        if read_at(program, &mut head, 0).is_err()
-            || !may_execute(file)
-            || !needs_loading(program, &head)
-        {
-            let _ = call::close(program);
-            return None;
-        }
-        let _ = call::close(file);
-        return Some(Load { program, script: Some(script) });
+    if read_at(file, &mut head[..LINE], 0).is_err() || !may_execute(file) {
+        return Err(Spared::Other);
     }
-    needs_loading(file, head[..LINE].try_into().ok()?)
-        .then_some(Load { program: file, script: None })
+    if let Some(script) = Script::parse(&head) {
+        return examine_script(file, script);
+    }
+    needs_loading(file, &head)?;
+    Ok(Load { program: file, script: None })
+}
+
+fn examine_script(file: Fd, script: Script) -> core::result::Result<Load, Spared> {
+    let mut path = [0u8; LINE];
+    path[..script.interpreter().len()].copy_from_slice(script.interpreter());
+    let path = User::of(path.as_ptr());
+    let program = call::openat(Fd::CWD, path, OPEN, 0).map_err(|_| Spared::Other)?;
+    let mut head = [0u8; LINE + 1];
+    let needs = match read_at(program, &mut head[..LINE], 0) {
+        Ok(_) if may_execute(program) => needs_loading(program, &head),
+        _ => Err(Spared::Other),
+    };
+    let _ = call::close(if needs.is_ok() { file } else { program });
+    needs.map(|()| Load { program, script: Some(script) })
 }
 
 /// Fills `to` as far as the file reaches.
@@ -118,20 +127,23 @@ fn read_at(file: Fd, to: &mut [u8], at: u64) -> Result<usize> {
     call::pread_into(file, to, Offset(at as i64))
 }
 
-/// Whether it is a program of this architecture that no dynamic linker will give the object to,
-/// and that this process may execute.
-fn needs_loading(file: Fd, head: &[u8; LINE]) -> bool {
-    let Some(elf) = Elf::parse(head) else { return false };
-    let linked = match elf.linker(file) {
-        Ok(Some(linker)) => linker.reads_preload && !is_privileged(),
-        Ok(None) => false,
+/// Whether it is a program of this architecture that no dynamic linker will give the object to.
+fn needs_loading(file: Fd, head: &[u8; LINE + 1]) -> core::result::Result<(), Spared> {
+    // Magic, 32 bits.
+    if head.starts_with(b"\x7fELF\x01") {
+        return Err(Spared::Narrow);
+    }
+    let elf = Elf::parse(head).ok_or(Spared::Other)?;
+    match elf.linker(file) {
+        Ok(Some(linker)) if linker.reads_preload && !is_privileged() => Err(Spared::Other),
+        Ok(_) => Ok(()),
         // Not a file the kernel would run.
-        Err(_) => return false,
-    };
-    !linked && may_execute(file)
+        Err(_) => Err(Spared::Other),
+    }
 }
 
-/// Execute permission, by the ids that count for it.
+/// Execute permission, by the ids that count for it. Before Linux 5.8 there is no such question: there
+/// anybody's permission is taken for this process's.
 fn may_execute(file: Fd) -> bool {
     const X_OK: usize = 1;
     let flags = (g::AT_EACCESS | g::AT_EMPTY_PATH) as usize;
@@ -139,7 +151,10 @@ fn may_execute(file: Fd) -> bool {
     // SAFETY: the path is an empty string of ours.
     let answer =
         unsafe { call::raw(g::__NR_faccessat2, [file.raw() as usize, empty, X_OK, flags, 0, 0]) };
-    answer.is_ok()
+    match answer {
+        Err(Errno::ENOSYS) => call::permissions(file).is_ok_and(|mode| mode & 0o111 != 0),
+        answer => answer.is_ok(),
+    }
 }
 
 /// Whether the dynamic linker would refuse LD_PRELOAD because this process runs on borrowed
@@ -170,7 +185,7 @@ const PT_INTERP: u32 = 3;
 const PROGRAM_HEADER: usize = 56;
 
 impl Elf {
-    fn parse(head: &[u8; LINE]) -> Option<Elf> {
+    fn parse(head: &[u8; LINE + 1]) -> Option<Elf> {
         let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
         let word = |at: usize| u64::from_le_bytes(core::array::from_fn(|i| head[at + i]));
         // Magic, 64 bits, little-endian.
@@ -235,7 +250,7 @@ mod tests {
         let path = std::ffi::CString::new(std::env::current_exe().unwrap().to_str().unwrap());
         let path = path.unwrap();
         let file = call::openat(Fd::CWD, User::of(path.as_ptr().cast()), OPEN, 0).unwrap();
-        assert!(examine_open(file).is_none());
+        assert!(matches!(examine_open(file), Err(Spared::Other)));
         call::close(file).unwrap();
     }
 }
