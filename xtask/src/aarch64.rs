@@ -177,7 +177,7 @@ fn in_a_machine() -> Report {
         }
         machine.add_folder(&target_directory().join(TARGET).join("tmp"))?;
         machine.add_at_its_place(&target_directory().join(TARGET).join("debug/sysring"))?;
-        for program in ["behaviour", "confined", "processes"] {
+        for program in ["behaviour", "confined", "processes", "shown"] {
             let source = workspace().join(format!("cli/tests/programs/{program}.c"));
             compile(&source, &machine.programs().join(program))?;
         }
