@@ -48,12 +48,21 @@ pub fn all() -> io::Result<Findings> {
 }
 
 fn system() -> Check {
+    // SAFETY: asks for a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    machine(&kernel::release(), page)
+}
+
+fn machine(release: &str, page: libc::c_long) -> Check {
+    const SUPPORTED: libc::c_long = 4096;
+    let found = format!("Linux {release} on {}, pages of {} KiB", env::consts::ARCH, page / 1024);
+    let fits = page == SUPPORTED;
     Check {
         name: "kernel",
-        status: Status::Info,
-        found: format!("Linux {} on {}", kernel::release(), env::consts::ARCH),
+        status: if fits { Status::Info } else { Status::Limited },
+        found,
         uses: None,
-        advice: None,
+        advice: (!fits).then(|| "sysring's engine is made for a kernel with pages of 4 KiB".into()),
     }
 }
 
@@ -455,4 +464,18 @@ fn describe(refusal: Refusal) -> String {
 
 fn result(returned: libc::c_long) -> io::Result<()> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_pages_are_no_place_for_the_engine() {
+        let usual = machine("6.1.0", 4096);
+        assert!(usual.status == Status::Info && usual.advice.is_none());
+        let large = machine("6.1.0", 65536);
+        assert!(large.found.ends_with("pages of 64 KiB") && large.status == Status::Limited);
+        assert!(large.advice.is_some_and(|advice| advice.contains("4 KiB")));
+    }
 }
