@@ -5,6 +5,7 @@ mod coverage;
 mod emulated;
 mod files;
 mod fuzz;
+mod gvisor;
 mod header;
 mod install;
 mod libtest;

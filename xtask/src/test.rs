@@ -6,7 +6,35 @@ use std::time::Instant;
 use crate::report::Report;
 use crate::step::Outcome::{self, Libtest, Status, Summary};
 use crate::step::Step;
-use crate::{aarch64, switched_off};
+use crate::{aarch64, gvisor, switched_off};
+
+/// Some of each kind, that take no time. (`futex` is not among them: FUTEX_WAITV needs Linux 5.16.)
+const ON_LINUX_5_4: [&str; 24] = [
+    "accept",
+    "bind-listen",
+    "connect",
+    "eventfd",
+    "fallocate",
+    "fsync",
+    "link",
+    "mkdir",
+    "msg-ring",
+    "nop",
+    "open-close",
+    "openat2",
+    "personality",
+    "pipe",
+    "recv-multishot",
+    "rename",
+    "send_recv",
+    "socket",
+    "splice",
+    "sqpoll-sleep",
+    "statx",
+    "unlink",
+    "waitid",
+    "xattr",
+];
 
 /// Runs every step, whatever the outcome of those before it.
 pub fn all() -> ExitCode {
@@ -61,11 +89,19 @@ pub fn all() -> ExitCode {
     conformance("system calls that fail, eight at once", "faults --threads 8 --programs 4000");
     conformance("soak", "soak --seconds 10");
     conformance("liburing's suite", "suite");
+    // Without any call that came later: what the engine does in their place.
+    let old = format!(
+        "cargo run --release -p sysring-cli -- refuse --profile linux-5.4 -- cargo run --release \
+         -p sysring-conformance -- suite --tests {}",
+        ON_LINUX_5_4.join(",")
+    );
+    step("liburing's suite with the calls of Linux 5.4", Summary, &old, &[]);
 
     // Behind the suite, which has fetched the liburing that some of them compare with.
     step("tests", Libtest, "cargo test --workspace --no-fail-fast -- --show-output", &[]);
     step("models", Libtest, "cargo xtask model --", &[]);
 
+    total += gvisor::report();
     total += switched_off::report();
     total += aarch64::report();
 
