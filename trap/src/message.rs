@@ -32,7 +32,7 @@ pub enum Notice {
     Narrow,
 }
 
-/// As [`line`], unless a process of this run has given the same notice. `told` is what the names of files
+/// As [`line()`], unless a process of this run has given the same notice. `told` is what the names of files
 /// begin with that say so; without it, or where no file can be made, the notice is given again.
 pub fn once(told: Option<&CStr>, notice: Notice, parts: &[&[u8]]) {
     if !told.is_some_and(|told| was_told(told, notice)) {
