@@ -77,7 +77,7 @@ fn run(ring: &mut Ring, operation: impl Into<Sqe>) -> Result<u32, Errno> {
         match ring.submit_and_wait(1) {
             Ok(_) | Err(Errno::EINTR) => {}
             // It is not known whether the operation goes on, and its memory must stay.
-            Err(error) => sysring::sys::call::exit_group(error.raw()),
+            Err(error) => sysring::sys::exit_group(error.raw()),
         }
         if let Some(completion) = ring.completion() {
             return completion.result();

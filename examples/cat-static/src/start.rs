@@ -2,7 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 
-use sysring::sys::call::exit_group;
+use sysring::sys::exit_group;
 
 // At the entry the stack pointer is that of `argc`, and there is no caller to return to.
 #[cfg(target_arch = "x86_64")]
