@@ -3,6 +3,7 @@
 //! A ring is used by threads that no lock keeps apart from who closes it. A hold keeps it what it
 //! is for as long; the last one to go takes the ring apart, wherever that happens to be.
 
+use core::hint::spin_loop;
 use core::ptr;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -94,10 +95,13 @@ pub(super) fn hold_first(ring: &Ring) {
     ring.refs.store(1, Release);
 }
 
-/// Takes that one back, of a ring that nobody has been told of.
+/// Takes that one back, of a ring that nobody has been told of. Who goes through all rings ([`each`]) may
+/// hold it for a moment.
 pub(super) fn revoke(ring: &Ring) {
-    // Relaxed: what is written from here on is seen with the next Release of `hold_first`.
-    ring.refs.store(0, Relaxed);
+    // Acquire pairs with the Release in `put` of such a one.
+    while ring.refs.compare_exchange_weak(1, 0, Acquire, Relaxed).is_err() {
+        spin_loop();
+    }
     IN_USE.fetch_sub(1, Relaxed);
 }
 
