@@ -32,7 +32,6 @@ pub mod hints;
 pub mod iopoll;
 mod issue;
 pub mod kbuf;
-mod lend;
 mod listeners;
 pub mod locked;
 pub mod memory;

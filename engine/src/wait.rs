@@ -86,13 +86,6 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
                 }
             },
         };
-        if until.is_none()
-            && !polled
-            && let Some(req) = locked.sole_job(enough - ready)
-        {
-            locked = locked.lend_a_hand(req, mask);
-            continue;
-        }
         let wish = Wish { tail: locked.cq_head().wrapping_add(enough), fired: timeouts };
         let posted = locked.posted();
         let turn = locked.waiters.turn(wish, &posted, &ring.returns);

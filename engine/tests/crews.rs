@@ -8,7 +8,6 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
@@ -16,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::stats;
-use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
+use sysring_sys::abi::io_uring::{Sqe, op};
 
 const DEPTH: u32 = 32;
 
@@ -124,11 +123,6 @@ fn threads() -> u64 {
     stats::get().threads.load(Relaxed)
 }
 
-/// Requests that a worker has had.
-fn left_to_workers() -> u64 {
-    stats::get().worker.load(Relaxed)
-}
-
 fn run(ring: &mut Client, entries: impl Iterator<Item = Sqe>) {
     let mut count = 0;
     entries.for_each(|entry| {
@@ -160,55 +154,6 @@ fn what_does_not_sleep_is_one_workers() {
     // A worker whose processor is taken away for long is taken to sleep: on a busy machine that happens,
     // though not most of the time.
     assert!(quiet > ROUNDS / 2, "{quiet} of {ROUNDS} rounds with one worker");
-}
-
-/// Nobody is asked for what its submitter only waits for, links behind it included.
-#[test]
-fn what_is_waited_for_alone_is_no_workers() {
-    let (_turn, names) = (alone(), Names::new());
-    let mut ring = Client::new(DEPTH, 0);
-    let before = left_to_workers();
-    for i in 0..DEPTH {
-        run(&mut ring, [names.make(i)].into_iter());
-    }
-    let file = std::fs::File::create(names.dir.join("file")).expect("a file");
-    let sync = |flags| Sqe { flags, ..sqe(op::FSYNC, file.as_raw_fd(), 0) };
-    run(&mut ring, [sqe_flags::IO_LINK, sqe_flags::IO_LINK, 0].map(sync).into_iter());
-    assert_eq!(left_to_workers(), before);
-    // Who asks for a thread gets one.
-    run(&mut ring, [Sqe { flags: sqe_flags::ASYNC, ..names.remove(0) }].into_iter());
-    assert_eq!(left_to_workers() - before, 1);
-}
-
-/// A handler runs while the call is made, and what the call does is told.
-#[test]
-fn a_signal_ends_no_call_that_was_made_for_a_request() {
-    let _turn = alone();
-    let Some(memory) = Withheld::new() else { return };
-    static CAME: AtomicU32 = AtomicU32::new(0);
-    extern "C" fn came(_: i32) {
-        CAME.fetch_add(1, Relaxed);
-    }
-    // SAFETY: the handler touches an atomic only, and the thread that it is for exists.
-    let me = unsafe {
-        let handler: extern "C" fn(i32) = came;
-        libc::signal(libc::SIGUSR1, handler as usize);
-        libc::pthread_self()
-    };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            thread::sleep(Duration::from_millis(20));
-            // SAFETY: as above: it waits for us.
-            unsafe { libc::pthread_kill(me, libc::SIGUSR1) };
-            thread::sleep(Duration::from_millis(20));
-            memory.give(0);
-        });
-        let mut ring = Client::new(DEPTH, 0);
-        let before = left_to_workers();
-        run(&mut ring, [memory.touch(0, 0)].into_iter());
-        assert_eq!(left_to_workers(), before);
-    });
-    assert_eq!(CAME.load(Relaxed), 1);
 }
 
 #[test]

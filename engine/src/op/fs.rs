@@ -14,7 +14,7 @@ use crate::path;
 use crate::request::Req;
 
 /// A directory's lock or a journal may make who changes names wait: left to workers, one of whom does
-/// them back to back, or to the caller, if it would only wait for that.
+/// them back to back.
 pub fn issue_on_worker(_: &mut Locked<'_>, _: Req) -> Issued {
     Issued::Work
 }
