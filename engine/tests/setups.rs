@@ -81,27 +81,39 @@ fn polled_reads_come_to_who_enters() {
     assert_eq!(ring.enter_with(0, 1, enter::GETEVENTS), Ok(0));
 }
 
-#[test]
-fn what_a_polled_file_answers_breaks_no_link() {
-    let Some((_, direct)) = direct_file("linked") else { return };
-    if !iopoll::can_poll(Fd::new(direct.as_raw_fd())) {
-        eprintln!("skipped: the file system of the build directory cannot be polled");
-        return;
-    }
+/// What a transfer on a ring that polls answers, and what the request that is linked to it.
+fn polled_and_linked(opcode: u8, fd: i32, addr: u64, off: u64) -> [i32; 2] {
     let mut ring = Client::new(8, setup::IOPOLL);
-    let mut block = Block([0; BLOCK]);
-    let mut read = sqe(op::READ, direct.as_raw_fd(), 1);
-    (read.addr, read.len) = (block.0.as_mut_ptr() as u64, BLOCK as u32);
-    (read.off, read.flags) = (4 * BLOCK as u64, sqe_flags::IO_LINK);
-    ring.push(read);
-    ring.push(sqe(op::NOP, -1, 2));
+    let mut transfer = sqe(opcode, fd, 0);
+    (transfer.addr, transfer.len) = (addr, BLOCK as u32);
+    (transfer.off, transfer.flags) = (off, sqe_flags::IO_LINK);
+    ring.push(transfer);
+    ring.push(sqe(op::NOP, -1, 1));
     assert_eq!(ring.enter(2, 0), Ok(2));
     let mut seen = Vec::new();
     while seen.len() < 2 {
         assert_eq!(ring.enter(0, 1), Ok(0));
         seen.extend(ring.reap().iter().map(|cqe| (cqe.user_data, cqe.res)));
     }
-    assert_eq!(seen, [(1, 0), (2, 0)]);
+    seen.sort_unstable();
+    [seen[0].1, seen[1].1]
+}
+
+#[test]
+fn what_a_polled_file_answers_breaks_no_link_but_the_error_of_a_read() {
+    let Some((_, direct)) = direct_file("linked") else { return };
+    let fd = direct.as_raw_fd();
+    if !iopoll::can_poll(Fd::new(fd)) {
+        eprintln!("skipped: the file system of the build directory cannot be polled");
+        return;
+    }
+    const NOWHERE: u64 = 0x6660_0000_0000;
+    let mut block = Block([0; BLOCK]);
+    let addr = block.0.as_mut_ptr() as u64;
+    let (fault, cancelled) = (Errno::EFAULT.to_res(), Errno::ECANCELED.to_res());
+    assert_eq!(polled_and_linked(op::READ, fd, addr, 4 * BLOCK as u64), [0, 0]);
+    assert_eq!(polled_and_linked(op::READ, fd, NOWHERE, 0), [fault, cancelled]);
+    assert_eq!(polled_and_linked(op::WRITE, fd, NOWHERE, 0), [fault, 0]);
 }
 
 #[test]

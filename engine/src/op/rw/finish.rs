@@ -45,9 +45,10 @@ pub(crate) fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
     Issued::Work
 }
 
-/// Whether an error is the file's answer: flags that it does not know and places that no file has
-/// are refused before it is asked.
+/// Whether an error is what the kernel would find when it polls. That of a read is there before; and so
+/// is that of a write with flags that the file does not know, or to a place that no file has.
 fn comes_from_file(req: Req, e: Errno) -> bool {
     let ends = (req.sqe.off as i64).checked_add(Segments::of(req).total as i64);
-    e != Errno::EOPNOTSUPP && req.sqe.off as i64 >= 0 && ends.is_some()
+    let writes = Direction::of(req) == Direction::Write;
+    writes && e != Errno::EOPNOTSUPP && req.sqe.off as i64 >= 0 && ends.is_some()
 }
