@@ -31,6 +31,14 @@ static struct io_uring_sqe inlined, called;
 
 static int count;
 
+/* Newer than the headers of 2.15. */
+#define io_uring_prep_cmd_zone_reset_all zone_reset_all
+
+static void zone_reset_all(struct io_uring_sqe *sqe, int fd)
+{
+    io_uring_prep_uring_cmd(sqe, _IO(0x12, 1), fd);
+}
+
 static void files(void)
 {
     SAME(io_uring_prep_read, 7, P(1), 4096, BIG);
