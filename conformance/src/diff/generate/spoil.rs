@@ -46,6 +46,8 @@ impl Generator {
             }
             // An advice on that much memory takes the program's own.
             14 if sqe.opcode == op::MADVISE => {}
+            // Zero is what the first word holds: it would wait for ever.
+            14 if sqe.opcode == op::FUTEX_WAIT => {}
             // How often a timeout fires.
             14 if sqe.opcode == op::TIMEOUT && sqe.off != 0 => {}
             14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
