@@ -409,6 +409,7 @@ impl Ring {
         *state = fresh;
         self.remote.forget();
         self.sleepers.store(0, Relaxed);
+        self.guarded.store(false, Relaxed);
         self.bell.store(-1, Relaxed);
         self.unsettled.store(false, Relaxed);
         self.refs.store(1, Relaxed);
