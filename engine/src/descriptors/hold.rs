@@ -8,7 +8,7 @@ use core::ptr;
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use sysring_sys::{Errno, Fd};
+use sysring_sys::{Errno, Fd, call};
 
 use super::own::let_go;
 use super::pool;
@@ -98,9 +98,17 @@ pub(super) fn hold_first(ring: &Ring) {
 /// Takes that one back, of a ring that nobody has been told of. Who goes through all rings ([`each`]) may
 /// hold it for a moment.
 pub(super) fn revoke(ring: &Ring) {
+    /// Who holds it may wait for the processor.
+    const SPINS: u32 = 100;
+    let mut spins = 0;
     // Acquire pairs with the Release in `put` of such a one.
     while ring.refs.compare_exchange_weak(1, 0, Acquire, Relaxed).is_err() {
-        spin_loop();
+        spins += 1;
+        if spins % SPINS == 0 {
+            call::sched_yield();
+        } else {
+            spin_loop();
+        }
     }
     IN_USE.fetch_sub(1, Relaxed);
 }
