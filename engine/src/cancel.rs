@@ -97,7 +97,7 @@ impl Match {
     /// that cannot be asked, the numbers decide.
     fn means_file_of(&self, req: Req) -> bool {
         let fixed = self.flags & cancel::FD_FIXED != 0;
-        let same_name = req.sqe.fd == self.fd && fixed == req.has(flag::FIXED_FILE);
+        let same_name = req.sqe.fd == self.fd && fixed == req.has_while_running(flag::FIXED_FILE);
         if same_name && req.file.fd == self.file {
             return true;
         }
@@ -214,7 +214,7 @@ impl Locked<'_> {
         let mut at = self.in_flight;
         while let Some(req) = at {
             at = req.flight.next;
-            if req.stage == Stage::Running && req.has(flag::CANCELED) {
+            if req.stage == Stage::Running && req.is_to_stop() {
                 wq::interrupt(req);
                 some = true;
             }
@@ -255,7 +255,5 @@ impl Locked<'_> {
 /// What cancellation may find: not what is the engine's own, a linked timeout is found only through what it watches, and a
 /// request that was told to stop once is not told again.
 fn cancellable(req: Req) -> bool {
-    req.sqe.opcode != op::LINK_TIMEOUT
-        && !req.row.has(row_flag::ITS_OWN)
-        && !req.has(flag::CANCELED)
+    req.sqe.opcode != op::LINK_TIMEOUT && !req.row.has(row_flag::ITS_OWN) && !req.is_to_stop()
 }

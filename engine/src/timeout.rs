@@ -221,8 +221,8 @@ impl Locked<'_> {
     /// A LINK_TIMEOUT: what it watches is cancelled.
     fn fire_linked(&mut self, mut timer: Req) {
         let mut res = Errno::ETIME.to_res();
-        if let Some(mut watched) = timer.partner {
-            watched.clear(flag::LINK_TIMEOUT);
+        if let Some(watched) = timer.partner {
+            watched.clear_while_running(flag::LINK_TIMEOUT);
             self.unlink_timeout(watched);
             match self.cancel_one(watched) {
                 Ok(0) => {}

@@ -162,8 +162,9 @@ pub struct Links {
 /// Whoever holds the ring's lock may use the handles of its requests, except those in
 /// [`Stage::Running`]: of these the worker has what its operation needs, and writes to it; the lock's
 /// holder reads what nobody writes meanwhile (the entry, the row, the links of lists, which are its own),
-/// looks at `stage`, which is atomic, and tells the worker to stop ([`Req::set_while_running`]). A slab unmaps only in `destroy`, when
-/// its ring's `refs` is 0; a request that others know of, as a worker does, holds the ring.
+/// looks at `stage`, which is atomic, and at its flags by what is atomic, too, as the worker does
+/// ([`Req::set_while_running`]). A slab unmaps only in `destroy`, when its ring's `refs` is 0; a request
+/// that others know of, as a worker does, holds the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Req(NonNull<Request>);
@@ -195,14 +196,26 @@ impl Req {
         self.shared_flags().fetch_or(flags, Relaxed);
     }
 
+    /// As `set_while_running`, by who holds the ring's lock.
+    pub fn clear_while_running(self, flags: u32) {
+        self.shared_flags().fetch_and(!flags, Relaxed);
+    }
+
+    /// As `has`, of one that may be running.
+    #[must_use]
+    pub fn has_while_running(self, flags: u32) -> bool {
+        self.shared_flags().load(Relaxed) & flags != 0
+    }
+
     /// Whether who runs it has been told to stop. Relaxed: the signal is sent after the word, and again
     /// where it was not heeded.
     #[must_use]
     pub fn is_to_stop(self) -> bool {
-        self.shared_flags().load(Relaxed) & flag::CANCELED != 0
+        self.has_while_running(flag::CANCELED)
     }
 
     /// The flags of one that is running: read by two, and changed by both.
+    #[inline(always)]
     fn shared_flags(&self) -> &AtomicU32 {
         // SAFETY: the slab is there as long as who uses the handle holds its ring. While a worker runs a
         // request, its flags change through here alone.
