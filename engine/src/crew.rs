@@ -82,10 +82,11 @@ impl Calls {
         self.calls.behind
     }
 
-    /// Wakes and starts workers; who cannot start one works in its place.
-    pub fn make(self) {
+    /// Wakes and starts workers; who cannot start one works in its place, if there are no others. Whether
+    /// all could be had.
+    pub fn make(self) -> bool {
         self.crew.shared.wake(self.calls.wake);
-        self.crew.take_on(self.calls.spawn);
+        self.crew.take_on(self.calls.spawn)
     }
 }
 
@@ -141,11 +142,11 @@ impl Crew {
         self.shared.standing(now)
     }
 
-    /// Has one more come to what stands behind requests that do not end. The caller must have their
-    /// credentials.
-    pub fn relieve(&'static self, whose: &Credentials, now: i64) -> Option<Calls> {
-        let calls = self.shared.relieve(whose, now, wq_limits::most_workers())?;
-        Some(Calls { crew: self, calls })
+    /// Has one more come to what stands behind requests that do not end, which takes their credentials if
+    /// nobody is idle. Whether there was one to be had.
+    pub fn relieve(&'static self, whose: &Credentials, now: i64) -> bool {
+        let calls = self.shared.relieve(whose, now, wq_limits::most_workers());
+        calls.is_some_and(|calls| Calls { crew: self, calls }.make())
     }
 
     /// Starts workers for what came from who could start none. The caller must have their credentials,
@@ -169,20 +170,25 @@ impl Crew {
         self.shared.muster(|| start_acting(self, personality))
     }
 
-    /// Starts workers who have been counted; if there are none to be had, the caller is one.
-    fn take_on(&'static self, count: u32) {
+    /// Starts workers who have been counted; if there are none to be had, the caller is one. Whether all
+    /// were.
+    fn take_on(&'static self, count: u32) -> bool {
         if count != 0 && !self.rings.load(Relaxed) {
             driver::hang_bell();
             // In this order: who is not retired yet has the table with the bell in it.
             self.rings.store(driver::has_bell() && !self.shared.is_retired(), Relaxed);
         }
+        let mut all = true;
         for _ in 0..count {
             let started = thread::start(worker, ptr::from_ref(self) as usize).is_ok();
+            all &= started;
             if !started && !self.shared.has_others() {
                 let mut hands = Life::of(self, None, run_if_it_ends);
-                return self.shared.stand_in(&mut hands);
+                self.shared.stand_in(&mut hands);
+                break;
             }
         }
+        all
     }
 
     /// Keeps a personality's workers who were to go home; whether anybody was still there.

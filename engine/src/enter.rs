@@ -13,7 +13,7 @@ use crate::descriptors::{self, Held};
 use crate::locked::Locked;
 use crate::ring::Ring;
 use crate::wait::{Wait, wait};
-use crate::{Caller, driver, iopoll, process, register, sqpoll, stats, user};
+use crate::{Caller, driver, iopoll, process, register, relief, sqpoll, stats, user};
 
 pub const FLAGS: u32 = enter::GETEVENTS
     | enter::SQ_WAKEUP
@@ -39,6 +39,7 @@ pub fn enter(
     caller: &Caller,
 ) -> Result<usize> {
     process::enter()?;
+    relief::come_by();
     if flags & !FLAGS != 0 {
         return Err(Errno::EINVAL);
     }

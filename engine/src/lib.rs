@@ -48,6 +48,7 @@ pub mod process;
 pub mod queues;
 pub mod region;
 pub mod register;
+mod relief;
 pub mod request;
 pub mod restrict;
 pub mod ring;

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::{PATIENCE, Turn, Waiters, Wish};
+use sysring_protocol::{Turn, Waiters, Wish};
 use sysring_sys::abi::aio::IoEvent;
 use sysring_sys::abi::io_uring::setup;
 use sysring_sys::abi::signal::{SIGSET_SIZE, SIGSYS, SigSet};
@@ -13,9 +13,10 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use crate::aio::{self, Alone};
 use crate::locked::Locked;
 use crate::poll::{BATCH, NO_EVENT};
+use crate::relief::Lookout;
 use crate::ring::Ring;
 use crate::state::Asleep;
-use crate::{Caller, user, wq};
+use crate::{Caller, user};
 
 /// How long and for what to wait.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +55,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     let mut mask = None;
     locked.progress();
     let timeouts = locked.timers.fired;
-    let mut guards = false;
+    let (mut guards, mut lookout) = (false, Lookout::new());
     loop {
         locked.progress();
         let enough = match how.min_deadline {
@@ -107,12 +108,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             ring.guarded.store(true, Relaxed);
         }
         drop(locked);
-        guards = guards && looks_after_workers(ring);
-        let until = if guards {
-            earliest([until, Some(call::now(call::CLOCK_MONOTONIC) + PATIENCE)])
-        } else {
-            until
-        };
+        let look_at = if guards { look_after_workers(ring, &mut lookout) } else { None };
+        guards = look_at.is_some();
+        let until = earliest([until, look_at]);
 
         let mut locked_after = None;
         let slept = match (turn, alone, set) {
@@ -162,17 +160,17 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     (locked, result)
 }
 
-/// Has workers come to what stands behind others that do not end. Whether something still waits, so that
-/// the caller is to look again.
-fn looks_after_workers(ring: &Ring) -> bool {
+/// Has workers come to what stands behind others that do not end; when to look again, if something still
+/// waits.
+fn look_after_workers(ring: &Ring, lookout: &mut Lookout) -> Option<i64> {
     // Relaxed, and before the queue is looked at: who puts something into it looks at this after that,
     // and both under the queue's lock.
     ring.guarded.store(false, Relaxed);
-    let some = wq::relieve();
-    if some {
+    let next = lookout.look();
+    if next.is_some() {
         ring.guarded.store(true, Relaxed);
     }
-    some
+    next
 }
 
 /// Sleeps on the ring's epoll instance and acts on what it brought. (Out of line, as the next: the

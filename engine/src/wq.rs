@@ -5,13 +5,12 @@
 //! compared where it comes to matter. There are as many crews at a time as there are different
 //! credentials with work under way. Workers start when something must block, run the queue back to
 //! back, and end when idle. For what ends by itself there is one, until it sleeps over a call, or for so
-//! long that what stands behind it has to be looked after ([`relieve`]): by who waits for the ring, by who
-//! submits next, else by the driver.
+//! long that what stands behind it has to be looked after (`relief`).
 
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicUsize};
 
-use sysring_protocol::{Load, PATIENCE, Standing};
+use sysring_protocol::{Load, PATIENCE};
 use sysring_sys::abi::{PollFd, Timespec};
 use sysring_sys::call::Credentials;
 use sysring_sys::vdso::monotonic;
@@ -21,7 +20,7 @@ use crate::crew::{Calls, Crew};
 use crate::locked::Locked;
 use crate::request::{Queue, Req, flag};
 use crate::ring::Ring;
-use crate::{descriptors, driver, stats, wq_limits};
+use crate::{descriptors, driver, relief, stats, wq_limits};
 
 /// Different credentials that may have work under way at one time. What comes with yet others is
 /// done by the thread that brings it.
@@ -36,7 +35,8 @@ static LATEST: AtomicUsize = AtomicUsize::new(0);
 /// Has no workers: for what is done by who brings it.
 static NOBODY: Crew = Crew::new();
 
-fn crews() -> &'static [Crew] {
+/// The crews that have ever been used.
+pub fn crews() -> &'static [Crew] {
     &CREWS[..USED.load(Relaxed).min(MOST)]
 }
 
@@ -52,6 +52,7 @@ pub fn after_fork() {
     }
     NOBODY.after_fork();
     wq_limits::after_fork();
+    relief::after_fork();
 }
 
 /// Whether anybody is there, or about to end.
@@ -72,8 +73,10 @@ static SHORT: AtomicBool = AtomicBool::new(false);
 pub struct Batch {
     /// Whom to call for what is in a queue already.
     calls: Option<Calls>,
+    /// Who sends it, if it is a thread of the application's.
+    whose: Option<Credentials>,
     /// The crew was nobody's, and now is of these.
-    anew: Option<Credentials>,
+    anew: bool,
     /// Who sends it has credentials of its own, which no worker may inherit.
     acting: bool,
     /// What goes to the crews of personalities.
@@ -90,7 +93,8 @@ impl Batch {
     pub fn of(locked: &mut Locked<'_>) -> Batch {
         let mut batch = Batch {
             calls: None,
-            anew: None,
+            whose: None,
+            anew: false,
             acting: locked.acting().is_some(),
             entrusted: core::mem::take(&mut locked.entrusted),
             alone: Queue::new(),
@@ -136,7 +140,7 @@ impl Batch {
                 if let Some(calls) = crew.offer(&whose, anew, queue, load) {
                     USED.fetch_max(at + 1, Relaxed);
                     LATEST.store(at, Relaxed);
-                    (self.calls, self.anew) = (Some(calls), anew.then_some(whose));
+                    (self.calls, self.whose, self.anew) = (Some(calls), Some(whose), anew);
                     return;
                 }
             }
@@ -156,12 +160,12 @@ impl Batch {
             }
         }
         if let Some(calls) = self.calls.take() {
-            if let Some(whose) = &self.anew {
-                driver::renew(whose);
+            let comes = calls.behind() && self.unguarded && !self.acting;
+            if let Some(whose) = self.whose.filter(|_| self.anew || comes) {
+                driver::renew(&whose);
             }
-            let behind = calls.behind();
-            calls.make();
-            if behind && self.unguarded && !self.acting {
+            let _ = calls.make();
+            if comes {
                 driver::come_at(monotonic() as i64 + PATIENCE);
             }
             if self.acting {
@@ -205,29 +209,8 @@ pub fn reinforce() {
     }
     let whose = call::credentials();
     for calls in crews().iter().filter_map(|crew| crew.reinforce(&whose)) {
-        calls.make();
+        let _ = calls.make();
     }
-}
-
-/// Has another worker come to what ends by itself and stands behind what does not. Whether anything is
-/// there that the caller is to look after: again when [`PATIENCE`] is over.
-pub fn relieve() -> bool {
-    let now = monotonic() as i64;
-    let mut some = false;
-    for crew in crews() {
-        match crew.standing(now) {
-            Standing::None => {}
-            Standing::Moving => some = true,
-            // Those of others have others to look after them.
-            Standing::Stuck => {
-                if let Some(calls) = crew.relieve(&call::credentials(), now) {
-                    calls.make();
-                    some = true;
-                }
-            }
-        }
-    }
-    some
 }
 
 /// Takes a request back that no worker has begun; whether it was still there.

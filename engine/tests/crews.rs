@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use client::{Client, sqe};
 use sysring_engine::stats;
-use sysring_sys::abi::io_uring::{Sqe, op};
+use sysring_sys::User;
+use sysring_sys::abi::io_uring::{Sqe, op, register};
 
 const DEPTH: u32 = 32;
 
@@ -219,4 +220,97 @@ fn who_looks_gets_what_stands_behind_a_call_that_hangs() {
     }
     assert!(seen.iter().all(|cqe| cqe.user_data != HUNG && cqe.res == 0), "{seen:?}");
     end_hung(&mut ring, &memory);
+}
+
+/// Until it is so: it has a minute.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The driver is theirs from here on.
+fn submit_as_somebody_else(names: &Names) -> bool {
+    const NOBODY: libc::uid_t = 65534;
+    // SAFETY: numbers; of this thread alone, where libc would ask them all.
+    let changed = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
+    if changed != 0 {
+        println!("skipped: this user stays who it is ({})", std::io::Error::last_os_error());
+        return false;
+    }
+    let mut ring = Client::new(DEPTH, 0);
+    (1..4).for_each(|i| ring.push(names.make(i)));
+    assert_eq!(ring.enter(3, 0), Ok(3));
+    assert_eq!(ring.enter(0, 3), Ok(0));
+    assert!(ring.reap().iter().all(|cqe| cqe.res == -libc::EACCES));
+    true
+}
+
+#[test]
+fn who_comes_gets_what_the_driver_may_start_no_worker_for() {
+    let (_turn, names) = (alone(), Names::new());
+    let Some(memory) = Withheld::new() else { return };
+    let mut ring = Client::new(DEPTH, 0);
+    // Nobody may come before the driver is somebody else's.
+    let mut limits = [1, 0];
+    limit_workers(&ring, &mut limits);
+    submit_behind_hung(&mut ring, &names, &memory, 0);
+    let somebody = || thread::scope(|scope| scope.spawn(|| submit_as_somebody_else(&names)).join());
+    let skipped = !somebody().unwrap();
+    limit_workers(&ring, &mut limits);
+    if skipped {
+        memory.give(0);
+        return assert_eq!(ring.enter(0, DEPTH), Ok(0));
+    }
+    let mut seen = Vec::new();
+    until("what stands behind", || {
+        assert_eq!(ring.enter(0, 0), Ok(0));
+        seen.extend(ring.reap());
+        seen.len() as u32 == DEPTH - 1
+    });
+    assert!(seen.iter().all(|cqe| cqe.user_data != HUNG && cqe.res == 0), "{seen:?}");
+    end_hung(&mut ring, &memory);
+}
+
+/// How often the driver has slept.
+fn sleeps_of_driver() -> Option<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    tasks.flatten().find_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+        name.contains("drv").then(|| line.split_whitespace().last()?.parse().ok())?
+    })
+}
+
+/// How many there may be for what ends by itself, and for the rest; what that was before.
+fn limit_workers(ring: &Client, limits: &mut [u32; 2]) {
+    let (fd, at) = (ring.fd.raw() as u32, User::of(limits.as_mut_ptr().cast()));
+    assert_eq!(sysring_engine::register(fd, register::IOWQ_MAX_WORKERS, at, 2), Ok(0));
+}
+
+#[test]
+fn where_no_worker_is_to_be_had_nobody_looks_all_the_time() {
+    const MOST: u32 = 2;
+    let _turn = alone();
+    let Some(memory) = Withheld::new() else { return };
+    let mut ring = Client::new(DEPTH, 0);
+    let mut limits = [MOST, 0];
+    limit_workers(&ring, &mut limits);
+    (0..PAGES).for_each(|page| ring.push(memory.touch(page, page as u64)));
+    assert_eq!(ring.enter(PAGES as u32, 0), Ok(PAGES));
+    until("the driver", || sleeps_of_driver().is_some());
+    // All that may be had are there, and it has seen that.
+    thread::sleep(Duration::from_millis(500));
+    let before = sleeps_of_driver();
+    thread::sleep(Duration::from_secs(1));
+    let slept = sleeps_of_driver().zip(before).map(|(after, before)| after - before);
+    // Ten times, not a thousand times.
+    assert!(slept.is_some_and(|slept| slept < 100), "{slept:?}");
+    limit_workers(&ring, &mut limits);
+    (0..PAGES).for_each(|page| memory.give(page));
+    assert_eq!(ring.enter(0, PAGES as u32), Ok(0));
+    assert!(ring.reap().iter().all(|cqe| cqe.res == 0));
 }

@@ -116,12 +116,16 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         self.pool.lock().standing(now)
     }
 
-    /// Has one more come to those that stand behind jobs which do not end. The caller must have the
-    /// workers' identity.
+    /// Has one more come to those that stand behind jobs which do not end: one who is idle, or a new one,
+    /// if the caller has the workers' identity. `None`: nobody is to be had.
     pub fn relieve(&self, whose: &I, now: i64, most: Most) -> Option<Calls> {
         let mut pool = self.pool.lock();
-        let may = pool.whose == *whose && pool.standing(now) == Standing::Stuck;
-        if may { Some(pool.relieve(now, most)) } else { None }
+        if pool.standing(now) != Standing::Stuck {
+            // Somebody has come meanwhile.
+            return Some(Calls::new(0, 0));
+        }
+        let most = if pool.whose == *whose { most } else { Most::NONE };
+        pool.relieve(now, most)
     }
 
     /// Counts workers for what came from who could start none. The caller must have their identity,

@@ -212,13 +212,17 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
     }
 
     /// One more for bounded jobs that stand, if there may be.
-    pub(crate) fn relieve(&mut self, now: i64, most: Most) -> Calls {
-        self.moved = now;
-        if self.idle != 0 || self.total >= most.all || !self.may_serve(most.serving) {
-            return Calls::new(self.idle.min(1), 0);
+    pub(crate) fn relieve(&mut self, now: i64, most: Most) -> Option<Calls> {
+        if self.idle != 0 {
+            self.moved = now;
+            return Some(Calls::new(1, 0));
         }
+        if self.total >= most.all || !self.may_serve(most.serving) {
+            return None;
+        }
+        self.moved = now;
         self.count(1);
-        Calls::new(0, 1)
+        Some(Calls::new(0, 1))
     }
 
     /// Whether one more may do bounded jobs, of whom there may be so many.

@@ -4,7 +4,6 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::PATIENCE;
 use sysring_sys::abi::EpollEvent;
 use sysring_sys::{Fd, call};
 
@@ -12,6 +11,7 @@ use super::bell::ask_to_settle;
 use super::office::{LIVING, OFFICE, SET, works};
 use super::tend::{tend_all, tend_inherited, tend_what_was_heard};
 use crate::poll::NO_EVENT;
+use crate::relief::Lookout;
 use crate::ring::Ring;
 use crate::{descriptors, thread, unsettled, wait, wq};
 
@@ -20,6 +20,7 @@ pub(super) extern "C" fn run(term: usize) -> ! {
     let set = Fd::new(SET.load(Relaxed));
     let mut events = [NO_EVENT; 16];
     let mut n = 0;
+    let mut lookout = Lookout::new();
     // The bell wakes one, and the one before is to hear it: who sleeps beside it would take it away.
     while LIVING.load(Relaxed) > 1 && !OFFICE.is_over(term as u32) {
         call::nanosleep(1_000_000);
@@ -30,8 +31,7 @@ pub(super) extern "C" fn run(term: usize) -> ! {
             unsettled::settle();
             wq::reinforce();
             let due = tend_all();
-            let soon = wq::relieve().then(|| call::now(call::CLOCK_MONOTONIC) + PATIENCE);
-            [due, soon].into_iter().flatten().min()
+            [due, lookout.look()].into_iter().flatten().min()
         });
         OFFICE.sleeps_until(due);
         n = wait::sleep(set, &mut events, due, None).unwrap_or(0);

@@ -12,7 +12,7 @@ use super::queuing::Queuing;
 use super::{Attempt, Call, Placement, request};
 use crate::locked::Locked;
 use crate::ring::Ring;
-use crate::{descriptors, process};
+use crate::{descriptors, process, relief};
 
 /// What a context is made with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -231,6 +231,7 @@ impl Context {
     #[inline(never)]
     pub(super) fn begin(&self) -> Result<Queuing<'_>> {
         process::enter()?;
+        relief::come_by();
         let mut locked = self.ring.lock_as_submitter();
         locked.unattended = false;
         locked.hints.begin_submission();

@@ -1,0 +1,99 @@
+//! Who looks after what ends by itself and stands behind what does not.
+//!
+//! One worker has it all, as long as it moves ([`PATIENCE`]). Whether it does is looked at by who waits for
+//! the ring, by who submits next, else by the driver, which has the credentials of who left it last. Of these
+//! only who has those of the workers can start another; others wake one that is idle, or leave it to who
+//! comes to a ring next.
+
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
+
+use sysring_protocol::{PATIENCE, Standing};
+use sysring_sys::call;
+use sysring_sys::vdso::monotonic;
+
+use crate::wq;
+
+/// How long it is at most until the next look, where nobody is to be had.
+const PAUSE_AT_MOST: i64 = 100_000_000;
+
+/// Something stands that a thread with other credentials than those who looked could see to.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// When somebody looks after it.
+#[derive(Debug)]
+pub struct Lookout {
+    pause: i64,
+    next: i64,
+}
+
+impl Lookout {
+    pub const fn new() -> Lookout {
+        Lookout { pause: PATIENCE, next: 0 }
+    }
+
+    /// Has another worker come to what stands; when to look again, if there is anything to look after. The
+    /// caller holds no ring.
+    pub fn look(&mut self) -> Option<i64> {
+        let now = monotonic() as i64;
+        match relieve(now) {
+            Standing::None => {
+                *self = Lookout::new();
+                return None;
+            }
+            Standing::Moving => *self = Lookout { pause: PATIENCE, next: now + PATIENCE },
+            // Nobody is to be had. Who comes before its time has come for something else.
+            Standing::Stuck if now >= self.next => {
+                self.pause = (2 * self.pause).min(PAUSE_AT_MOST);
+                self.next = now + self.pause;
+            }
+            Standing::Stuck => {}
+        }
+        Some(self.next)
+    }
+}
+
+/// Has another worker come to what stands, and how it all fares then.
+fn relieve(now: i64) -> Standing {
+    let mut all = Standing::None;
+    for crew in wq::crews() {
+        match crew.standing(now) {
+            Standing::None => {}
+            Standing::Moving => all = Standing::Moving,
+            Standing::Stuck => {
+                let mine = call::credentials();
+                if crew.relieve(&mine, now) {
+                    all = Standing::Moving;
+                    continue;
+                }
+                if !crew.has(&mine) {
+                    WANTED.store(true, Relaxed);
+                }
+                if all == Standing::None {
+                    all = Standing::Stuck;
+                }
+            }
+        }
+    }
+    all
+}
+
+/// By who comes to a ring, of which it holds none: its credentials may be those that are wanted.
+#[inline]
+pub fn come_by() {
+    // Relaxed: a hint; who looks in vain sets it again.
+    if WANTED.load(Relaxed) {
+        come();
+    }
+}
+
+#[cold]
+fn come() {
+    WANTED.store(false, Relaxed);
+    relieve(monotonic() as i64);
+}
+
+/// In a child of `fork`.
+pub fn after_fork() {
+    WANTED.store(false, Relaxed);
+}
