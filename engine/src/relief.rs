@@ -12,7 +12,7 @@ use sysring_protocol::{PATIENCE, Standing};
 use sysring_sys::call;
 use sysring_sys::vdso::monotonic;
 
-use crate::wq;
+use crate::{driver, wq};
 
 /// How long it is at most until the next look, where nobody is to be had.
 const PAUSE_AT_MOST: i64 = 100_000_000;
@@ -76,6 +76,21 @@ fn relieve(now: i64) -> Standing {
         }
     }
     all
+}
+
+/// By who stops looking: what still waits is the driver's to look after. A ring's lock may be held.
+pub fn hand_over() {
+    let now = monotonic() as i64;
+    let mut standing =
+        wq::crews().iter().filter(|crew| crew.standing(now) != Standing::None).peekable();
+    if standing.peek().is_none() {
+        return;
+    }
+    let mine = call::credentials();
+    if standing.any(|crew| crew.has(&mine)) {
+        driver::renew(&mine);
+    }
+    driver::come_at(now + PATIENCE);
 }
 
 /// By who comes to a ring, of which it holds none: its credentials may be those that are wanted.

@@ -13,7 +13,7 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use crate::aio::{self, Alone};
 use crate::locked::Locked;
 use crate::poll::{BATCH, NO_EVENT};
-use crate::relief::Lookout;
+use crate::relief::{self, Lookout};
 use crate::ring::Ring;
 use crate::state::Asleep;
 use crate::{Caller, user};
@@ -103,9 +103,12 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         // Relaxed: under the ring's lock, as those who read it.
         ring.sleepers.fetch_add(1, Relaxed);
         locked.aio.counted |= alone.is_some();
+        let has_guarded = guards;
         guards = hears && !polled && (guards || locked.punted_count != 0);
         if guards {
             ring.guarded.store(true, Relaxed);
+        } else if has_guarded {
+            relief::hand_over();
         }
         drop(locked);
         let look_at = if guards { look_after_workers(ring, &mut lookout) } else { None };
@@ -149,6 +152,9 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         if locked.closing {
             break;
         }
+    }
+    if guards {
+        relief::hand_over();
     }
     if result.is_err() && locked.cq_ready() != 0 {
         result = Ok(());

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use client::{Client, sqe};
 use sysring_engine::stats;
 use sysring_sys::User;
+use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::{Sqe, op, register};
 
 const DEPTH: u32 = 32;
@@ -229,6 +230,27 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(60), "{what}");
         thread::sleep(Duration::from_millis(1));
     }
+}
+
+#[test]
+fn who_waited_for_a_moment_gets_what_stands_behind_a_call_that_hangs() {
+    let (_turn, names) = (alone(), Names::new());
+    let Some(memory) = Withheld::new() else { return };
+    let mut ring = Client::new(DEPTH, 0);
+    // Sooner than anybody looks whether the workers move.
+    let soon = Timespec { tv_sec: 0, tv_nsec: 300_000 };
+    let timeout = Sqe { addr: ptr::from_ref(&soon) as u64, len: 1, ..sqe(op::TIMEOUT, -1, 2) };
+    ring.push(memory.touch(0, HUNG));
+    ring.push(names.make(1));
+    ring.push(timeout);
+    assert_eq!(ring.enter(3, 1), Ok(3));
+    let mut seen = ring.reap();
+    until("the directory", || {
+        seen.extend(ring.reap());
+        seen.len() == 2
+    });
+    assert!(seen.iter().any(|cqe| (cqe.user_data, cqe.res) == (1, 0)), "{seen:?}");
+    end_hung(&mut ring, &memory);
 }
 
 /// The driver is theirs from here on.
