@@ -3,10 +3,12 @@
 
 mod client;
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
+use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard};
@@ -42,6 +44,10 @@ impl Names {
         let name = |i| CString::new(dir.join(format!("{i}")).as_os_str().as_bytes()).unwrap();
         let names = (0..DEPTH).map(name).collect();
         Names { dir, names }
+    }
+
+    fn path(&self, i: u32) -> &Path {
+        Path::new(OsStr::from_bytes(self.names[i as usize].as_bytes()))
     }
 
     fn make(&self, i: u32) -> Sqe {
@@ -335,4 +341,79 @@ fn where_no_worker_is_to_be_had_nobody_looks_all_the_time() {
     (0..PAGES).for_each(|page| memory.give(page));
     assert_eq!(ring.enter(0, PAGES as u32), Ok(0));
     assert!(ring.reap().iter().all(|cqe| cqe.res == 0));
+}
+
+/// Those there are, if some of an earlier ring's have not gone yet.
+fn workers() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the process's threads").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("iou-wrk")).count()
+}
+
+/// Whether a call that waits for others is begun at once, where two that hang, before it in the queue, have
+/// taken the workers that were called, and others are idle. (These look by themselves when they have been
+/// idle for two seconds.)
+fn is_begun_beside_hung(ring: &mut Client, names: &Names, memory: &Withheld) -> bool {
+    const OPEN: u64 = 2000;
+    const SOON: Duration = Duration::from_secs(1);
+    (0..4).for_each(|page| ring.push(memory.touch(page, page as u64)));
+    assert_eq!(ring.enter(4, 0), Ok(4));
+    let began = Instant::now();
+    while workers() < 4 {
+        assert!(began.elapsed() < Duration::from_secs(60), "{} workers", workers());
+        thread::sleep(Duration::from_millis(1));
+    }
+    (0..4).for_each(|page| memory.give(page));
+    assert_eq!(ring.enter(0, 4), Ok(0));
+    assert_eq!(ring.reap().len(), 4);
+    thread::sleep(Duration::from_millis(50));
+
+    let fifo = &names.names[0];
+    // SAFETY: a string.
+    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+    (4..6).for_each(|page| ring.push(memory.touch(page, page as u64)));
+    let addr = fifo.as_ptr() as u64;
+    let op_flags = libc::O_RDONLY as u32;
+    ring.push(Sqe { addr, op_flags, ..sqe(op::OPENAT, -100, OPEN) });
+    let began = Instant::now();
+    assert_eq!(ring.enter(3, 0), Ok(3));
+    // To write is refused before somebody opens the FIFO to read, who then waits no more.
+    let write =
+        || OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(names.path(0));
+    let writer = loop {
+        match write() {
+            Ok(writer) => break writer,
+            Err(_) => assert!(began.elapsed() < Duration::from_secs(60), "it is not begun"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    };
+    let soon = began.elapsed() < SOON;
+    (4..6).for_each(|page| memory.give(page));
+    assert_eq!(ring.enter(0, 3), Ok(0));
+    let seen = ring.reap();
+    assert_eq!(seen.len(), 3);
+    for cqe in seen {
+        assert!(cqe.user_data == OPEN && cqe.res >= 0 || cqe.res == 0, "{cqe:?}");
+        if cqe.user_data == OPEN {
+            // SAFETY: it is new, and nobody else's.
+            drop(unsafe { OwnedFd::from_raw_fd(cqe.res) });
+        }
+    }
+    drop(writer);
+    std::fs::remove_file(names.path(0)).expect("the FIFO");
+    soon
+}
+
+#[test]
+fn who_is_idle_is_called_for_what_others_were_called_for() {
+    const ROUNDS: u32 = 3;
+    let (_turn, names) = (alone(), Names::new());
+    let mut soon = 0;
+    for _ in 0..ROUNDS {
+        let Some(memory) = Withheld::new() else { return };
+        // With their last ring the workers go.
+        let mut ring = Client::new(DEPTH, 0);
+        soon += u32::from(is_begun_beside_hung(&mut ring, &names, &memory));
+    }
+    assert!(soon > ROUNDS / 2, "{soon} of {ROUNDS} were begun at once");
 }

@@ -313,7 +313,7 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
                 };
                 let grows = stays || keeps.long || next.mixed;
                 let mut calls = pool.reinforce(if grows { wanted } else { 0 }, most.all);
-                calls.wake = pool.idle.min(u32::from(next.helps));
+                calls.wake = pool.idle.min(u32::from(next.helps) + u32::from(next.strays));
                 pool.kept += u32::from(keeps.long);
                 (next.job, next.bounded, keeps, calls)
             };

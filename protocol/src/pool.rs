@@ -235,12 +235,14 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         self.serving -= u32::from(having.bounded);
         let job = self.pop()?;
         let bounded = L::is_bounded(&job);
+        let beside = bounded && !having.bounded && self.serving != 0;
         if bounded {
             self.serving += 1;
             self.moved = now;
         }
         let helps = having.slept && self.bounded != 0 && self.may_serve(most.serving);
-        Some(Next { job, bounded, mixed: bounded || self.bounded != 0, helps })
+        let strays = beside && self.queued != self.bounded;
+        Some(Next { job, bounded, mixed: bounded || self.bounded != 0, helps, strays })
     }
 
     /// Counts one more where a worker finds too few; whether it is to be started, or an idle one to be
@@ -275,6 +277,9 @@ pub(crate) struct Next<J> {
     pub mixed: bool,
     /// Another may help with the bounded ones that are left.
     pub helps: bool,
+    /// It is a bounded one that nobody was called for, and another, which somebody was called for, is
+    /// left.
+    pub strays: bool,
 }
 
 /// How many workers there may be.

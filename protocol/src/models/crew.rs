@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::crew::{Crew, Hands, Keeps};
 use crate::models::explore;
-use crate::pool::{Calls, Line, Load, Most, PATIENCE, Standing};
+use crate::pool::{Calls, Done, Line, Load, Most, PATIENCE, Standing};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Job {
@@ -121,6 +121,14 @@ impl World {
             begun: Mutex::new(0),
             begins: Condvar::new(),
         })
+    }
+
+    /// Until so many of those that meet have begun.
+    fn wait_for(&self, count: u32) {
+        let mut begun = self.begun.lock().unwrap();
+        while *begun < count {
+            begun = self.begins.wait(begun).unwrap();
+        }
     }
 }
 
@@ -249,11 +257,7 @@ fn work_behind_a_job_that_hangs_is_done() {
         let world = World::new(2, 2);
         world.crew.expire();
         assert!(offer(&world, 0, [Job::Hung, Job::Rescue], 2));
-        let mut begun = world.begun.lock().unwrap();
-        while *begun == 0 {
-            begun = world.begins.wait(begun).unwrap();
-        }
-        drop(begun);
+        world.wait_for(1);
         assert_eq!(world.crew.standing(PATIENCE - 1), Standing::Moving);
         assert_eq!(world.crew.standing(PATIENCE), Standing::Stuck);
         let most = Most { all: 2, serving: 2 };
@@ -270,6 +274,25 @@ fn work_of_one_kind_is_not_kept_by_the_other() {
         let world = World::new(2, 2);
         world.crew.expire();
         assert!(offer(&world, 0, [Job::Caught, Job::Rescue], 2));
+    });
+}
+
+/// One of two who are idle is called, for the second job, and takes the first, which ends when that
+/// begins. (Before it has, nobody goes home. The test is who has a bounded job already.)
+#[test]
+fn work_whose_worker_took_another_job_finds_who_is_idle() {
+    explore(|| {
+        let world = World::new(2, 2);
+        world.crew.pool().push(Job::Short(1));
+        assert!(world.crew.pool().next(Done::default(), MANY, 0).is_some());
+        for workers in 1..=2 {
+            assert_eq!(world.crew.pool().count_lacking(workers, 2), 1);
+            assert!(start(&world, false));
+        }
+        assert!(offer(&world, 0, [Job::Rescue, Job::Caught], 2));
+        world.wait_for(2);
+        assert!(world.crew.pool().next(Done { bounded: true, slept: false }, MANY, 0).is_none());
+        world.crew.expire();
     });
 }
 
