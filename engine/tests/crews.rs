@@ -23,10 +23,34 @@ use sysring_sys::abi::io_uring::{Sqe, op, register};
 
 const DEPTH: u32 = 32;
 
-/// Workers are the process's: one test at a time.
+/// Workers are the process's: one test at a time, and those of the one before have gone. (They go with
+/// their last ring, or when they have been idle for two seconds.)
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(|broken| broken.into_inner())
+    let turn = TURN.lock().unwrap_or_else(|broken| broken.into_inner());
+    until("workers to go", || has_slept("wrk").is_none());
+    turn
+}
+
+/// Until it is so: it has a minute.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// How often a thread of the engine's has slept, if there is one of this kind.
+fn has_slept(kind: &str) -> Option<u64> {
+    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
+    tasks.flatten().find_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
+        let ours = name.starts_with("iou-") && name[4..].starts_with(kind);
+        ours.then(|| line.split_whitespace().last()?.parse().ok())?
+    })
 }
 
 /// Names in a directory of its own, in memory where that is to be had.
@@ -229,15 +253,6 @@ fn who_looks_gets_what_stands_behind_a_call_that_hangs() {
     end_hung(&mut ring, &memory);
 }
 
-/// Until it is so: it has a minute.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 #[test]
 fn who_waited_for_a_moment_gets_what_stands_behind_a_call_that_hangs() {
     let (_turn, names) = (alone(), Names::new());
@@ -302,17 +317,6 @@ fn who_comes_gets_what_the_driver_may_start_no_worker_for() {
     end_hung(&mut ring, &memory);
 }
 
-/// How often the driver has slept.
-fn sleeps_of_driver() -> Option<u64> {
-    let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    tasks.flatten().find_map(|task| {
-        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
-        let status = std::fs::read_to_string(task.path().join("status")).ok()?;
-        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"))?;
-        name.contains("drv").then(|| line.split_whitespace().last()?.parse().ok())?
-    })
-}
-
 /// How many there may be for what ends by itself, and for the rest; what that was before.
 fn limit_workers(ring: &Client, limits: &mut [u32; 2]) {
     let (fd, at) = (ring.fd.raw() as u32, User::of(limits.as_mut_ptr().cast()));
@@ -329,12 +333,12 @@ fn where_no_worker_is_to_be_had_nobody_looks_all_the_time() {
     limit_workers(&ring, &mut limits);
     (0..PAGES).for_each(|page| ring.push(memory.touch(page, page as u64)));
     assert_eq!(ring.enter(PAGES as u32, 0), Ok(PAGES));
-    until("the driver", || sleeps_of_driver().is_some());
+    until("the driver", || has_slept("drv").is_some());
     // All that may be had are there, and it has seen that.
     thread::sleep(Duration::from_millis(500));
-    let before = sleeps_of_driver();
+    let before = has_slept("drv");
     thread::sleep(Duration::from_secs(1));
-    let slept = sleeps_of_driver().zip(before).map(|(after, before)| after - before);
+    let slept = has_slept("drv").zip(before).map(|(after, before)| after - before);
     // Ten times, not a thousand times.
     assert!(slept.is_some_and(|slept| slept < 100), "{slept:?}");
     limit_workers(&ring, &mut limits);
