@@ -8,7 +8,7 @@ use core::ptr;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::{Hands, Keeps, Line, Load, Most, Standing};
+use sysring_protocol::{Hands, Keeps, Line, Load, Most, PATIENCE, Standing};
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::call::Credentials;
 use sysring_sys::vdso::monotonic;
@@ -85,8 +85,12 @@ impl Calls {
     /// Wakes and starts workers; who cannot start one works in its place, if there are no others. Whether
     /// all could be had.
     pub fn make(self) -> bool {
+        self.make_all(true)
+    }
+
+    fn make_all(self, stands_in: bool) -> bool {
         self.crew.shared.wake(self.calls.wake);
-        self.crew.take_on(self.calls.spawn)
+        self.crew.take_on(self.calls.spawn, stands_in)
     }
 }
 
@@ -143,10 +147,10 @@ impl Crew {
     }
 
     /// Has one more come to what stands behind requests that do not end, which takes their credentials if
-    /// nobody is idle. Whether there was one to be had.
-    pub fn relieve(&'static self, whose: &Credentials, now: i64) -> bool {
+    /// nobody is idle; the caller may be one that `stands_in`. Whether there was one to be had.
+    pub fn relieve(&'static self, whose: &Credentials, now: i64, stands_in: bool) -> bool {
         let calls = self.shared.relieve(whose, now, wq_limits::most_workers());
-        calls.is_some_and(|calls| Calls { crew: self, calls }.make())
+        calls.is_some_and(|calls| Calls { crew: self, calls }.make_all(stands_in))
     }
 
     /// Starts workers for what came from who could start none. The caller must have their credentials,
@@ -170,9 +174,9 @@ impl Crew {
         self.shared.muster(|| start_acting(self, personality))
     }
 
-    /// Starts workers who have been counted; if there are none to be had, the caller is one. Whether all
-    /// were.
-    fn take_on(&'static self, count: u32) -> bool {
+    /// Starts workers who have been counted; if there are none to be had, the caller is one, where it
+    /// `stands_in`. Whether all were.
+    fn take_on(&'static self, count: u32, stands_in: bool) -> bool {
         if count != 0 && !self.rings.load(Relaxed) {
             driver::hang_bell();
             // In this order: who is not retired yet has the table with the bell in it.
@@ -182,7 +186,15 @@ impl Crew {
         for _ in 0..count {
             let started = thread::start(worker, ptr::from_ref(self) as usize).is_ok();
             all &= started;
-            if !started && !self.shared.has_others() {
+            if started {
+                continue;
+            }
+            if !stands_in {
+                self.shared.miss();
+            } else if self.shared.has_others() {
+                // They may all take what keeps them.
+                driver::come_at(monotonic() as i64 + PATIENCE);
+            } else {
                 let mut hands = Life::of(self, None, run_if_it_ends);
                 self.shared.stand_in(&mut hands);
                 break;

@@ -33,10 +33,11 @@ impl Lookout {
     }
 
     /// Has another worker come to what stands; when to look again, if there is anything to look after. The
-    /// caller holds no ring.
-    pub fn look(&mut self) -> Option<i64> {
+    /// caller holds no ring. Whether it `stands_in` where no thread is to be had: the driver must not be
+    /// kept by a call that hangs.
+    pub fn look(&mut self, stands_in: bool) -> Option<i64> {
         let now = monotonic() as i64;
-        match relieve(now) {
+        match relieve(now, stands_in) {
             Standing::None => {
                 *self = Lookout::new();
                 return None;
@@ -54,7 +55,7 @@ impl Lookout {
 }
 
 /// Has another worker come to what stands, and how it all fares then.
-fn relieve(now: i64) -> Standing {
+fn relieve(now: i64, stands_in: bool) -> Standing {
     let mut all = Standing::None;
     for crew in wq::crews() {
         match crew.standing(now) {
@@ -62,7 +63,7 @@ fn relieve(now: i64) -> Standing {
             Standing::Moving => all = Standing::Moving,
             Standing::Stuck => {
                 let mine = call::credentials();
-                if crew.relieve(&mine, now) {
+                if crew.relieve(&mine, now, stands_in) {
                     all = Standing::Moving;
                     continue;
                 }
@@ -105,7 +106,7 @@ pub fn come_by() {
 #[cold]
 fn come() {
     WANTED.store(false, Relaxed);
-    relieve(monotonic() as i64);
+    relieve(monotonic() as i64, true);
 }
 
 /// In a child of `fork`.

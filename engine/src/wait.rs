@@ -172,7 +172,7 @@ fn look_after_workers(ring: &Ring, lookout: &mut Lookout) -> Option<i64> {
     // Relaxed, and before the queue is looked at: who puts something into it looks at this after that,
     // and both under the queue's lock.
     ring.guarded.store(false, Relaxed);
-    let next = lookout.look();
+    let next = lookout.look(true);
     if next.is_some() {
         ring.guarded.store(true, Relaxed);
     }

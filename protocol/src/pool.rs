@@ -67,7 +67,7 @@ pub enum Standing {
     None,
     /// Some wait, and not for long.
     Moving,
-    /// They stand behind such as do not end.
+    /// They stand behind such as do not end, or nobody comes.
     Stuck,
 }
 
@@ -169,7 +169,9 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         self.queued += load.count;
         self.bounded += load.bounded;
         let mut wanted = self.wanted();
-        if self.standing(load.now) == Standing::Stuck && self.may_serve(most.serving) {
+        // Where nobody serves, one is among those wanted.
+        let stuck = self.serving != 0 && self.standing(load.now) == Standing::Stuck;
+        if stuck && self.may_serve(most.serving) {
             wanted += 1;
             self.moved = load.now;
         }
@@ -206,7 +208,9 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         match self.bounded {
             0 => Standing::None,
             // Somebody is on the way to them.
-            _ if self.serving == 0 || now - self.moved < PATIENCE => Standing::Moving,
+            _ if self.serving == 0 && self.idle + self.coming != 0 => Standing::Moving,
+            _ if now - self.moved < PATIENCE => Standing::Moving,
+            // Also where nobody serves: who was to do it was not to be had.
             _ => Standing::Stuck,
         }
     }

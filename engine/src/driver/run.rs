@@ -31,7 +31,7 @@ pub(super) extern "C" fn run(term: usize) -> ! {
             unsettled::settle();
             wq::reinforce();
             let due = tend_all();
-            [due, lookout.look()].into_iter().flatten().min()
+            [due, lookout.look(false)].into_iter().flatten().min()
         });
         OFFICE.sleeps_until(due);
         n = wait::sleep(set, &mut events, due, None).unwrap_or(0);
