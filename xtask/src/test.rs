@@ -83,7 +83,6 @@ pub fn all() -> ExitCode {
     conformance("every field of every operation", "fields");
     conformance("random programs", "diff --programs 100000");
     conformance("random programs, eight at once", "diff --threads 8 --programs 20000");
-    conformance("random programs that are new each time", "diff --fresh --programs 3000");
     conformance("random programs, through the trap", "diff --backend run --programs 3000");
     conformance("system calls that fail", "faults --programs 10000");
     conformance("system calls that fail, eight at once", "faults --threads 8 --programs 4000");
