@@ -180,15 +180,10 @@ impl Batch {
     }
 }
 
-/// Marks what is in no crew's queue as the calling thread's.
-pub fn begin_alone(req: Req, tid: i32) {
-    NOBODY.begin(req, tid);
-}
-
 /// On the thread that brings it.
 #[cold]
 fn run_alone(mut req: Req) {
-    begin_alone(req, call::gettid());
+    NOBODY.begin(req, call::gettid());
     req.res = run_if_it_ends(req);
     hand_in(req);
 }
