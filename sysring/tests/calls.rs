@@ -1,5 +1,8 @@
 //! Calls through their front: contexts, scopes, slots, ways to hear.
 
+#[path = "shared/signal.rs"]
+mod signal;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -78,18 +81,7 @@ fn a_context_is_polled_and_counted() {
 
 #[test]
 fn a_signal_mask_is_in_force_while_a_wait_sleeps() {
-    extern "C" fn nothing(_: libc::c_int) {}
-    let handler = nothing as extern "C" fn(libc::c_int);
-    let bit = 1 << (libc::SIGUSR2 - 1);
-    // SAFETY: a handler that does nothing; the signal is this thread's own.
-    unsafe {
-        libc::signal(libc::SIGUSR2, handler as usize);
-        let mut blocked = std::mem::zeroed();
-        libc::sigemptyset(&raw mut blocked);
-        libc::sigaddset(&raw mut blocked, libc::SIGUSR2);
-        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, std::ptr::null_mut());
-        libc::pthread_kill(libc::pthread_self(), libc::SIGUSR2);
-    }
+    let bit = signal::pending();
     let calls = Calls::new().unwrap();
     let wait = |time, mask: Option<u64>| {
         let mask = mask.map(SigSet);

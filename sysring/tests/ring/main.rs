@@ -13,6 +13,8 @@ mod processes;
 mod queues;
 mod registered;
 mod setup;
+#[path = "../shared/signal.rs"]
+mod signal;
 mod sockets;
 mod transfers;
 mod waits;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sysring::{Errno, Ring, SigSet, Wait, op};
 
 use crate::common::{both, made, ring};
+use crate::signal;
 
 #[test]
 fn waits_are_told_through_memory() {
@@ -62,18 +63,7 @@ fn a_signal_mask_is_in_force_meanwhile() {
             return println!("skipped: no such memory before Linux 6.13");
         };
         ring.register().enable().unwrap();
-        extern "C" fn nothing(_: libc::c_int) {}
-        let handler = nothing as extern "C" fn(libc::c_int);
-        let bit = 1 << (libc::SIGUSR2 - 1);
-        // SAFETY: a handler that does nothing; the signal is this thread's own.
-        unsafe {
-            libc::signal(libc::SIGUSR2, handler as usize);
-            let mut blocked = std::mem::zeroed();
-            libc::sigemptyset(&raw mut blocked);
-            libc::sigaddset(&raw mut blocked, libc::SIGUSR2);
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const blocked, std::ptr::null_mut());
-            libc::pthread_kill(libc::pthread_self(), libc::SIGUSR2);
-        }
+        let bit = signal::pending();
         // All but this one are blocked while it waits.
         let wait = Wait::at_least(1).timeout(Duration::from_secs(60)).sigmask(SigSet(!bit));
         waits.set(0, &wait);
