@@ -51,7 +51,7 @@ pub struct Facts {
 #[derive(Default)]
 pub struct Report {
     pub rows: Vec<Row>,
-    /// Where each row was listed, by its index; if directories come in that order.
+    /// In which order directories were listed, by their indices, if they come in that order.
     pub places: HashMap<u32, usize>,
     pub problems: Vec<(Box<CStr>, Errno)>,
     /// It could not be found, or not be read.

@@ -233,8 +233,9 @@ impl Fold<Report> for Sections<'_> {
         }
         let mut rows = rows;
         rows.sort_unstable_by(|one, other| self.ls.compare(&one.key(), &other.key()));
-        if self.ls.name.is_none() {
-            report.places = rows.iter().map(|row| row.index).zip(0..).collect();
+        if self.ls.recursive && self.ls.name.is_none() {
+            let directories = rows.iter().filter(|row| row.kind == Kind::Directory);
+            report.places = directories.map(|row| row.index).zip(0..).collect();
         }
         if self.ls.name.is_none() || !rows.is_empty() {
             self.attempt(|this| this.section(path, &rows));
