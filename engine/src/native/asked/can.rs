@@ -114,13 +114,15 @@ fn asks_cache(call: &Call) -> bool {
 /// Whether reads of a file can be asked not to wait. It is asked where no file has anything.
 fn takes_nowait(fd: Fd) -> bool {
     const NOWHERE: Offset = Offset(i64::MAX - 1);
+    if !nowait::is_honoured() {
+        return false;
+    }
     let mut byte = 0u8;
     let one = Iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 as _ };
     let vector = Vector { address: User::of(&raw const one), count: 1 };
     // SAFETY: the byte is ours.
     let answer = unsafe { call::preadv2(fd, vector, NOWHERE, RwFlags::NOWAIT) };
-    nowait::is_honoured()
-        && !matches!(answer, Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM))
+    !matches!(answer, Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM))
 }
 
 /// Whether the fourth argument is a position in the file, which moves.
