@@ -79,9 +79,11 @@ fn direct(call: Call) -> Outcome {
     Outcome::Answer(unsafe { call.make() } as i64)
 }
 
-/// Has the engine open what it needs to be told by a worker: a worker's call may be given another
-/// number while the issuing thread does that.
+/// Has the engine open what it needs to wait and to be told by a worker: a worker's call may be given
+/// another number while the issuing thread does that.
 fn settle(context: &Context) {
+    // A wait that finds its event there opens nothing, so one that finds none comes first.
+    assert_eq!(context.wait(1, Some(1), None), Err(Errno::ETIME));
     let (call, placement) = (Call { nr: g::__NR_getppid, args: [0; 6] }, Placement::Worker);
     // SAFETY: takes nothing.
     let issued = unsafe { context.issue(&call, &Order { placement, ..Order::default() }) };

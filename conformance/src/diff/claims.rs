@@ -74,13 +74,14 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
         }
         // It asks what is there to be read, and what is not sent yet.
         op::URING_CMD => target(claims, sqe, true, true),
-        op::FSYNC
-        | op::SYNC_FILE_RANGE
-        | op::FALLOCATE
-        | op::FTRUNCATE
-        | op::FADVISE
-        | op::FSETXATTR
-        | op::FGETXATTR => target(claims, sqe, false, true),
+        op::FSYNC | op::SYNC_FILE_RANGE | op::FALLOCATE | op::FTRUNCATE | op::FADVISE => {
+            target(claims, sqe, false, true)
+        }
+        op::FSETXATTR | op::FGETXATTR => {
+            target(claims, sqe, false, true);
+            // A folder's, too.
+            claims.claim(Resource::Attributes(resolve(sqe)), true);
+        }
         op::SPLICE | op::TEE => {
             target(claims, sqe, false, true);
             let from = source(sqe);

@@ -26,6 +26,8 @@ pub enum Resource {
     Contents(usize),
     /// The position of an open file.
     Position(i32),
+    /// The extended attributes of an open file.
+    Attributes(i32),
     /// A descriptor's entry in the process's table.
     Descriptor(i32),
     /// The registered table.
