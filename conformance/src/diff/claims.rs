@@ -172,7 +172,13 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
                 claims.claim(Resource::FixedTable, true);
             }
         }
-        op::FILES_UPDATE => claims.claim(Resource::FixedTable, true),
+        op::FILES_UPDATE => {
+            claims.claim(Resource::FixedTable, true);
+            for fd in entry.memory.iter().flat_map(|(_, bytes)| bytes.chunks_exact(4)) {
+                let fd = i32::from_ne_bytes([fd[0], fd[1], fd[2], fd[3]]);
+                claims.claim(Resource::Descriptor(fd), false);
+            }
+        }
         op::EPOLL_CTL => {
             claims.claim(Resource::EpollSet, true);
             claims.claim(Resource::Descriptor(sqe.fd), false);

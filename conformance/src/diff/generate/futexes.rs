@@ -54,6 +54,11 @@ impl Generator {
         const PROCESS: u32 = 1;
         entry.sqe.opcode = op::WAITID;
         entry.sqe.fd = self.random.pick(&[ENDED_MARK, ENDED_MARK, ASLEEP_MARK, 1]);
+        // Linux 6.18 cancels it on a thread of its own if the ring is closed, and that one writes what it
+        // tells to the memory of whatever process came before it.
+        if self.program.abandon && entry.sqe.fd == ASLEEP_MARK {
+            entry.sqe.fd = ENDED_MARK;
+        }
         entry.sqe.len = PROCESS;
         let options = [libc::WEXITED, libc::WEXITED | libc::WNOHANG, libc::WEXITED | libc::WNOWAIT];
         entry.sqe.file_index = self.random.pick(&options) as u32;

@@ -25,8 +25,8 @@ mod waiting;
 
 pub use nature::resolve;
 use nature::{
-    cancels, may_skip, punted, receives_nothing, runs_at_once, shows_its_thread, uses_vector,
-    wakes, writes,
+    cancels, may_skip, polls_first, punted, receives_nothing, runs_at_once, shows_its_thread,
+    uses_vector, wakes, writes,
 };
 
 use super::claims::claims;
@@ -56,6 +56,8 @@ pub struct Generator {
     drains: bool,
     /// Something was sent or received with a vector of several buffers.
     vectors: bool,
+    /// Something is to be polled before it is received.
+    polls_first: bool,
 }
 
 /// The program of a seed.
@@ -73,6 +75,7 @@ pub fn generate(seed: u64) -> Program {
         tags: 0,
         drains: false,
         vectors: false,
+        polls_first: false,
     };
     if generator.program.buffers {
         generator.provide_groups();
@@ -242,6 +245,7 @@ impl Generator {
         entry.waits = self.waits(&entry);
         self.drains |= entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
         self.vectors |= uses_vector(&entry.sqe);
+        self.polls_first |= polls_first(&entry.sqe);
         let sqe = &entry.sqe;
         let surely = !spoilt
             && sqe.personality == 0

@@ -84,17 +84,20 @@ impl Generator {
     }
 }
 
+/// Whether it is polled before it is sent or received.
+pub(super) fn polls_first(sqe: &Sqe) -> bool {
+    let transfers = matches!(
+        sqe.opcode,
+        op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::SEND_ZC | op::SENDMSG_ZC
+    );
+    transfers && sqe.ioprio & recvsend::POLL_FIRST != 0
+}
+
 /// What is linked behind a request that a worker has run is run by that worker, where a
 /// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
 /// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
 pub(super) fn shows_its_thread(sqe: &Sqe) -> bool {
-    let polls = match sqe.opcode {
-        op::SEND | op::RECV | op::SENDMSG | op::RECVMSG | op::SEND_ZC | op::SENDMSG_ZC => {
-            sqe.ioprio & recvsend::POLL_FIRST != 0
-        }
-        op::ACCEPT => sqe.ioprio != 0,
-        _ => false,
-    };
+    let polls = polls_first(sqe) || sqe.opcode == op::ACCEPT && sqe.ioprio != 0;
     // It may take its buffer in another way.
     let selects = sqe.flags & sqe_flags::BUFFER_SELECT != 0;
     // A worker does not wait for it.
