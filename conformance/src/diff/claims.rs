@@ -147,7 +147,11 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
                 Kind::Reader(stream) | Kind::Listener(stream) | Kind::Counter(stream) => {
                     claims.claim(Resource::Out(stream), true);
                 }
-                Kind::Socket { reads, .. } => claims.claim(Resource::Out(reads), true),
+                Kind::Writer(stream) => claims.claim(Resource::In(stream), true),
+                Kind::Socket { reads, writes } => {
+                    claims.claim(Resource::Out(reads), true);
+                    claims.claim(Resource::In(writes), true);
+                }
                 _ => {}
             }
         }

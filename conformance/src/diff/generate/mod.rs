@@ -25,8 +25,8 @@ mod waiting;
 
 pub use nature::resolve;
 use nature::{
-    cancels, may_skip, polls_first, punted, receives_nothing, runs_at_once, shows_its_thread,
-    uses_vector, wakes, writes,
+    cancels, may_skip, polls_first, punted, receives_nothing, runs_at_once, shoot_once,
+    shows_its_thread, uses_vector, wakes, writes,
 };
 
 use super::claims::claims;
@@ -242,6 +242,9 @@ impl Generator {
             entry.sqe.flags &= !sqe_flags::IO_DRAIN;
         }
         self.keep_off_the_disk(&mut entry);
+        if self.drains {
+            shoot_once(&mut entry.sqe);
+        }
         entry.waits = self.waits(&entry);
         self.drains |= entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
         self.vectors |= uses_vector(&entry.sqe);

@@ -93,6 +93,18 @@ pub(super) fn polls_first(sqe: &Sqe) -> bool {
     transfers && sqe.ioprio & recvsend::POLL_FIRST != 0
 }
 
+/// Takes the further shots of a request that cannot be polled for them: one that is submitted while another
+/// drains may be a worker's in Linux 6.18, which refuses it otherwise then.
+pub(super) fn shoot_once(sqe: &mut Sqe) {
+    let is_stream = !matches!(kind(resolve(sqe)), Kind::File(_) | Kind::Other);
+    match sqe.opcode {
+        _ if is_stream => {}
+        op::RECV | op::RECVMSG => sqe.ioprio &= !recvsend::RECV_MULTISHOT,
+        op::ACCEPT => sqe.ioprio = 0,
+        _ => {}
+    }
+}
+
 /// What is linked behind a request that a worker has run is run by that worker, where a
 /// non-blocking file and a poll to begin with end in `EAGAIN`, where a socket that has failed
 /// says so, and where what waits may be missed by who cancels everything. Which requests the kernel gives to workers is its own affair.
