@@ -3,7 +3,7 @@
 use sysring_sys::abi::io_uring::{op, recvsend, sqe_flags};
 
 use super::Generator;
-use super::nature::needs_file;
+use super::nature::{needs_file, resolve};
 use crate::diff::layout::*;
 use crate::diff::program::Entry;
 
@@ -38,6 +38,12 @@ impl Generator {
                 // Numbers of descriptors depend on what others have opened.
                 if sqe.addr == EDGE + 0xf00 && sqe.opcode == op::PIPE {
                     sqe.addr = WILD;
+                }
+                // Linux 6.18 wakes who polls a pipe for a write to it that brought nothing, and says that it is
+                // readable.
+                let faults = sqe.addr != READ_ONLY && sqe.opcode == op::WRITE;
+                if faults && matches!(kind(resolve(sqe)), Kind::Writer(_)) {
+                    sqe.addr = EDGE + 0xf00;
                 }
                 // The kernel forgets the position behind what it wrote before it met the fault.
                 if sqe.addr == EDGE + 0xf00 && sqe.off == u64::MAX {
