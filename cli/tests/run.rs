@@ -235,7 +235,7 @@ fn that_a_32_bit_program_is_not_served_is_said_once() {
         "{said}"
     );
     let (code, said) = run(&["--stats"], &[&program]);
-    let report = format!("sysring: {program} {SAID}; what it started was served by");
+    let report = format!("sysring: {program} {SAID}; the rest was served by");
     assert!(code == Some(7) && said.contains(&report), "{said}");
     let (code, said) = run(&["--stats=json"], &[&program]);
     assert_eq!(code, Some(7));
@@ -257,12 +257,13 @@ fn that_a_32_bit_program_is_not_served_is_said_once() {
 fn that_processes_cannot_be_served_is_said_once() {
     let script = "/bin/true; /bin/true; env -i /bin/true; sh -c '/bin/true; /bin/true'";
     let refuse = ["refuse", "--call", "seccomp", "--call", "io_uring_setup", "--"];
-    let run = [SYSRING, "run", "--engine=user", "--", "sh", "-c", script];
+    let run = [SYSRING, "run", "--engine=user", "--stats", "--", "sh", "-c", script];
     let ended = output(&[&refuse[..], &run].concat());
     assert_code(&ended, 0);
     let said = stderr(&ended);
     assert_eq!(said.matches("cannot serve io_uring in this process").count(), 1, "{said}");
     assert!(said.contains("installing the seccomp filter"), "{said}");
+    assert!(said.contains("sysring: not every process could be served"), "{said}");
 }
 
 #[test]

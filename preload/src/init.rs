@@ -33,7 +33,7 @@ pub fn init(environment: Environment, path: Option<&'static CStr>) {
                 error.describe().as_bytes(),
                 b" (",
                 error.name().as_bytes(),
-                b")",
+                b"); `sysring doctor` says what is missing",
             ],
         );
     }

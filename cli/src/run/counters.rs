@@ -126,7 +126,7 @@ pub struct Report {
     pub engine: String,
     /// The engine and why it was chosen, for people.
     pub served_by: String,
-    /// Why the program itself could not be served, only what it started; for people.
+    /// Which processes could not be served, and why; for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unserved: Option<String>,
     /// Only ours counts.
@@ -169,7 +169,7 @@ impl fmt::Display for Report {
         match &self.unserved {
             None => write!(f, "sysring: served by {}", self.served_by)?,
             Some(why) => {
-                write!(f, "sysring: {why}; what it started was served by {}", self.served_by)?;
+                write!(f, "sysring: {why}; the rest was served by {}", self.served_by)?;
             }
         }
         let Some(totals) = &self.counters else {

@@ -88,11 +88,12 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
             )
         })?),
     };
+    let mut told = None;
     if let Some(object) = &object {
         preload(&object.path, run);
-        let told =
+        told =
             object.directory.as_deref().map(|directory| told::begin(directory, unserved.is_some()));
-        if let Some(told) = told {
+        if let Some(told) = &told {
             exec::set_environment("SYSRING_TOLD", told);
         }
         limit::raise();
@@ -117,6 +118,10 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
     }
     let end = supervise::run(&program)
         .map_err(|error| format!("the program could not be started: {error}"))?;
+    let unserved = unserved.or_else(|| {
+        let said = told.as_deref().is_some_and(told::is_any_unserved);
+        said.then(|| "not every process could be served, as was said when it started".to_owned())
+    });
     print_stats(format, &Report::new(&choice, unserved, counters.as_ref()));
     drop(counters);
     Ok(end.pass_on())

@@ -22,6 +22,15 @@ pub fn begin(directory: &Path, narrow: bool) -> PathBuf {
     told
 }
 
+/// Whether any process of the run has said that it is not served.
+pub fn is_any_unserved(told: &Path) -> bool {
+    ["-unserved", "-narrow"].iter().any(|kind| {
+        let mut file = told.to_owned().into_os_string();
+        file.push(kind);
+        Path::new(&file).exists()
+    })
+}
+
 /// A run's process is the program's, or waits for it.
 fn sweep(directory: &Path) {
     let Ok(files) = fs::read_dir(directory) else { return };
@@ -51,6 +60,7 @@ mod tests {
         fs::write(&other, "").expect("a file");
         let second = begin(&directory, false);
         assert_ne!(first, second);
+        assert!(is_any_unserved(&first) && !is_any_unserved(&second));
         assert!(!stale.exists() && other.exists());
         assert!(
             first
