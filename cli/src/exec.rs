@@ -1,10 +1,14 @@
 //! Becoming another program, as env(1) does.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::files::report::words;
 
 /// sysring itself failed: env(1)'s exit status for that.
 pub const FAILED: u8 = 125;
@@ -35,8 +39,34 @@ pub fn exec(program: &Program) -> u8 {
         Ok(never) => match never {},
         Err(error) => error,
     };
-    tell!("sysring: {}: {error}", program.file.display());
+    tell!("sysring: {}: {}", program.file.display(), reason(&program.file, &error));
     if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_EXECUTE }
+}
+
+/// Why a file could not be executed, and what to do. The error alone says the same of a missing
+/// script and of its missing interpreter, of a directory and of a file that may not be executed.
+fn reason(file: &OsStr, error: &io::Error) -> String {
+    let is_path = file.as_bytes().contains(&b'/');
+    let status = fs::metadata(file);
+    match error.kind() {
+        io::ErrorKind::NotFound if is_path && status.is_ok() => {
+            "the interpreter (after #!) or loader that it names is not there".to_owned()
+        }
+        io::ErrorKind::NotFound
+            if !is_path && status.as_ref().is_ok_and(|status| status.is_file()) =>
+        {
+            format!("not found in PATH; for the file here, say ./{}", file.display())
+        }
+        io::ErrorKind::NotFound if !is_path => "not found in PATH".to_owned(),
+        io::ErrorKind::PermissionDenied => match status {
+            Ok(status) if status.is_dir() => "is a directory".to_owned(),
+            Ok(status) if status.permissions().mode() & 0o111 == 0 => {
+                "is not executable (chmod +x makes it so)".to_owned()
+            }
+            _ => words(error),
+        },
+        _ => words(error),
+    }
 }
 
 fn try_exec(program: &Program) -> io::Result<std::convert::Infallible> {

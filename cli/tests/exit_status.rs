@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use common::{assert_code, output, stderr, sysring};
+use common::{Scratch, assert_code, output, stderr, sysring};
 
 /// The ways to run something: in place, and as a child that is waited for; ours, and the kernel's
 /// where it works.
@@ -44,6 +46,34 @@ fn a_program_that_is_not_there_is_127() {
 fn a_file_that_is_no_program_is_126() {
     for way in WAYS {
         assert_code(&output(&with(way, &["/etc/passwd"])), 126);
+    }
+}
+
+/// What execve(2) answers says the same of very different things.
+#[test]
+fn why_a_program_cannot_be_started_is_said() {
+    let folder = Scratch::new();
+    let script = folder.path().join("no-such-program-but-here");
+    std::fs::write(&script, "#!/no/such/interpreter\n").expect("a file");
+    let permit = |mode| std::fs::set_permissions(&script, Permissions::from_mode(mode));
+    let path = script.to_str().expect("a path in UTF-8");
+    for way in WAYS {
+        let expect = |program: &str, code: i32, why: &str| {
+            let ended = sysring(&with(way, &[program])).current_dir(folder.path()).output();
+            let ended = ended.expect("sysring starts");
+            assert_code(&ended, code);
+            let said = format!("sysring: {program}: {why}\n");
+            assert!(stderr(&ended).contains(&said), "{}", stderr(&ended));
+        };
+        expect("no-such-program-anywhere", 127, "not found in PATH");
+        let hint = "not found in PATH; for the file here, say ./no-such-program-but-here";
+        expect("no-such-program-but-here", 127, hint);
+        expect("./no-such-program", 127, "No such file or directory");
+        expect("/", 126, "is a directory");
+        permit(0o644).expect("permissions");
+        expect(path, 126, "is not executable (chmod +x makes it so)");
+        permit(0o755).expect("permissions");
+        expect(path, 127, "the interpreter (after #!) or loader that it names is not there");
     }
 }
 
