@@ -5,7 +5,7 @@ use core::fmt;
 use sysring_sys::Errno;
 
 /// Why `install` failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InstallError {
     /// `SYSRING_ENGINE` is none of `auto`, `kernel` and `user`.
@@ -52,6 +52,13 @@ impl fmt::Display for InstallError {
             ),
             InstallError::Filter(error) => write!(f, "cannot install a seccomp filter: {error}"),
         }
+    }
+}
+
+/// The same words: they are what a `main` prints that returns the error.
+impl fmt::Debug for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

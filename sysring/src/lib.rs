@@ -60,7 +60,7 @@
 //!
 //! This rests on address space randomisation. The same library at the same address makes its calls
 //! where this program made them, and the child dies by SIGSYS at the first that is trapped. With the
-//! 28 random bits of x86-64 that happens to one in 60 million. On aarch64 Debian's kernel gives 18, of
+//! 28 random bits of x86-64 that happens to one in 268 million. On aarch64 Debian's kernel gives 18, of
 //! which libraries use 14, and it is one in 16,000; `sysctl vm.mmap_rnd_bits=33` makes it one in 500
 //! million. Where randomisation is off (in a debugger, under `setarch -R`), every child that is the
 //! same program dies, and hardly any other. An executable linked at a fixed address is refused

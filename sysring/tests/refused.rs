@@ -236,6 +236,8 @@ fn the_kernel_asked_for_is_the_kernel_or_an_error() {
         let error = sysring::install_engine(sysring::Engine::Kernel).unwrap_err();
         assert!(matches!(error, InstallError::KernelRefuses(_)), "{error}");
         assert!(error.to_string().contains("ENOSYS"), "{error}");
+        // What a `main` prints that returns it.
+        assert_eq!(format!("{error:?}"), error.to_string());
         // A failure is not for good.
         install();
     });

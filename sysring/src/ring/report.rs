@@ -189,7 +189,7 @@ pub(super) const HINTS: [(u32, &str, &str); 4] = [
 ];
 
 /// Why a ring could not be made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SetupError {
     pub(super) errno: Errno,
     pub(super) step: Step,
@@ -268,6 +268,13 @@ impl fmt::Display for SetupError {
             Some(limit) => write!(f, "; {limit}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The same words: they are what a `main` prints that returns the error.
+impl fmt::Debug for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
