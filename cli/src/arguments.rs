@@ -37,7 +37,8 @@ pub enum Subcommand {
 ///
 /// The program and its children run unmodified. With the engine, their io_uring system calls are
 /// served inside the process by plain system calls; no_new_privs is set, so set-uid programs
-/// among the children do not gain privileges.
+/// among the children do not gain privileges. What cannot be served (a 32-bit program; anything, where
+/// the sandbox forbids seccomp filters) runs as it would without sysring, which is said once.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -76,6 +77,12 @@ pub struct Run {
     pub command: Vec<OsString>,
 }
 
+/// What std says of a wrong number is for programmers.
+fn positive(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| format!("a number from 1 to {} is needed", u32::MAX))
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Engine {
     /// The kernel's where it works, sysring's where not
@@ -99,11 +106,12 @@ pub enum StatsFormat {
 #[command(after_help = "\
 Examples:
   sysring doctor
-  sysring doctor --json | jq -r '.engine'
+  sysring doctor --json | jq -r '.engine'       kernel, user or none
+  sysring doctor --json | jq '.checks[] | select(.status == \"no\")'
 
 Exit status:
   0  io_uring programs can run here, with the kernel's io_uring or with sysring's engine
-  1  neither works here; the output says why
+  1  neither works here, which the output says why; or the output could not be written
   2  wrong usage")]
 pub struct Doctor {
     /// Print JSON
@@ -137,11 +145,11 @@ pub struct Demo {
     pub directory: Option<PathBuf>,
 
     /// How many files the tree has
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 2000, value_parser = positive)]
     pub files: u32,
 
     /// How large the tree is
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 200, value_parser = positive)]
     pub megabytes: u32,
 
     /// Only the bundled program, even where fio is installed

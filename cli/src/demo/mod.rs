@@ -105,8 +105,9 @@ pub fn main(demo: &Demo) -> ExitCode {
 
 fn all(demo: &Demo) -> Result<bool, String> {
     let parent = demo.directory.clone().unwrap_or_else(env::temp_dir);
-    let scratch = Scratch::create(&parent)
-        .map_err(|error| format!("a directory in {} : {error}", parent.display()))?;
+    let scratch = Scratch::create(&parent).map_err(|error| {
+        format!("a directory in {} could not be made: {error}", parent.display())
+    })?;
     let show = Show::new(demo.json);
 
     let unheard = |error: io::Error| format!("the findings could not be printed: {error}");

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::arguments::Doctor;
+use crate::files::report::words;
 
 /// Whether the machine offers something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -67,7 +68,7 @@ pub fn main(doctor: &Doctor) -> ExitCode {
     if let Err(error) = printed {
         // Who has seen enough (head, a pager that was left) is not told of it.
         if error.kind() != io::ErrorKind::BrokenPipe {
-            tell!("sysring: the findings could not be printed: {error}");
+            tell!("sysring: the findings could not be printed: {}", words(&error));
         }
         return ExitCode::FAILURE;
     }

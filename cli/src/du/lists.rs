@@ -25,10 +25,7 @@ pub fn roots(du: &Du) -> Result<Given, String> {
     };
     let names = match is_standard_input(list) {
         true => read_input().map_err(|error| failed("-: read error", &error))?,
-        false => {
-            let what = format!("cannot open {} for reading", quote::shell(list.as_bytes()));
-            fs::read(list).map_err(|error| failed(&what, &error))?
-        }
+        false => read_file(list)?,
     };
     let names = names.strip_suffix(b"\0").unwrap_or(&names);
     let mut given = Given { paths: Vec::new(), problems: Vec::new() };
@@ -57,8 +54,11 @@ pub fn roots(du: &Du) -> Result<Given, String> {
 pub fn excluded(du: &Du) -> Result<Vec<CString>, String> {
     let mut patterns = du.exclude.clone();
     for list in &du.exclude_from {
-        let text = if is_standard_input(list) { read_input() } else { fs::read(list) };
-        let text = text.map_err(|error| failed(&list.to_string_lossy(), &error))?;
+        let text = if is_standard_input(list) {
+            read_input().map_err(|error| failed("-: read error", &error))?
+        } else {
+            read_file(list)?
+        };
         let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
         patterns.extend(lines.filter(|line| !line.is_empty()).filter_map(|p| CString::new(p).ok()));
     }
@@ -67,6 +67,11 @@ pub fn excluded(du: &Du) -> Result<Vec<CString>, String> {
 
 fn is_standard_input(list: &OsString) -> bool {
     list == "-"
+}
+
+fn read_file(list: &OsStr) -> Result<Vec<u8>, String> {
+    let what = format!("cannot open {} for reading", quote::shell(list.as_bytes()));
+    fs::read(list).map_err(|error| failed(&what, &error))
 }
 
 fn read_input() -> io::Result<Vec<u8>> {

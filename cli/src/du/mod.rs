@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use sysring_walk::{Progress, walk_with};
 
-use crate::files::{matching, progress};
+use crate::files::{matching, progress, report};
 
 pub use options::Du;
 
@@ -46,7 +46,7 @@ pub fn main(du: &Du) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
-                complain(&format!("write error: {error}"));
+                complain(&format!("write error: {}", report::words(&error)));
             }
             ExitCode::FAILURE
         }

@@ -32,9 +32,14 @@ Examples:
   find . -name '*.log' -print0 | sysring du -ch --files0-from=-
   sysring du --json -d1 . | jq '.sizes[] | select(.bytes > 1e9)'
 
+JSON is an object: \"sizes\", each with \"path\", \"bytes\", \"entries\" (files and directories, itself
+among them) and, with --time, \"time\" (seconds since 1970, and nanoseconds); \"total\", the same of all
+with -c, else null; \"problems\", each with \"path\", \"problem\", \"errno\". A path that is not UTF-8 is in
+\"path_bytes\", too.
+
 Exit status:
   0  everything was seen
-  1  something could not be read, which is said; the rest was counted
+  1  something could not be read, which is said, and the rest was counted; or the output not written
   2  wrong usage"
 )]
 pub struct Du {
@@ -55,7 +60,7 @@ pub struct Du {
     pub summarize: bool,
 
     /// List only what is at most N levels below each PATH
-    #[arg(long, short = 'd', value_name = "N")]
+    #[arg(long, short = 'd', value_name = "N", value_parser = units::number)]
     pub max_depth: Option<u32>,
 
     /// Add a line with the sum of all
@@ -161,7 +166,7 @@ pub struct Du {
     pub json: bool,
 
     /// At most N threads [default: one for each processor, and up to 48 while they wait for disks]
-    #[arg(long, short = 'j', value_name = "N")]
+    #[arg(long, short = 'j', value_name = "N", value_parser = units::count)]
     pub threads: Option<NonZeroUsize>,
 }
 

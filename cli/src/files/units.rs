@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 const LETTERS: &str = "KMGTPEZY";
 
@@ -33,6 +34,16 @@ pub fn of_environment() -> Unit {
     let default = if env::var_os("POSIXLY_CORRECT").is_some() { 512 } else { 1024 };
     let unit = asked.and_then(|size| parse(size.to_str()?).ok());
     unit.unwrap_or(Unit::blocks(default))
+}
+
+/// A number of levels. (What std says of a wrong one is for programmers.)
+pub fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("a number from 0 to {} is needed", u32::MAX))
+}
+
+/// A number of threads.
+pub fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "a number from 1 on is needed".to_owned())
 }
 
 /// What `--block-size` says.

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use sysring_walk::{Options, Progress, walk_with};
 
+use crate::files::report::words;
 use crate::files::{progress, roots};
 
 pub use options::Ls;
@@ -42,7 +43,7 @@ pub fn main(ls: &Ls) -> ExitCode {
         Err(error) => {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 // Where standard error is closed, too, there is nobody left to tell.
-                let _ = writeln!(io::stderr(), "sysring ls: write error: {error}");
+                let _ = writeln!(io::stderr(), "sysring ls: write error: {}", words(&error));
             }
             ExitCode::FAILURE
         }

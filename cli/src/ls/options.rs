@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use clap::{ArgAction, Args};
 
-use crate::files::matching;
+use crate::files::{matching, units};
 
 /// List what is in directories, as ls does, with many threads
 ///
@@ -23,9 +23,14 @@ Examples:
   sysring ls -lRt --name='*.log' /var           the latest of each directory first
   sysring ls -R --json ~ | jq '.entries[] | select(.size > 1e9) | .path'
 
+JSON is an object with two lists. Each of \"entries\" has \"path\", \"inode\", \"mode\" (type and
+permissions, in octal), \"links\", \"owner\", \"group\", \"size\", \"disk_bytes\", \"modified\" (seconds since
+1970, and nanoseconds), a symbolic link its \"target\"; each of \"problems\" has \"path\", \"problem\",
+\"errno\". A path that is not UTF-8 is in \"path_bytes\", too.
+
 Exit status:
   0  everything was seen
-  1  something could not be read, which is said; the rest was listed
+  1  something could not be read, which is said, and the rest was listed; or the output not written
   2  wrong usage"
 )]
 pub struct Ls {
@@ -102,7 +107,7 @@ pub struct Ls {
     pub json: bool,
 
     /// At most N threads [default: one for each processor, and up to 48 while they wait for disks]
-    #[arg(long, short = 'j', value_name = "N")]
+    #[arg(long, short = 'j', value_name = "N", value_parser = units::count)]
     pub threads: Option<NonZeroUsize>,
 }
 

@@ -50,6 +50,7 @@ struct Listed {
 
 #[derive(Serialize)]
 struct Described {
+    inode: u64,
     mode: String,
     links: u32,
     owner: String,
@@ -196,6 +197,7 @@ fn listed(path: &[u8], row: &Row, names: &mut Names) -> Listed {
         path => PathText::of(path, Some(&row.name)),
     };
     let status = row.status.as_ref().map(|facts| Described {
+        inode: facts.inode,
         mode: format!("{:o}", facts.mode),
         links: facts.links,
         owner: names.user(facts.owner).to_owned(),
