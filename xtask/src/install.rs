@@ -76,8 +76,10 @@ pub fn install(prefix: &Path, with_engine: bool) -> Outcome {
     let header = include_dir.join("sysring.h");
     fs::copy(capi.join("include/sysring.h"), &header)
         .map_err(|e| format!("{}: {e}", header.display()))?;
-    println!("installed liburing {VERSION} of sysring in {}", prefix.join("lib").display());
-    println!("programs are compiled against liburing's own headers (Debian: liburing-dev)");
+    let libraries = if with_engine { "liburing and libsysring" } else { "liburing" };
+    println!("installed {libraries} in {}", prefix.join("lib").display());
+    println!("installed sysring.h in {}", include_dir.display());
+    println!("for liburing, programs use its own headers (Debian: liburing-dev)");
     Ok(())
 }
 
@@ -104,7 +106,7 @@ fn build(room: &Path, with_engine: bool) -> Outcome<PathBuf> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["rustc", "--quiet", "--release", "--features", "object"])
+        .args(["rustc", "--release", "--features", "object"])
         .args(["--crate-type", "staticlib", "--config", "profile.release.strip=\"debuginfo\""])
         .arg("--manifest-path")
         .arg(room.join("Cargo.toml"))

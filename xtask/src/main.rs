@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         ["install", "--without-engine", "--prefix", prefix] => {
             installed(install::install(Path::new(prefix), false))
         }
+        ["install", ..] => unable("usage: cargo xtask install [--without-engine] --prefix DIR"),
         ["model"] => model::check(&[]),
         ["model", "--", options @ ..] => model::check(options),
         ["header"] => match header::write() {
