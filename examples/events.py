@@ -60,5 +60,7 @@ def events(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} /proc/PID/fd/N")
     for event in events(sys.argv[1]):
         print(event, flush=True)
