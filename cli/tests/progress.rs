@@ -150,3 +150,19 @@ fn a_short_walk_tells_nothing() {
     let shown = walk(false, &["du"], scratch.path(), Pipe, Terminal);
     assert_eq!(shown.error, "");
 }
+
+/// Sent as they are, names could move the cursor, or worse.
+#[test]
+fn names_that_a_terminal_would_obey_are_quoted_there() {
+    let scratch = Scratch::new();
+    fs::create_dir(scratch.path().join("\x1b[2Jhere")).expect("a directory");
+    fs::write(scratch.path().join("\x1b[2Jhere/a\nb"), "").expect("a file");
+    fs::write(scratch.path().join("sp ace"), "").expect("a file");
+    for options in [&["ls", "-R"][..], &["ls", "-R", "--paths"]] {
+        let shown = walk(false, options, scratch.path(), Terminal, Pipe).out;
+        assert!(!shown.contains('\x1b') && shown.contains("$'\\033''[2Jhere"), "{shown:?}");
+        assert!(shown.contains("$'\\n'") && !shown.contains("sp ace'"), "{shown:?}");
+        let piped = walk(false, options, scratch.path(), Pipe, Pipe).out;
+        assert!(piped.contains("\x1b[2Jhere") && piped.contains("a\nb"), "{piped:?}");
+    }
+}

@@ -1,5 +1,10 @@
 //! Names in messages, so that a shell would read them as they are.
 
+/// Whether a terminal that is sent the name may do something else than show it.
+pub fn is_hostile(name: &[u8]) -> bool {
+    std::str::from_utf8(name).map_or(true, |text| text.chars().any(char::is_control))
+}
+
 /// In single quotes, with what cannot be printed as `$'\…'` between them.
 pub fn shell(name: &[u8]) -> String {
     let plain = |c: char| !c.is_control() && c != '\'';
@@ -69,7 +74,14 @@ fn push(quoted: &mut String, escaped: &mut bool, escape: Option<&str>, c: char) 
 
 #[cfg(test)]
 mod tests {
-    use super::shell;
+    use super::{is_hostile, shell};
+
+    #[test]
+    fn what_a_terminal_cannot_show_is_hostile() {
+        assert!(!is_hostile("größe it's $x".as_bytes()) && !is_hostile(b""));
+        assert!(is_hostile(b"a\nb") && is_hostile(b"\x1b[2J") && is_hostile(b"\xff"));
+        assert!(is_hostile("\u{9b}2J".as_bytes()), "the same in one character");
+    }
 
     #[test]
     fn names_are_quoted_as_shells_read_them() {

@@ -20,7 +20,8 @@ pub fn write_path(out: &mut impl Write, path: &[u8], name: Option<&CStr>) -> io:
     Ok(())
 }
 
-fn joined(path: &[u8], name: Option<&CStr>) -> Vec<u8> {
+/// The same in memory.
+pub fn joined(path: &[u8], name: Option<&CStr>) -> Vec<u8> {
     let mut whole = Vec::new();
     // A vector takes whatever is written.
     let _ = write_path(&mut whole, path, name);

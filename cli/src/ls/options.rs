@@ -11,6 +11,7 @@ use crate::files::{matching, units};
 ///
 /// Made for whole trees (-R). Lines are those of `LC_ALL=C ls`, one name on each, sorted by the bytes
 /// of the names if by nothing else; symbolic links are never followed, and access control lists not looked for.
+/// On a terminal, names with control characters, or that are not UTF-8, are quoted as for a shell.
 #[derive(Args)]
 #[command(
     disable_help_flag = true,

@@ -12,6 +12,7 @@ use super::list::{Report, Row, What};
 use super::names::Names;
 use super::options::Ls;
 use crate::files::progress::Bar;
+use crate::files::quote;
 use crate::files::report::{self, PathText};
 use crate::files::units::Unit;
 
@@ -120,7 +121,7 @@ impl<'l> Sections<'l> {
             self.out.write_all(b"\n")?;
         }
         if self.headings {
-            self.out.write_all(path)?;
+            self.name(path)?;
             self.out.write_all(b":\n")?;
         }
         if self.ls.is_long() {
@@ -164,21 +165,30 @@ impl<'l> Sections<'l> {
             if let Some(line) = lines.get(at) {
                 self.out.write_all(line.show(&widths).as_bytes())?;
             }
-            if self.ls.full_paths && !path.is_empty() {
-                report::write_path(&mut self.out, path, Some(&row.name))?;
-            } else {
-                self.out.write_all(row.name.to_bytes())?;
+            match self.ls.full_paths && !path.is_empty() {
+                true if self.terminal => self.name(&report::joined(path, Some(&row.name)))?,
+                true => report::write_path(&mut self.out, path, Some(&row.name))?,
+                false => self.name(row.name.to_bytes())?,
             }
             if self.ls.slash && row.kind == Kind::Directory {
                 self.out.write_all(b"/")?;
             }
             if let (true, Some(target)) = (self.ls.is_long(), &row.target) {
                 self.out.write_all(b" -> ")?;
-                self.out.write_all(target)?;
+                self.name(target)?;
             }
             self.out.write_all(end)?;
         }
         Ok(())
+    }
+
+    /// As it is, but for a terminal: what would not only be seen there is quoted, unless zero bytes are
+    /// asked for, which are for programs.
+    fn name(&mut self, name: &[u8]) -> io::Result<()> {
+        if self.terminal && !self.ls.zero && quote::is_hostile(name) {
+            return self.out.write_all(quote::shell(name).as_bytes());
+        }
+        self.out.write_all(name)
     }
 
     fn problem(&mut self, what: &str, path: &[u8], name: Option<&CStr>, error: Errno) {
