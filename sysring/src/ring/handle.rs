@@ -30,11 +30,30 @@ impl Way {
         flags: u32,
         argument: User<u8>,
         size: usize,
-    ) -> Result<u32, Errno> {
+    ) -> Answer {
         let flags = flags | self.flags;
-        match door::enter_c(self.serves, self.number, submit, want, flags, argument, size) {
-            answer @ 0.. => Ok(answer as u32),
-            answer => Err(error(answer)),
+        Answer(door::enter_c(self.serves, self.number, submit, want, flags, argument, size))
+    }
+}
+
+/// What a call has answered, or what stands in for it: one word on every path, which becomes a
+/// `Result` where the paths have met.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Answer(i32);
+
+impl Answer {
+    /// So many entries were taken.
+    #[inline(always)]
+    pub fn taken(count: u32) -> Answer {
+        Answer(count as i32)
+    }
+
+    #[inline(always)]
+    pub fn result(self) -> Result<u32, Errno> {
+        match self.0 {
+            count @ 0.. => Ok(count as u32),
+            errno => Err(error(errno)),
         }
     }
 }
@@ -97,7 +116,7 @@ impl Handle {
     }
 }
 
-/// What a call has answered, below zero.
+/// An answer below zero.
 #[cold]
 fn error(answer: i32) -> Errno {
     Errno::from_raw(answer.wrapping_neg()).unwrap_or(Errno::EINVAL)

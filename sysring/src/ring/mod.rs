@@ -52,7 +52,7 @@ pub use submission::{Full, Submission};
 pub use time::Timespec;
 pub use wait::{Wait, Waits};
 
-use handle::{Handle, Way};
+use handle::{Answer, Handle, Way};
 use memory::Memory;
 use queue::{Cq, Sq};
 
@@ -212,16 +212,18 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     #[inline(always)]
     fn submit_by(&mut self, way: Way, want: u32) -> Result<u32, Errno> {
         let submit = self.sq.publish();
-        if self.handle.is_special() {
-            return self.enter_otherwise(way, submit, want, 0, User::NULL, SIGSET_SIZE);
-        }
-        let mut flags = 0;
-        if want != 0 || self.sq.holds_completions_back() {
-            flags = enter::GETEVENTS;
-        } else if submit == 0 {
-            return Ok(0);
-        }
-        way.enter(submit, want, flags, User::NULL, SIGSET_SIZE)
+        let answer = if self.handle.is_special() {
+            self.enter_otherwise(way, submit, want, 0, User::NULL, SIGSET_SIZE)
+        } else {
+            let must_ask = want != 0 || self.sq.holds_completions_back();
+            let flags = if must_ask { enter::GETEVENTS } else { 0 };
+            if submit != 0 || must_ask {
+                way.enter(submit, want, flags, User::NULL, SIGSET_SIZE)
+            } else {
+                Answer::taken(0)
+            }
+        };
+        answer.result()
     }
 
     /// The same, for so long at most.
@@ -244,7 +246,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     fn submit_with_by(&mut self, way: Way, wait: &Wait) -> Result<u32, Errno> {
         let submit = self.sq.publish();
         wait.with(|want, flags, argument, size| {
-            self.enter_otherwise(way, submit, want, flags, argument, size)
+            self.enter_otherwise(way, submit, want, flags, argument, size).result()
         })
     }
 
@@ -256,7 +258,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     pub fn submit_with_registered(&mut self, waits: &Waits, index: u32) -> Result<u32, Errno> {
         let (submit, way) = (self.sq.publish(), self.handle.way());
         waits.with(index, self.handle.id, |want, flags, argument, size| {
-            self.enter_otherwise(way, submit, want, flags, argument, size)
+            self.enter_otherwise(way, submit, want, flags, argument, size).result()
         })
     }
 
@@ -269,7 +271,8 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
     }
 
     fn wait_by(&self, way: Way, wait: &Wait) -> Result<(), Errno> {
-        wait.with(|want, flags, argument, size| way.enter(0, want, flags, argument, size)).map(drop)
+        wait.with(|want, flags, argument, size| way.enter(0, want, flags, argument, size).result())
+            .map(drop)
     }
 
     /// Makes the call, if there is need of one: where a thread of the other side submits, which must
@@ -283,17 +286,17 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
         mut flags: u32,
         argument: User<u8>,
         size: usize,
-    ) -> Result<u32, Errno> {
+    ) -> Answer {
         if want != 0 || self.handle.is_polled() || self.sq.holds_completions_back() {
             flags |= enter::GETEVENTS;
         }
         if self.handle.has_thread() {
             flags |= self.wake_up(submit);
             if flags == 0 {
-                return Ok(submit);
+                return Answer::taken(submit);
             }
         } else if flags == 0 && submit == 0 {
-            return Ok(0);
+            return Answer::taken(0);
         }
         way.enter(submit, want, flags, argument, size)
     }
@@ -314,7 +317,7 @@ impl<S: SqEntry, C: CqEntry> Ring<S, C> {
             return Ok(());
         }
         let flags = enter::SQ_WAIT | self.wake_up(self.sq.len());
-        self.handle.way().enter(0, 0, flags, User::NULL, SIGSET_SIZE).map(drop)
+        self.handle.way().enter(0, 0, flags, User::NULL, SIGSET_SIZE).result().map(drop)
     }
 
     /// Gives the ring other queues, with what is in them; sizes as of [`Builder::build`] and
