@@ -302,7 +302,7 @@ impl Locked<'_> {
         if self.drain_active && self.must_queue_for_drain(req) {
             self.queue_for_drain(req);
         } else {
-            self.issue(req);
+            self.send(req);
         }
     }
 

@@ -14,7 +14,13 @@ use crate::stats;
 
 impl Locked<'_> {
     /// Sends a request down the road until it completes or waits somewhere.
-    pub fn issue(&mut self, mut req: Req) {
+    pub fn issue(&mut self, req: Req) {
+        self.send(req);
+    }
+
+    /// The same, where it is worth being inlined.
+    #[inline(always)]
+    pub fn send(&mut self, mut req: Req) {
         let row = req.row;
         req.stage = At::new(Stage::Queued);
         if self.closing {
@@ -41,6 +47,7 @@ impl Locked<'_> {
     }
 
     /// What follows an attempt.
+    #[inline(never)]
     pub fn carry_on(&mut self, mut req: Req, issued: Issued) {
         match issued {
             Issued::Done(res) if res < 0 && req.row.has(row_flag::NEEDS_FILE) => {
