@@ -15,13 +15,8 @@ impl Ring {
     #[inline(always)]
     #[must_use]
     pub fn sq(&self) -> Sq<'_> {
-        self.sq_of(self.sq_size())
-    }
-
-    #[inline(always)]
-    fn sq_of(&self, entries: u32) -> Sq<'_> {
         let [head, tail] = self.words([at::SQ_HEAD, at::SQ_TAIL]);
-        Sq { head, tail, entries }
+        Sq { head, tail, entries: self.sq_size() }
     }
 }
 
@@ -72,17 +67,16 @@ impl Locked<'_> {
         self.ring.sq().has_more(self.counts().sq_head)
     }
 
-    /// Takes the next SQE; also, how many places there are behind it. `None`: its index in the SQ
-    /// array is out of range, it is dropped.
+    /// Takes the next SQE, and says at which index it lay. `None`: that, in the SQ array, is out of
+    /// range; it is dropped.
     #[inline(always)]
     pub fn sq_take(&mut self) -> Option<(Sqe, u32)> {
         let ring = self.ring;
-        let entries = ring.sq_size();
-        let taken = ring.sq_of(entries).take(&mut self.counts().sq_head, &Sqes(ring));
+        let taken = ring.sq().take(&mut self.counts().sq_head, &Sqes(ring));
         if taken.is_none() {
             ring.word(at::SQ_DROPPED).fetch_add(1, Relaxed);
         }
-        taken.map(|(sqe, index)| (sqe, entries - 1 - index))
+        taken
     }
 
     /// Takes the second half of an SQE that is twice as long as others.

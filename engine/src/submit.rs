@@ -20,8 +20,8 @@ struct Link {
 struct Batch {
     /// Entries to be taken, with the one in hand.
     left: u32,
-    /// Places behind the one in hand.
-    behind: u32,
+    /// Where the one in hand lies.
+    index: u32,
 }
 
 /// Flags that change nothing about how a request is taken.
@@ -39,7 +39,7 @@ impl Locked<'_> {
     pub fn submit(&mut self, want: u32) -> Result<u32> {
         let count = want.min(self.sq_available());
         let mut link = Link::default();
-        let mut batch = Batch { left: count, behind: 0 };
+        let mut batch = Batch { left: count, index: 0 };
         let rewinds = self.ring.shape().has(setup::SQ_REWIND);
         self.hints.begin_submission();
         while batch.left != 0 {
@@ -49,11 +49,11 @@ impl Locked<'_> {
             }
             let ring = self.ring;
             let Ok(req) = self.slab.take(ring) else { break };
-            let Some((sqe, behind)) = self.sq_take() else {
+            let Some((sqe, index)) = self.sq_take() else {
                 self.slab.put(req);
                 break;
             };
-            batch.behind = behind;
+            batch.index = index;
             let accepted = self.accept(req, &sqe, &mut link, &mut batch);
             batch.left -= 1;
             if accepted.is_err() && !self.ring.shape().has(setup::SUBMIT_ALL) {
@@ -184,12 +184,7 @@ impl Locked<'_> {
             self.check_restrictions(req)?;
         }
         if self.drain_active {
-            req.set(flag::ASYNC);
-        }
-        if self.drain_next && link.head.is_none() {
-            self.drain_next = false;
-            self.drain_active = true;
-            req.set(flag::DRAIN | flag::ASYNC);
+            self.prepare_behind_drain(req, link);
         }
         if !row.has(row_flag::IOPRIO) && req.sqe.ioprio != 0 {
             return Err(Errno::EINVAL);
@@ -242,12 +237,23 @@ impl Locked<'_> {
         if shape.has(setup::SQE128) {
             return Ok(());
         }
-        if !shape.has(setup::SQE_MIXED) || batch.left < 2 || batch.behind == 0 {
+        let is_last_place = batch.index + 1 == self.ring.sq_size();
+        if !shape.has(setup::SQE_MIXED) || batch.left < 2 || is_last_place {
             return Err(Errno::EINVAL);
         }
         self.sq_take_half();
         batch.left -= 1;
         Ok(())
+    }
+
+    /// Behind a drain all that comes waits; what follows a link with a drain inside is one itself.
+    #[cold]
+    fn prepare_behind_drain(&mut self, mut req: Req, link: &Link) {
+        req.set(flag::ASYNC);
+        if self.drain_next && link.head.is_none() {
+            self.drain_next = false;
+            req.set(flag::DRAIN);
+        }
     }
 
     #[cold]
