@@ -173,11 +173,21 @@ impl Segments {
 
     #[inline(always)]
     pub(super) fn of_one(req: Req) -> Segments {
+        match req.has(flag::BUFFER_TAKEN) {
+            true => Segments::left_of(req, req.buffer.address, req.buffer.len),
+            false => Segments::named(req),
+        }
+    }
+
+    /// Of a request that takes its memory from no group: what its SQE names.
+    #[inline(always)]
+    pub(super) fn named(req: Req) -> Segments {
+        Segments::left_of(req, req.sqe.addr, req.sqe.len)
+    }
+
+    #[inline(always)]
+    fn left_of(req: Req, address: u64, len: u32) -> Segments {
         let done = req.done as usize;
-        let (address, len) = match req.has(flag::BUFFER_TAKEN) {
-            true => (req.buffer.address, req.buffer.len),
-            false => (req.sqe.addr, req.sqe.len),
-        };
         let total = (len as usize).min(MAX_RW_COUNT) - done;
         let base = address.wrapping_add(done as u64) as usize as *mut _;
         let one = Iovec { iov_base: base, iov_len: total as _ };

@@ -21,7 +21,7 @@ pub(crate) fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.has(flag::BUFFER_SELECT) {
         return issue_with_taken(ring, req);
     }
-    attempt_on(ring, req, Segments::of_one)
+    attempt_on(ring, req, Segments::named)
 }
 
 /// READV and WRITEV.
