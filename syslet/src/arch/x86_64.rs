@@ -95,21 +95,6 @@ macro_rules! end {
     };
 }
 
-/// Leaves the caller's frame, as it lies below `rbp` and as `rsp` points to it.
-macro_rules! leave {
-    () => {
-        "add rsp, 8
-        pop r15
-        pop r14
-        pop r13
-        pop r12
-        pop rbx
-        pop rbp
-        .cfi_def_cfa rsp, 8
-        ret"
-    };
-}
-
 macro_rules! enter {
     ($name:literal, $compare_exchange:literal) => {
         global_asm!(
@@ -134,9 +119,9 @@ macro_rules! enter {
             "stmxcsr [rsp]",
             "fnstcw [rsp + 4]",
             "mov rbx, rdi",                 // rbx: the context
-            "mov r12, [rdi + {carrier}]",   // r12: the carrier that this thread is
-            "mov r13, [rdi + {state}]",     // r13: USER
-            "lea r14, [r13 + 1]",           // r14: IN_CALL
+            "mov rcx, [rdi + {carrier}]",   // rcx: the carrier that this thread is
+            "mov r12, [rdi + {state}]",
+            "inc r12",                      // r12: IN_CALL
             "mov [rdi + {stack}], rsp",
             // All of the request goes into registers now: it lies on the caller's stack, and that may
             // be another thread's as soon as the state says IN_CALL.
@@ -147,26 +132,30 @@ macro_rules! enter {
             "mov r8, [rsi + 40]",
             "mov r9, [rsi + 48]",
             "mov rsi, [rsi + 16]",
-            "mov rsp, [r12 + {stack_top}]",
+            "mov rsp, [rcx + {stack_top}]",
+            "push rcx",
             // From here on the context may be taken. Stores are seen in order on this architecture:
             // who sees IN_CALL sees all of the above.
-            "mov [rbx + {state}], r14",
+            "mov [rbx + {state}], r12",
             // Who watches may have gone to sleep for lack of calls.
             "cmp dword ptr [rbx + {attention}], 0",
             "jne 3f",
             "2:",
             "syscall",                      // rax: the result; rcx and r11 are lost
             "mov rdx, rax",
-            "mov rax, r14",
-            "lea rcx, [r13 + 2]",           // rcx: USER, one call later
+            "mov rax, r12",
+            "lea rcx, [r12 + 1]",           // rcx: USER, one call later
             concat!($compare_exchange, " [rbx + {state}], rcx"),
             "jne 4f",
-            // Nobody took it.
+            // Nobody took it: this thread still has what it has not changed.
             "mov rax, rdx",
             "xor edx, edx",
-            "mov rsp, [rbx + {stack}]",
-            leave!(),
-            // Wakes who watches, and keeps the call's registers. 7 pushes and 8 bytes: rsp is a
+            "mov rbx, [rbp - 8]",
+            "mov r12, [rbp - 16]",
+            "leave",
+            ".cfi_def_cfa rsp, 8",
+            "ret",
+            // Wakes who watches, and keeps the call's registers. 7 pushes and the carrier: rsp is a
             // multiple of 16 again, as it must be at a call.
             "3:",
             ".cfi_def_cfa rbp, 16",
@@ -177,10 +166,8 @@ macro_rules! enter {
             "push r10",
             "push r8",
             "push r9",
-            "sub rsp, 8",
             "mov rdi, rbx",
             "call {attend}",
-            "add rsp, 8",
             "pop r9",
             "pop r8",
             "pop r10",
@@ -196,7 +183,7 @@ macro_rules! enter {
             "xor eax, eax",
             "wrfsbase rax",
             "xor ebp, ebp",
-            "mov rdi, r12",
+            "pop rdi",                      // the carrier
             "mov rsi, rdx",
             "call {orphaned}",
             "ud2",
@@ -226,7 +213,14 @@ global_asm!(
     "fldcw [rsp + 4]",
     "xor eax, eax",
     "mov edx, 1",
-    leave!(),
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
     end!("sysring_syslet_resume"),
     fs = const offset_of!(Context, fs),
     gs = const offset_of!(Context, gs),
