@@ -24,7 +24,7 @@ pub fn print(out: &mut impl Write, findings: &Findings, colour: bool) -> io::Res
     }
     for check in advice {
         let text = check.advice.as_deref().unwrap_or_default();
-        writeln!(out, "  {}: {text}", check.name)?;
+        writeln!(out, "{}", wrapped(&format!("{}: {text}", check.name)))?;
     }
 
     writeln!(
@@ -38,6 +38,24 @@ pub fn print(out: &mut impl Write, findings: &Findings, colour: bool) -> io::Res
     )
 }
 
+/// Text in lines of 100 columns, set in by two, and by four from the second on.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut lines = String::from(" ");
+    let mut column = 1;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column + 1 + length > WIDTH {
+            lines.push_str("\n   ");
+            column = 3;
+        }
+        lines.push(' ');
+        lines.push_str(word);
+        column += 1 + length;
+    }
+    lines
+}
+
 /// The word for a status, and its colour.
 fn mark(status: Status) -> (&'static str, &'static str) {
     match status {
@@ -45,5 +63,23 @@ fn mark(status: Status) -> (&'static str, &'static str) {
         Status::No => ("no", "31"),
         Status::Limited => ("limited", "33"),
         Status::Info => ("-", "2"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn long_advice_is_wrapped_and_nothing_is_lost() {
+        assert_eq!(wrapped("aio: more"), "  aio: more");
+        let text = ["openat2:"; 40].join(" ");
+        let lines = wrapped(&text);
+        assert!(
+            lines.lines().count() > 3 && lines.lines().all(|line| line.len() <= 100),
+            "{lines}"
+        );
+        assert!(lines.lines().skip(1).all(|line| line.starts_with("    o")), "{lines}");
+        assert_eq!(lines.split_whitespace().collect::<Vec<_>>().join(" "), text);
     }
 }
