@@ -57,8 +57,8 @@ fn doctor_sees_each_call_that_is_refused() {
 /// replaced by another, one that is refused may not.
 #[test]
 fn doctor_says_what_is_done_without_a_call() {
-    let everything =
-        "read 5, with a flag 5, openat 0, openat2 0, openat2 beneath 0, futex_waitv -11";
+    let everything = "read 5, with a flag 5, openat 0, openat2 0, openat2 beneath 0, \
+                      futex_waitv of one -11, futex_waitv -11";
     for (call, check_name, errno, uses, does) in [
         (
             "preadv2",
@@ -93,15 +93,15 @@ fn doctor_says_what_is_done_without_a_call() {
             "futex_waitv",
             "futex_waitv",
             "ENOSYS",
-            "FUTEX_WAITV answers EOPNOTSUPP",
-            "futex_waitv -95",
+            "with more it answers EOPNOTSUPP",
+            "futex_waitv of one -11, futex_waitv -95",
         ),
         (
             "futex_waitv",
             "futex_waitv",
             "EPERM",
             "FUTEX_WAITV answers as futex_waitv",
-            "futex_waitv -1",
+            "futex_waitv of one -1, futex_waitv -1",
         ),
         ("epoll_pwait2", "epoll_pwait2", "ENOSYS", "ppoll and epoll_wait", ""),
         ("epoll_pwait2", "epoll_pwait2", "EPERM", "ppoll and epoll_wait", ""),

@@ -378,7 +378,7 @@ fn futex_waitv() -> io::Result<Check> {
         wait,
         "futex_waitv, for FUTEX_WAITV",
         [
-            "nothing in its place: FUTEX_WAITV answers EOPNOTSUPP",
+            "FUTEX_WAIT where FUTEX_WAITV has one word; with more it answers EOPNOTSUPP",
             "nothing in its place: FUTEX_WAITV answers as futex_waitv does",
         ],
         "a kernel of version 5.16 or newer, or futex_waitv allowed in the sandbox",

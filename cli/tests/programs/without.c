@@ -32,7 +32,8 @@ int main(void)
 	struct io_uring_sqe *sqe;
 	struct open_how how = { .flags = O_RDONLY };
 	unsigned word = 1;
-	struct futex_waitv wait = { .val = 2, .uaddr = (unsigned long)&word, .flags = FUTEX2_SIZE_U32 };
+	struct futex_waitv one = { .val = 2, .uaddr = (unsigned long)&word, .flags = FUTEX2_SIZE_U32 };
+	struct futex_waitv wait[2] = { one, one };
 	char buf[8];
 	int file = memfd_create("read", 0);
 	CHECK(file >= 0 && pwrite(file, "hello", 5, 0) == 5);
@@ -57,10 +58,12 @@ int main(void)
 		sqe->len = sizeof(how);
 		opened(&r, beneath ? ", openat2 beneath" : ", openat2");
 	}
-	sqe = push(&r, OP_FUTEX_WAITV, 0, 4);
-	sqe->addr = (unsigned long)&wait;
-	sqe->len = 1;
-	answer(&r, ", futex_waitv");
+	for (int words = 1; words <= 2; words++) {
+		sqe = push(&r, OP_FUTEX_WAITV, 0, 4);
+		sqe->addr = (unsigned long)wait;
+		sqe->len = words;
+		answer(&r, words == 1 ? ", futex_waitv of one" : ", futex_waitv");
+	}
 	puts("");
 	close_ring(&r);
 	return 0;

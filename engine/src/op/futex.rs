@@ -28,6 +28,9 @@ const KNOWN: u32 = g::FUTEX2_SIZE_MASK | NEWER | g::FUTEX2_PRIVATE;
 /// What `futex(2)` has no words for.
 const NEWER: u32 = g::FUTEX2_NUMA | g::FUTEX2_MPOL;
 
+/// The mask of a wait that every wake ends (`FUTEX_BITSET_MATCH_ANY`).
+const ANY: u64 = 0xffff_ffff;
+
 /// A time that is over: with it a wait tells what it would do, and does not.
 const OVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
@@ -136,9 +139,11 @@ fn wait(req: Req, futexes: &[FutexWaitv], until: Option<&Timespec>) -> Result<us
         [futex] if req.sqe.opcode == op::FUTEX_WAIT => {
             wait_for_one(futex, req.sqe.addr3, until).map(|()| 0)
         }
-        _ => match call::futex_waitv(futexes, until) {
-            Err(Errno::ENOSYS) => Err(Errno::EOPNOTSUPP),
-            answer => answer,
+        _ => match (call::futex_waitv(futexes, until), futexes) {
+            // Before Linux 5.16, and in gVisor.
+            (Err(Errno::ENOSYS), [futex]) => wait_for_one(futex, ANY, until).map(|()| 0),
+            (Err(Errno::ENOSYS), _) => Err(Errno::EOPNOTSUPP),
+            (answer, _) => answer,
         },
     }
 }

@@ -185,7 +185,7 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     FUTEX_WAIT since "6.7" flags FUTEX_LIST | CANCELS_SOFTLY, futex::prepare, futex::issue_wait, work futex::work, finish futex::finish;
     FUTEX_WAKE since "6.7" flags 0, futex::prepare, futex::issue_wake;
     FUTEX_WAITV since "6.7" flags FUTEX_LIST | CANCELS_SOFTLY, futex::prepare_vector, futex::issue_wait_vector, work futex::work, finish futex::finish,
-        note "of several that are woken at once the last is told; needs futex_waitv(2), Linux 5.16";
+        note "of several that are woken at once the last is told; for more than one it needs futex_waitv(2), Linux 5.16";
     FIXED_FD_INSTALL since "6.8" flags NEEDS_FILE, open::prepare_install, open::issue_install;
     FTRUNCATE since "6.9" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_ftruncate, sync::issue_on_worker,
         work sync::work_ftruncate;
