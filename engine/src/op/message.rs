@@ -98,6 +98,10 @@ fn copy_parts(mut req: Req, mut header: Msghdr, from: u64, too_many: Option<Errn
         header.msg_name = name.as_mut_ptr();
         header.msg_namelen = name_len as i32;
     }
+    if header.msg_name.is_null() && !req.has(flag::MULTISHOT) {
+        // How long a name is that is not there Linux does not look at. gVisor does: EFAULT.
+        header.msg_namelen = 0;
+    }
     if let Some(e) = too_many {
         return Err(e);
     }
