@@ -1,6 +1,9 @@
 //! Copies between our memory and the application's, which may be anything: where a load or a store of
 //! ours would crash, they answer `EFAULT`.
 
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
+
 use crate::call::{self, Buffer};
 use crate::raw::general::{O_CLOEXEC, O_NONBLOCK};
 use crate::{Errno, Result, User};
@@ -14,13 +17,9 @@ use crate::{Errno, Result, User};
 /// `to` is writable for `len` bytes, and nobody else uses them.
 pub unsafe fn copy_in(process: i32, to: *mut u8, from: User<u8>, len: usize) -> Result<()> {
     // SAFETY: the caller's promise.
-    match unsafe { call::process_vm_read(process, to, from, len) } {
-        Ok(n) if n == len => Ok(()),
-        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        // Refused by a filter or a security module, or not built in.
-        // SAFETY: the caller's promise.
-        Err(_) => unsafe { through_pipe(User::of(to), from, len) },
-    }
+    let call = || unsafe { call::process_vm_read(process, to, from, len) };
+    // SAFETY: the same copy.
+    unsafe { by_call_or_pipe(call, User::of(to), from, len) }
 }
 
 /// Copies into the application's memory, which may be changing at the same time.
@@ -33,12 +32,37 @@ pub unsafe fn copy_in(process: i32, to: *mut u8, from: User<u8>, len: usize) -> 
 /// the application.
 pub unsafe fn copy_out(process: i32, to: User<u8>, from: *const u8, len: usize) -> Result<()> {
     // SAFETY: the caller's promise.
-    match unsafe { call::process_vm_write(process, to, from, len) } {
-        Ok(n) if n == len => Ok(()),
-        Ok(_) | Err(Errno::EFAULT) => Err(Errno::EFAULT),
-        // SAFETY: the caller's promise.
-        Err(_) => unsafe { through_pipe(to, User::of(from), len) },
+    let call = || unsafe { call::process_vm_write(process, to, from, len) };
+    // SAFETY: the same copy.
+    unsafe { by_call_or_pipe(call, to, User::of(from), len) }
+}
+
+/// Whether a kernel without the calls was met, as gVisor before 2024: it need not be asked again.
+/// Relaxed: who does not see it yet asks once more.
+static ABSENT: AtomicBool = AtomicBool::new(false);
+
+/// Copies by one call, or through a pipe where that is not to be had.
+///
+/// # Safety
+/// As of [`through_pipe`].
+#[inline(always)]
+unsafe fn by_call_or_pipe(
+    call: impl FnOnce() -> Result<usize>,
+    to: User<u8>,
+    from: User<u8>,
+    len: usize,
+) -> Result<()> {
+    if !ABSENT.load(Relaxed) {
+        match call() {
+            Ok(n) if n == len => return Ok(()),
+            Ok(_) | Err(Errno::EFAULT) => return Err(Errno::EFAULT),
+            Err(Errno::ENOSYS) => ABSENT.store(true, Relaxed),
+            // Refused by a filter or a security module.
+            Err(_) => {}
+        }
     }
+    // SAFETY: the caller's promise.
+    unsafe { through_pipe(to, from, len) }
 }
 
 /// What a pipe surely holds, whoever's limits it was made under.

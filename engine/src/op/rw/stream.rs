@@ -22,13 +22,14 @@ pub(super) fn would_block(req: Req, direction: Direction) -> Issued {
 /// A stream whose driver knows no `RWF_NOWAIT`: readiness says when a worker will not wait long.
 pub(super) fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let nonblocking = is_nonblocking(req.file.fd);
+    // A file may have got the number of a stream.
+    let regular = is_regular(req.file.fd);
     let segments = Segments::of(req);
     // A pipe that was spliced knows it no more. Who takes a buffer takes what there is, as the kernel
     // does: it is used by as much as comes.
     let readable = || call::poll_now(req.file.fd, direction.readiness() as u16) != Ok(0);
-    if nonblocking || is_regular(req.file.fd) || req.has(flag::BUFFER_SELECT) && readable() {
-        // A file may have got the number of a stream.
-        let at = if is_regular(req.file.fd) { offset(req) } else { Offset::CURRENT };
+    if nonblocking || regular || req.has(flag::BUFFER_SELECT) && readable() {
+        let at = if regular { offset(req) } else { Offset::CURRENT };
         return match segments.transfer(req, at, RwFlags::NONE) {
             Ok(n) => done(ring, req, n, segments.total),
             Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => would_block(req, direction),
