@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::disk::Disk;
+
 /// A description to print above a table.
 pub struct Machine {
     processor: String,
@@ -18,14 +20,19 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine; `scratch` is where the benchmarks keep their files.
-    pub fn here(scratch: &Path) -> Machine {
+    /// This machine; `scratch` is where the benchmarks keep their files, `disk` what they made to have
+    /// it on.
+    pub fn here(scratch: &Path, disk: Option<&Disk>) -> Machine {
+        let mut filesystem = filesystem(scratch);
+        if let Some(disk) = disk {
+            filesystem = format!("{filesystem} on {}", disk.sentence());
+        }
         Machine {
             processor: processor(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             memory_gib: memory_gib(),
             kernel: read("/proc/sys/kernel/osrelease"),
-            filesystem: filesystem(scratch),
+            filesystem,
             fio: output("fio", &["--version"]),
             date: output("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default(),
         }

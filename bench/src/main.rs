@@ -7,6 +7,7 @@ mod calls;
 mod client;
 mod compare;
 mod direct;
+mod disk;
 mod echo;
 mod events;
 mod fio;
@@ -23,9 +24,11 @@ mod walk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use disk::Disk;
 use machine::Machine;
 use report::{Report, Row};
 
@@ -112,6 +115,12 @@ pub struct Settings {
     /// Where to keep the files that are read and written [default: beside the build].
     #[arg(long, global = true)]
     dir: Option<PathBuf>,
+    /// Keep them on a disk in memory whose reads take as long, such as 150us or 1ms: for machines whose
+    /// own disk is cached by the host. Made for this run, which has to be root's.
+    #[arg(long, global = true, value_parser = latency)]
+    latency: Option<Duration>,
+    #[arg(skip)]
+    disk: Option<Disk>,
     /// The sysring binary [default: the one beside this program].
     #[arg(long, global = true)]
     sysring: Option<PathBuf>,
@@ -130,9 +139,26 @@ fn rounds(text: &str) -> Result<usize, String> {
     }
 }
 
+fn latency(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1_000), ("ms", 1_000_000)];
+    let found = units.iter().find_map(|(unit, ns)| Some((text.strip_suffix(unit)?, ns)));
+    found
+        .and_then(|(number, ns)| number.parse::<u32>().ok().map(|n| u64::from(n) * ns))
+        .map(Duration::from_nanos)
+        .ok_or_else(|| "a number of us or ms is needed".to_owned())
+}
+
 impl Settings {
     /// The directory of those files, made if need be.
     fn dir(&self) -> Result<PathBuf, Error> {
+        match &self.disk {
+            Some(disk) => Ok(disk.dir().to_owned()),
+            None => self.own_dir(),
+        }
+    }
+
+    /// The same, but not on the disk that is made for a run.
+    fn own_dir(&self) -> Result<PathBuf, Error> {
         let dir = match &self.dir {
             Some(dir) => dir.clone(),
             None => sysring::sibling("bench-files")?,
@@ -149,7 +175,7 @@ impl Settings {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    match run(cli) {
         Ok(complete) if complete => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -160,12 +186,17 @@ fn main() -> ExitCode {
 }
 
 /// Runs what was asked for and prints it; false if something could not be measured.
-fn run(cli: &Cli) -> Result<bool, Error> {
+fn run(mut cli: Cli) -> Result<bool, Error> {
     if let Work::HoldRing { entries } = cli.work {
         return process::hold_ring(entries).map(|()| true);
     }
-    let settings = &cli.settings;
-    let mut report = Report { machine: Machine::here(&settings.dir()?), rows: Vec::new() };
+    let settings = &mut cli.settings;
+    // Before there are other threads.
+    let disk = settings.latency.map(|latency| Disk::new(&settings.own_dir()?, latency)).transpose();
+    settings.disk = disk.map_err(|e| format!("the disk of --latency: {e}"))?;
+    let settings = &*settings;
+    let machine = Machine::here(&settings.dir()?, settings.disk.as_ref());
+    let mut report = Report { machine, rows: Vec::new() };
     if !settings.json {
         println!("{}", report.machine.sentence());
     }

@@ -5,15 +5,18 @@ mod programs;
 mod run;
 mod tree;
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::compare::{Contender, Samples, interleave};
+use crate::disk::Disk;
 use crate::report::{Better, Goal, Metric, Row, Unit};
 use crate::{Error, Settings, sysring};
 
 use programs::Program;
+use run::Use;
 
 const TIME: Metric = Metric { name: "time", unit: Unit::Milliseconds, better: Better::Lower };
 const CPU: Metric =
@@ -29,27 +32,30 @@ struct Race {
 }
 
 /// Where the programs walk: the tree, and nothing, to load a program before it is timed.
-struct Places {
+struct Places<'s> {
     tree: PathBuf,
     empty: PathBuf,
+    /// What the tree lies on, if that keeps an account.
+    disk: Option<&'s Disk>,
 }
 
 pub fn run(settings: &Settings) -> Result<Vec<Row>, Error> {
-    let dir = settings.dir()?;
-    let places = Places { tree: tree::provide(&dir)?, empty: dir.join("walk-empty") };
+    let dir = settings.own_dir()?;
+    let (tree, empty) = (tree::provide(&settings.dir()?)?, dir.join("walk-empty"));
+    let places = Places { tree, empty, disk: settings.disk.as_ref() };
     fs::create_dir_all(&places.empty)?;
     let linus = compile(&dir)?;
     let sysring = sysring::binary(settings)?;
     check(&sysring, &places.tree)?;
     let rounds = |all| settings.rounds.unwrap_or(if settings.quick { 3 } else { all });
+    let linus = Program::new("Linus' program", &linus, &[]);
     let programs = |ours: &[&'static str], others| {
-        let linus = Program::new("Linus' program", &linus, &[]);
         let ours = Program::new(&format!("sysring {}", ours.join(" ")), &sysring, ours);
-        let mut programs = vec![linus, ours];
+        let mut programs = vec![linus.clone(), ours];
         programs.extend(programs::installed(others, &places.empty));
         programs
     };
-    let races = [
+    let mut races = vec![
         Race {
             work: "walk of 275,000 files, hot, one thread",
             cold: false,
@@ -72,6 +78,18 @@ pub fn run(settings: &Settings) -> Result<Vec<Row>, Error> {
             rounds: rounds(7),
         },
     ];
+    match sysring::sibling("examples/walk-in-scope")? {
+        scope if scope.is_file() => races.push(Race {
+            work: "walk of 275,000 files, cold, straight-line code in a scope",
+            cold: true,
+            programs: vec![linus.clone(), Program::new("walk-in-scope", &scope, &[])],
+            at_most: 0.35,
+            rounds: rounds(7),
+        }),
+        scope => eprintln!("left out: {}, which was not built", scope.display()),
+    }
+    // What is cached is as fast on any disk.
+    races.retain(|race| race.cold || places.disk.is_none());
     let mut rows = Vec::new();
     for race in races {
         rows.extend(race.run(&places, settings.noise)?);
@@ -87,21 +105,28 @@ impl Race {
             self.programs.push(self.programs[0].clone());
         }
         eprintln!("{}: {} programs, {} rounds", self.work, self.programs.len(), self.rounds);
+        let used: Vec<Cell<Use>> = self.programs.iter().map(|_| Cell::default()).collect();
         let mut contenders = Vec::new();
-        for program in &self.programs {
+        for (program, used) in self.programs.iter().zip(&used) {
             let cold = self.cold;
             // One that fails says so when it is timed.
             let label = match run::threads(program, places, cold) {
                 Ok(threads) => format!("{}, {threads} thr.", program.name),
                 Err(_) => program.name.clone(),
             };
-            contenders.push(Contender::new(label, move || run::timed(program, places, cold)));
+            contenders.push(Contender::new(label, move || run::timed(program, places, cold, used)));
         }
         // The first walk of a tree changes the times of its directories, which have to be written
         // before they can be forgotten.
         tree::sync();
         let samples = interleave(self.rounds, &mut contenders);
         drop(contenders);
+        for (samples, used) in samples.iter().zip(used) {
+            let Use { runs, elapsed, account } = used.into_inner();
+            if let Some(account) = account {
+                eprintln!("{}: {}", samples.label, account.sentence(runs, elapsed));
+            }
+        }
         Ok(self.rows(&samples))
     }
 

@@ -1,5 +1,6 @@
 //! One run of a program.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,15 +11,38 @@ use std::time::{Duration, Instant};
 use super::Places;
 use super::programs::Program;
 use crate::Error;
+use crate::disk::{Account, Disk};
+
+/// What runs of a program asked of the disk.
+#[derive(Clone, Copy, Default)]
+pub struct Use {
+    pub runs: u32,
+    pub elapsed: Duration,
+    /// None where the disk keeps no account.
+    pub account: Option<Account>,
+}
 
 /// Its time and its processor time, in milliseconds; `cold`, with nothing of the tree in memory.
-pub fn timed(program: &Program, places: &Places, cold: bool) -> Result<Vec<f64>, Error> {
+pub fn timed(
+    program: &Program,
+    places: &Places,
+    cold: bool,
+    used: &Cell<Use>,
+) -> Result<Vec<f64>, Error> {
     if cold {
         cool(program, places)?;
     }
+    let before = places.disk.map(Disk::account);
     let begin = Instant::now();
     let processor = wait(start(program, &places.tree)?)?;
-    Ok(vec![begin.elapsed().as_secs_f64() * 1e3, processor])
+    let elapsed = begin.elapsed();
+    let mut all = used.get();
+    (all.runs, all.elapsed) = (all.runs + 1, all.elapsed + elapsed);
+    if let (Some(disk), Some(before)) = (places.disk, before) {
+        *all.account.get_or_insert_default() += disk.account() - before;
+    }
+    used.set(all);
+    Ok(vec![elapsed.as_secs_f64() * 1e3, processor])
 }
 
 /// The most threads it has at a time, seen from outside in a run that is not timed.
