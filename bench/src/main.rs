@@ -24,7 +24,7 @@ mod walk;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -201,7 +201,12 @@ fn run(mut cli: Cli) -> Result<bool, Error> {
         println!("{}", report.machine.sentence());
     }
     for (name, measure) in works(cli.work) {
+        let before = settings.disk.as_ref().map(|disk| (disk, disk.account(), Instant::now()));
         let rows = measure(settings).map_err(|e| format!("{name}: {e}"))?;
+        if let Some((disk, account, began)) = before {
+            let done = disk.account() - account;
+            eprintln!("{name}, all of it: {}", done.sentence(1, began.elapsed()));
+        }
         if !settings.json {
             print!("{}", report::text(&rows));
         }

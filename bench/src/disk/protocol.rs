@@ -115,7 +115,7 @@ pub fn open() -> Vec<u8> {
 
 /// So much was written.
 pub fn written(len: usize) -> Vec<u8> {
-    (len as u64).to_le_bytes().to_vec()
+    [len as u32, 0].iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 #[cfg(test)]
@@ -145,7 +145,8 @@ mod tests {
     fn answers_are_as_long_as_the_kernel_wants_them() {
         let lens = [init().len(), attributes(1).len(), open().len(), written(1).len()];
         assert_eq!(lens, [64, 104, 16, 8]);
-        assert_eq!(header(1, 8, 0)[..8], [24, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(header(1, 8, 0)[..4], 24_u32.to_ne_bytes());
+        assert_eq!(header(1, 8, 0)[4..8], [0; 4]);
         assert_eq!(header(1, 0, 38)[4..8], (-38_i32).to_ne_bytes());
     }
 }
