@@ -7,9 +7,9 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
+use sysring_sys::abi::Timespec;
 use sysring_sys::abi::aio::{AIO_RING_MAGIC, AioRing, IOCB_FLAG_RESFD, IoEvent, Iocb};
 use sysring_sys::abi::signal::SigSet;
-use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::call::{self, AioContext, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
@@ -19,6 +19,7 @@ use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll;
 use crate::request::{At, Req, Stage, flag};
+use crate::wait::time_left;
 use crate::{descriptors, listeners, process, stats, user};
 
 /// Requests given to the kernel in one call.
@@ -349,10 +350,7 @@ impl Alone {
         until: Option<i64>,
         mask: Option<SigSet>,
     ) -> Result<usize> {
-        let timeout = until.map(|at| {
-            let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
-            Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
-        });
+        let timeout = time_left(until);
         let at_least = (self.at_least as usize).min(events.len());
         match call::io_pgetevents(self.context, at_least, events, timeout.as_ref(), mask.as_ref()) {
             Err(Errno::ENOSYS | Errno::EPERM) => {
