@@ -11,5 +11,6 @@ pub mod attributes;
 pub mod batches;
 pub mod calls;
 #[cfg(feature = "object")]
+#[path = "../../preload/src/freestanding/library.rs"]
 mod freestanding;
 pub mod types;

@@ -19,6 +19,7 @@ mod cqe;
 mod door;
 mod ffi;
 #[cfg(feature = "object")]
+#[path = "../../preload/src/freestanding/library.rs"]
 mod freestanding;
 mod probe;
 mod queue;
