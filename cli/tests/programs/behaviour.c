@@ -9,7 +9,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 
@@ -161,7 +160,7 @@ static void forked(void)
 {
 	struct ring r, mine;
 	struct io_uring_cqe cqe;
-	int pair[2], status;
+	int pair[2];
 	char buf[8];
 	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	open_ring(&r, 8);
@@ -170,7 +169,6 @@ static void forked(void)
 	sqe->len = 8;
 	CHECK(enter(&r, 1, 0) == 1);
 	pid_t child = fork();
-	CHECK(child >= 0);
 	if (!child) {
 		open_ring(&mine, 8);
 		for (int i = 0; i < 100; i++) {
@@ -181,7 +179,7 @@ static void forked(void)
 		close_ring(&r);
 		_exit(0);
 	}
-	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	ends_well(child);
 	CHECK(write(pair[1], "hello", 5) == 5);
 	CHECK(enter(&r, 0, 1) == 0 && next(&r, &cqe) && cqe.res == 5);
 	close_ring(&r);

@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 
@@ -164,11 +163,9 @@ int main(int argc, char **argv)
 	else
 		CHECK(!strcmp(argv[1], "free"));
 	if (!strcmp(who, "child")) {
-		int status;
 		pid_t child = fork();
-		CHECK(child >= 0);
 		if (child) {
-			CHECK(waitpid(child, &status, 0) == child && status == 0);
+			ends_well(child);
 			return 0;
 		}
 	}

@@ -13,7 +13,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 
@@ -51,15 +50,6 @@ static void works(struct ring *r)
 	close(file);
 	close(pair[0]);
 	close(pair[1]);
-}
-
-static void ends_well(pid_t child)
-{
-	int status;
-	CHECK(child > 0 && waitpid(child, &status, 0) == child);
-	if (status)
-		fprintf(stderr, "child ended with %#x\n", status);
-	CHECK(status == 0);
 }
 
 /* Privileges given up after the ring was made: what follows is done without them. */

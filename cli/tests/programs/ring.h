@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CHECK(condition)                                                             \
@@ -20,6 +21,16 @@
 			exit(1);                                                     \
 		}                                                                    \
 	} while (0)
+
+/* Waits for a child, which must end without complaint. */
+static inline void ends_well(pid_t child)
+{
+	int status;
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	if (status)
+		fprintf(stderr, "child ended with %#x\n", status);
+	CHECK(status == 0);
+}
 
 struct ring {
 	int fd;

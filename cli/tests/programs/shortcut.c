@@ -3,7 +3,6 @@
  *
  * shortcut plain|between|across|threads|across-threads|fork */
 #include <pthread.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 
@@ -100,8 +99,7 @@ int main(int argc, char **argv)
 			often(&r.fd);
 			_exit(0);
 		}
-		int status;
-		CHECK(waitpid(child, &status, 0) == child && status == 0);
+		ends_well(child);
 		often(&r.fd);
 	}
 	/* Answers are the call's, too. */

@@ -9,7 +9,6 @@
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include "ring.h"
 
@@ -179,11 +178,9 @@ int main(int argc, char **argv)
 	CHECK(argc == 2);
 	const char *who = argv[1];
 	if (!strcmp(who, "child")) {
-		int status;
 		pid_t child = fork();
-		CHECK(child >= 0);
 		if (child) {
-			CHECK(waitpid(child, &status, 0) == child && status == 0);
+			ends_well(child);
 			return 0;
 		}
 	}
