@@ -4,13 +4,11 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::Relaxed;
 
+pub use sysring_sys::abi::PAGE;
 use sysring_sys::raw::general::MREMAP_MAYMOVE;
 use sysring_sys::{Result, call};
 
 use crate::sync::Mutex;
-
-/// The granularity of mappings.
-pub const PAGE: usize = 4096;
 
 /// `len` rounded up to whole pages.
 #[must_use]

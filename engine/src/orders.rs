@@ -11,6 +11,7 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
+use sysring_sys::abi::NSEC_PER_MSEC;
 use sysring_sys::abi::io_uring::{Sqe, op, timeout};
 use sysring_sys::abi::signal::SIGSYS;
 use sysring_sys::{Errno, call};
@@ -23,7 +24,6 @@ use crate::{driver, process, thread};
 
 /// How often, a millisecond apart, a child looks for the answer.
 const LOOKS: u32 = 100;
-const MILLISECOND: i64 = 1_000_000;
 
 /// Places for threads that work for a ring: each has the one that its id falls on.
 const WORKERS: usize = 64;
@@ -151,7 +151,7 @@ impl Locked<'_> {
             self.ring.orders().call_workers(parent);
             self.readiness.call_parent();
             driver::call_parents();
-            self.breathe_for(MILLISECOND);
+            self.breathe_for(NSEC_PER_MSEC);
             let orders = self.ring.orders();
             let state = orders.state.load(Relaxed);
             if state == number | ANSWERED {
@@ -175,7 +175,7 @@ impl Locked<'_> {
         let mut seen = self.ring.orders().state.load(Relaxed);
         let mut looks = 0;
         while seen & STEP != NONE && looks < patience(seen) {
-            self.breathe_for(MILLISECOND);
+            self.breathe_for(NSEC_PER_MSEC);
             let state = self.ring.orders().state.load(Relaxed);
             looks = if state == seen { looks + 1 } else { 0 };
             seen = state;

@@ -1,12 +1,11 @@
 //! Copies of path names, as `getname` makes them when a request is prepared.
 
+use sysring_sys::abi::PATH_MAX;
 use sysring_sys::{Errno, Result, User};
 
 use crate::request::Req;
 use crate::user;
 
-/// The longest path, with its NUL (`PATH_MAX`).
-pub const PATH_MAX: usize = 4096;
 /// Room for the paths as they mostly are.
 pub const SHORT: usize = 512;
 

@@ -4,8 +4,8 @@ use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicI32, AtomicU32};
 
-use sysring_sys::abi::PollFd;
 use sysring_sys::abi::io_uring::{setup, sq_flags};
+use sysring_sys::abi::{NSEC_PER_MSEC, PollFd};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, arch, call};
 
@@ -143,7 +143,7 @@ extern "C" fn run(ring: usize) -> ! {
     let ring = unsafe { &*(ring as *const Ring) };
     thread::set_name(*b"sqp");
     bind(ring);
-    let idle = i64::from(ring.sqpoll.idle_ms.load(Relaxed)) * 1_000_000;
+    let idle = i64::from(ring.sqpoll.idle_ms.load(Relaxed)) * NSEC_PER_MSEC;
     let mut last_work = call::now(call::CLOCK_MONOTONIC);
     // Acquire pairs with the Release in `stop` and `replace`.
     while ring.sqpoll.state.load(Acquire) == RUNNING {

@@ -2,6 +2,12 @@
 
 use core::sync::atomic::{AtomicPtr, AtomicU64};
 
+use sysring_sys::abi::PAGE;
+
+/// The length of a file that processes count into together: what each of them maps.
+pub const SHARED_LEN: usize = PAGE;
+const _: () = assert!(size_of::<Stats>() <= SHARED_LEN);
+
 /// Counters since the start. A page of shared memory can hold them, so that a whole process tree
 /// counts into one place and nothing is lost when a process is killed.
 #[derive(Debug, Default)]

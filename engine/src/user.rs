@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::{Result, User, call, copy};
 
 use crate::process;
@@ -95,7 +96,6 @@ pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
 /// # Errors
 /// `EFAULT`.
 pub fn readable<T: AnyBits>(from: User<T>, count: usize) -> Result<()> {
-    const PAGE: usize = 4096;
     let (first, len) = (from.cast::<u8>(), count * size_of::<T>());
     for at in (0..len).step_by(PAGE).chain(len.checked_sub(1)) {
         read::<u8>(first.add(at))?;

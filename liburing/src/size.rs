@@ -2,6 +2,7 @@
 
 use core::ffi::c_long;
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::abi::io_uring::{MAX_CQ_ENTRIES, MAX_ENTRIES, Params, feat, setup};
 use sysring_sys::{Errno, Result};
 
@@ -51,7 +52,7 @@ fn pages(len: usize) -> usize {
 
 #[cfg(target_arch = "x86_64")]
 pub fn page_size() -> usize {
-    4096
+    PAGE
 }
 
 /// What the kernel told this program at its start; where there is no `/proc`, the smallest.
@@ -70,7 +71,7 @@ pub fn page_size() -> usize {
         let _ = call::close(file);
     }
     let told = pairs.iter().find(|pair| pair[0] == AT_PAGESZ);
-    told.map_or(4096, |pair| pair[1])
+    told.map_or(PAGE, |pair| pair[1])
 }
 
 #[unsafe(no_mangle)]

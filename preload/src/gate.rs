@@ -3,13 +3,12 @@
 //! A filter that is inherited through `exec` can name only an address that is the same in every
 //! program. So the gate is copied to one, far from where kernels place anything by themselves.
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::front::{self, ADDRESS, Front};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, arch, call};
 
 use crate::direct;
-
-const PAGE: usize = 4096;
 
 /// What [`map`] found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

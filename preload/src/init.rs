@@ -3,7 +3,8 @@
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
-use sysring_engine::stats::{self, Stats};
+use sysring_engine::stats::{self, SHARED_LEN, Stats};
+use sysring_sys::abi::PAGE;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 use sysring_trap::exec::{self, Carrier};
@@ -131,7 +132,7 @@ fn own_mapping() -> Result<&'static [u8]> {
 fn carrier(path: &[u8], kept: [Option<&CStr>; exec::KEPT.len()]) -> Result<&'static Carrier> {
     let kept_len: usize = kept.iter().flatten().map(|entry| entry.count_bytes() + 1).sum();
     let len = size_of::<Carrier>() + 2 * path.len() + kept_len + 64;
-    let memory = call::map_anonymous(len.next_multiple_of(4096), false)?;
+    let memory = call::map_anonymous(len.next_multiple_of(PAGE), false)?;
     // SAFETY: page-aligned, zeroed, `len` bytes long, and never unmapped.
     let (place, text) = unsafe {
         let text = memory.add(size_of::<Carrier>());
@@ -176,19 +177,17 @@ fn share_stats(path: &CStr) -> Result<()> {
 }
 
 fn map_stats(file: Fd) -> Result<()> {
-    const LEN: usize = 4096;
-    const { assert!(size_of::<Stats>() <= LEN) };
     // A shorter file would answer a count with SIGBUS. Never shortens it: others count there.
     // SAFETY: moves the file position, which is ours.
     let end = unsafe { call::raw(g::__NR_lseek, [file.raw() as usize, 0, 2, 0, 0, 0]) }?;
-    if end < LEN {
-        call::ftruncate(file, LEN as i64)?;
+    if end < SHARED_LEN {
+        call::ftruncate(file, SHARED_LEN as i64)?;
     }
     let protection = g::PROT_READ | g::PROT_WRITE;
     // SAFETY: no address is asked for; the mapping is page-aligned, holds zeroes or counters, and
     // is never unmapped.
     unsafe {
-        let place = call::mmap(0, LEN, protection, g::MAP_SHARED, file, 0)?;
+        let place = call::mmap(0, SHARED_LEN, protection, g::MAP_SHARED, file, 0)?;
         stats::share(place as *mut Stats);
     }
     Ok(())

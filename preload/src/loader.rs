@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use sysring_sys::abi::{PAGE, PATH_MAX};
 use sysring_sys::{Fd, Result, User, call};
 use sysring_trap::exec::LOAD;
 use sysring_trap::message;
@@ -66,11 +67,11 @@ fn descriptor(argument: &CStr) -> Option<Fd> {
 
 /// Maps the program, and its dynamic linker if it has one; the address to start at.
 fn load(program: Fd, stack: &mut Stack) -> Result<usize> {
-    let page = stack.auxiliary(stack::AT_PAGESZ).unwrap_or(4096);
+    let page = stack.auxiliary(stack::AT_PAGESZ).unwrap_or(PAGE);
     let image = Image::map(program, page)?;
     let mut entry = image.entry;
     let mut linker_base = 0;
-    let mut path = [0u8; 4096];
+    let mut path = [0u8; PATH_MAX];
     if image.linker_path(program, &mut path)? {
         let flags = sysring_sys::raw::general::O_RDONLY | sysring_sys::raw::general::O_CLOEXEC;
         let file = call::openat(Fd::CWD, User::of(path.as_ptr()), flags, 0)?;

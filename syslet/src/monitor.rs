@@ -9,8 +9,8 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32};
 
-use sysring_sys::abi::Timespec;
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
+use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::sync::{Guard, Mutex};
 use sysring_sys::{Errno, Result, arch, call};
@@ -235,7 +235,7 @@ extern "C" fn monitor_thread(memory: usize) -> ! {
 /// Sleeps until a call begins, or for some seconds; whether it was a call.
 fn sleep() -> bool {
     let now = call::now(call::CLOCK_MONOTONIC);
-    let until = Timespec { tv_sec: now / 1_000_000_000 + IDLE, tv_nsec: now % 1_000_000_000 };
+    let until = Timespec { tv_sec: now / NSEC_PER_SEC + IDLE, tv_nsec: now % NSEC_PER_SEC };
     while ASLEEP.load(SeqCst) == 1 {
         if kernel::sleep_while(&ASLEEP, 1, Some(&until)) == Err(Errno::ETIMEDOUT) {
             return false;

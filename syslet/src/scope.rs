@@ -13,6 +13,9 @@ use crate::refused;
 use crate::store::{Arrived, Slot};
 use crate::support::Unavailable;
 
+/// The most calls that may be pending at once in a scope: each is a thread.
+const MOST_CALLS: u32 = 4096;
+
 /// How a scope is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Builder {
@@ -40,8 +43,8 @@ impl Builder {
     pub const fn limit(mut self, calls: u32) -> Builder {
         self.limit = if calls == 0 {
             1
-        } else if calls > 4096 {
-            4096
+        } else if calls > MOST_CALLS {
+            MOST_CALLS
         } else {
             calls
         };

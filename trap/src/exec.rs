@@ -8,6 +8,7 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
+use sysring_sys::abi::PATH_MAX;
 use sysring_sys::abi::signal::{SIG_SETMASK, SigSet};
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
@@ -217,14 +218,14 @@ fn reachable(request: &Request, block: &mut Block<'_>) -> Result<u64> {
     if first[0] == 0 {
         return block.string(&[b"/dev/fd/", dir.as_bytes()]);
     }
-    let len = memory::string_len(request.path, target::PATH_MAX)?;
+    let len = memory::string_len(request.path, PATH_MAX)?;
     let at = block.string(&[b"/dev/fd/", dir.as_bytes(), b"/"])?;
     block.append(request.path, len)?;
     Ok(at)
 }
 
 /// Room for paths and the loader's argument.
-const SPARE: usize = 2 * target::PATH_MAX + 256;
+const SPARE: usize = 2 * PATH_MAX + 256;
 
 /// Strings and pointer arrays, written one after the other.
 struct Block<'s> {

@@ -2,10 +2,9 @@
 
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering::Relaxed};
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::call;
 use sysring_sys::raw::general::MADV_WIPEONFORK;
-
-const PAGE: usize = 4096;
 
 /// A page that `fork` hands to the child zeroed, holding the process id of its owner: zero in a
 /// forked child, and still the parent's in one that shares the memory.

@@ -8,6 +8,7 @@
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicU32, AtomicUsize};
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::call;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Result, User};
@@ -37,7 +38,7 @@ pub struct Scratch {
 impl Scratch {
     /// At least `len` bytes.
     pub fn take(len: usize) -> Result<Scratch> {
-        let len = len.max(LEAST).next_multiple_of(4096);
+        let len = len.max(LEAST).next_multiple_of(PAGE);
         let tid = call::gettid() as u32;
         // Acquire pairs with the Release of the owner before, or with what the kernel does when it stores
         // the zero: the place's other words are its latest. (Relaxed, for they are its owner's alone.)

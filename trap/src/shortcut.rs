@@ -21,6 +21,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 
 use sysring_engine::{stats, user};
+use sysring_sys::abi::PAGE;
 use sysring_sys::front::Enter;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User, call};
@@ -42,7 +43,6 @@ const BETWEEN: usize = 12;
 /// What is looked at: a byte before, and everything.
 const LOOK: usize = 1 + MOV.len() + BETWEEN + SYSCALL.len();
 
-const PAGE: usize = 4096;
 /// What processors see change at once, in code that others run: an aligned word.
 const WORD: usize = 8;
 /// How far a jump reaches, less room for the rounding of addresses.

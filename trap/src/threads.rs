@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 
+use sysring_sys::abi::NSEC_PER_MSEC;
 use sysring_sys::abi::signal::SIGSYS;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, User, call};
@@ -23,7 +24,7 @@ pub fn let_sigsys_through() -> bool {
         if !any_blocks() {
             return true;
         }
-        call::nanosleep(1_000_000);
+        call::nanosleep(NSEC_PER_MSEC);
     }
     false
 }

@@ -12,13 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use sysring_engine::stats::Stats;
+use sysring_engine::stats::{SHARED_LEN, Stats};
 
 use super::Choice;
-
-/// A page, which is what the object maps.
-const SIZE: usize = 4096;
-const _: () = assert!(size_of::<Stats>() <= SIZE);
 
 /// A file that every process of the run counts into.
 pub struct Counters {
@@ -58,12 +54,12 @@ impl Counters {
                 (file, format!("/proc/{}/fd/{fd}", process::id()).into(), false)
             }
         };
-        file.set_len(SIZE as u64)?;
+        file.set_len(SHARED_LEN as u64)?;
         // SAFETY: a new mapping of a file of that size.
         let shared = unsafe {
             libc::mmap(
                 ptr::null_mut(),
-                SIZE,
+                SHARED_LEN,
                 libc::PROT_READ,
                 libc::MAP_SHARED,
                 file.as_raw_fd(),
@@ -106,7 +102,7 @@ impl Counters {
 impl Drop for Counters {
     fn drop(&mut self) {
         // SAFETY: the mapping made in `create`, to which no reference is left.
-        unsafe { libc::munmap(self.shared.as_ptr().cast(), SIZE) };
+        unsafe { libc::munmap(self.shared.as_ptr().cast(), SHARED_LEN) };
         if self.named {
             // If someone removed it already, it is gone all the same.
             let _ = fs::remove_file(&self.path);

@@ -3,6 +3,7 @@
 //! Their memory outlives it, but nobody would go on with its requests: they end, and are told,
 //! before it does.
 
+use sysring_sys::abi::NSEC_PER_MSEC;
 use sysring_sys::call;
 
 use super::handle::cancel_all;
@@ -11,8 +12,6 @@ use crate::driver;
 
 /// How often, a millisecond apart, a process that ends looks for what it has under way.
 const LAST_LOOKS: u32 = 50;
-
-const MILLISECOND: i64 = 1_000_000;
 
 /// This process ends, or becomes another program: what it has under way in rings that others
 /// share is cancelled and told, as the kernel does it for a task that goes. Where it `ends`, timeouts
@@ -38,7 +37,7 @@ pub(crate) fn leave(ends: bool) {
                     return;
                 }
             }
-            call::nanosleep(MILLISECOND);
+            call::nanosleep(NSEC_PER_MSEC);
         }
     });
 }

@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32};
 
 use sysring_protocol::Office;
+use sysring_sys::abi::NSEC_PER_MSEC;
 use sysring_sys::{Fd, call};
 
 /// The epoll instance the driver sleeps on, -1 while there is no driver.
@@ -38,7 +39,7 @@ pub(crate) fn rest() {
         if OFFICE.is_quiet() {
             return;
         }
-        call::nanosleep(1_000_000);
+        call::nanosleep(NSEC_PER_MSEC);
     }
 }
 

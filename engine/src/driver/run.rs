@@ -4,7 +4,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::EpollEvent;
+use sysring_sys::abi::{EpollEvent, NSEC_PER_MSEC};
 use sysring_sys::{Fd, call};
 
 use super::bell::ask_to_settle;
@@ -23,7 +23,7 @@ pub(super) extern "C" fn run(term: usize) -> ! {
     let mut lookout = Lookout::new();
     // The bell wakes one, and the one before is to hear it: who sleeps beside it would take it away.
     while LIVING.load(Relaxed) > 1 && !OFFICE.is_over(term as u32) {
-        call::nanosleep(1_000_000);
+        call::nanosleep(NSEC_PER_MSEC);
     }
     while !OFFICE.is_over(term as u32) {
         let due = works(|| {

@@ -5,6 +5,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
+use sysring_sys::abi::NSEC_PER_MSEC;
 use sysring_sys::call::Credentials;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, Result, call};
@@ -90,7 +91,7 @@ pub(crate) fn replace(others: bool) {
         if LIVING.load(Relaxed) <= 1 {
             return;
         }
-        call::nanosleep(1_000_000);
+        call::nanosleep(NSEC_PER_MSEC);
     }
 }
 

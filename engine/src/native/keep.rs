@@ -1,7 +1,7 @@
 //! What is copied of a call that goes on without its submitter, and what a transfer that has moved
 //! in part goes on with.
 
-use sysring_sys::abi::{Iovec, Msghdr};
+use sysring_sys::abi::{IOV_MAX, Iovec, Msghdr, PATH_MAX};
 use sysring_sys::{Errno, Result, User};
 
 use super::table::{self, Keep, Moves};
@@ -9,10 +9,6 @@ use crate::op::ADDRESS_END;
 use crate::request::Req;
 use crate::user;
 
-/// The longest path, with its NUL (`PATH_MAX`).
-const PATH_MAX: usize = 4096;
-/// Members of a vector (`UIO_MAXIOV`).
-const VECTOR_MAX: usize = 1024;
 /// Structures that are copied are no longer.
 const STRUCTURE_MAX: usize = 256;
 
@@ -71,10 +67,10 @@ fn size_of_copy(req: Req, keep: Keep) -> Result<usize> {
         Keep::Path(_) => path_len(User::new(given as u64))?,
         Keep::Structure(_, size) => size,
         Keep::Sized(_, at) if args[at] <= STRUCTURE_MAX => args[at],
-        Keep::Vector(_, at) if args[at] <= VECTOR_MAX => args[at] * size_of::<Iovec>(),
+        Keep::Vector(_, at) if args[at] <= IOV_MAX => args[at] * size_of::<Iovec>(),
         Keep::Message(_) => {
             let header = user::read::<Msghdr>(User::new(given as u64))?;
-            if header.msg_iovlen > VECTOR_MAX {
+            if header.msg_iovlen > IOV_MAX {
                 return Ok(0);
             }
             size_of::<Msghdr>() + header.msg_iovlen * size_of::<Iovec>()

@@ -1,6 +1,6 @@
 //! Reads and writes: `RWF_NOWAIT`, or readiness where a file does not know it.
 
-use sysring_sys::abi::Iovec;
+use sysring_sys::abi::{IOV_MAX, Iovec};
 use sysring_sys::call::{self, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
@@ -12,7 +12,7 @@ use crate::op::transfer::Direction::{self, Read as In, Write as Out};
 use crate::{nowait, user};
 
 /// A pipe that is writable takes this much without blocking.
-const PIPE_BUF: usize = 4096;
+const PIPE_BUF: usize = g::PIPE_BUF as usize;
 /// What reads of cached data stop at, where the rest is not cached.
 const BLOCK: i64 = 512;
 
@@ -224,8 +224,7 @@ fn position(fd: Fd) -> Result<i64> {
 /// `EFAULT`; `EINVAL` of more members than there can be.
 pub fn total(vector: Vector) -> Result<usize> {
     const SOME: usize = 16;
-    const MOST: usize = 1024;
-    if vector.count > MOST {
+    if vector.count > IOV_MAX {
         return Err(Errno::EINVAL);
     }
     let mut total = 0usize;

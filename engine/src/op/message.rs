@@ -3,7 +3,7 @@
 use core::mem::offset_of;
 
 use sysring_sys::abi::io_uring::RecvmsgOut;
-use sysring_sys::abi::{Iovec, Msghdr};
+use sysring_sys::abi::{IOV_MAX, Iovec, Msghdr};
 use sysring_sys::call::MSG_WAITALL;
 use sysring_sys::{Errno, Result, User};
 
@@ -15,7 +15,6 @@ use crate::locked::Locked;
 use crate::request::{Copied, Req, flag};
 use crate::user;
 
-const MAX_SEGMENTS: usize = 1024;
 pub const MSG_TRUNC: u32 = 0x20;
 pub const MSG_CTRUNC: u32 = 0x8;
 const MSG_CMSG_COMPAT: u32 = 0x8000_0000;
@@ -45,9 +44,9 @@ pub fn copy(req: Req) -> Result<()> {
         return Err(Errno::EINVAL);
     }
     // A buffer of a group takes the place of the one segment there may be.
-    let most = if req.has(flag::BUFFER_SELECT) { 1 } else { MAX_SEGMENTS };
+    let most = if req.has(flag::BUFFER_SELECT) { 1 } else { IOV_MAX };
     let too_many = match header.msg_iovlen {
-        n if n > MAX_SEGMENTS => Some(Errno::EMSGSIZE),
+        n if n > IOV_MAX => Some(Errno::EMSGSIZE),
         n if n > most => Some(Errno::EINVAL),
         _ => None,
     };
@@ -75,7 +74,7 @@ fn copy_bare(req: Req, to: User<u8>, to_len: usize, count: usize) -> Result<()> 
         msg_iovlen: count,
         ..Msghdr::EMPTY
     };
-    let too_many = if count > MAX_SEGMENTS { Some(Errno::EINVAL) } else { None };
+    let too_many = if count > IOV_MAX { Some(Errno::EINVAL) } else { None };
     copy_parts(req, header, 0, too_many)
 }
 

@@ -1,5 +1,6 @@
 //! Opening and closing.
 
+use sysring_sys::abi::PAGE;
 use sysring_sys::abi::io_uring::FILE_INDEX_ALLOC;
 use sysring_sys::call::{self, OpenHow, RESOLVE_CACHED};
 use sysring_sys::raw::general as g;
@@ -32,9 +33,9 @@ pub fn prepare_openat2(_: &mut Locked<'_>, req: Req) -> Result<()> {
     prepare_common(req, how)
 }
 
-/// Structures of kernels to come may be longer; what we do not know must be zero.
+/// Structures of kernels to come may be longer, up to a page; what we do not know must be zero.
 fn check_rest_is_zero(mut at: User<u8>, mut len: usize) -> Result<()> {
-    if len > 4096 {
+    if len > PAGE {
         return Err(Errno::E2BIG);
     }
     while len > 0 {

@@ -2,9 +2,9 @@
 
 use core::ptr;
 
-use sysring_sys::abi::Iovec;
 use sysring_sys::abi::aio;
 use sysring_sys::abi::io_uring::op;
+use sysring_sys::abi::{IOV_MAX, Iovec};
 use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
@@ -12,9 +12,6 @@ use sysring_sys::{Errno, Fd, Result, User, call};
 use super::{MAX_RW_COUNT, check_range, socket};
 use crate::request::{Req, flag};
 use crate::user;
-
-/// The most segments a vector may have (`UIO_MAXIOV`).
-const MAX_SEGMENTS: u32 = 1024;
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,7 +105,7 @@ pub fn copy_vector(mut req: Req) -> Result<()> {
 /// Copies the array itself. No entry is as long as half of all addresses.
 pub(super) fn copy_entries(req: &mut Req) -> Result<&mut [Iovec]> {
     let count = req.sqe.len;
-    if count > MAX_SEGMENTS {
+    if count as usize > IOV_MAX {
         return Err(Errno::EINVAL);
     }
     if count == 0 {

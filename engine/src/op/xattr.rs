@@ -3,13 +3,14 @@
 //! Name, value and path are copied when the request is prepared, and what is wrong with them is
 //! said then, as in the kernel.
 
+use sysring_sys::abi::PATH_MAX;
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::{Errno, Result, User, call};
 
 use super::plain_file_only;
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::path::{self, PATH_MAX, SHORT};
+use crate::path::{self, SHORT};
 use crate::request::Req;
 use crate::user;
 

@@ -1,5 +1,6 @@
 //! An ELF file in memory, as the kernel's loader would have put it there.
 
+use sysring_sys::abi::PATH_MAX;
 use sysring_sys::call::{self, Buffer, Offset};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User};
@@ -93,7 +94,7 @@ impl Image {
     }
 
     /// Reads the path of the dynamic linker, zero-ended, if the program wants one.
-    pub fn linker_path(&self, file: Fd, path: &mut [u8; 4096]) -> Result<bool> {
+    pub fn linker_path(&self, file: Fd, path: &mut [u8; PATH_MAX]) -> Result<bool> {
         let Some(segment) = self.segments.iter().find(|s| s.kind == PT_INTERP) else {
             return Ok(false);
         };

@@ -46,3 +46,14 @@ const _: () = assert!(size_of::<Msghdr>() == 56);
 
 /// Nanoseconds in a second.
 pub const NSEC_PER_SEC: i64 = 1_000_000_000;
+/// Nanoseconds in a millisecond.
+pub const NSEC_PER_MSEC: i64 = 1_000_000;
+
+/// The size of the pages that the engine is made for. (Kernels for aarch64 may be built with larger ones.)
+pub const PAGE: usize = 4096;
+
+/// The longest path, with its NUL.
+pub const PATH_MAX: usize = linux_raw_sys::general::PATH_MAX as usize;
+
+/// The most members of a vector (`UIO_MAXIOV`).
+pub const IOV_MAX: usize = 1024;

@@ -8,9 +8,6 @@ use super::Request;
 use crate::memory;
 use crate::message::Decimal;
 
-/// The kernel's limit on a path.
-pub const PATH_MAX: usize = 4096;
-
 /// A program that the object must load, because no dynamic linker will read LD_PRELOAD for it.
 pub struct Load {
     /// The file to load, opened.

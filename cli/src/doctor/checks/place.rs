@@ -3,6 +3,8 @@
 use std::env;
 use std::path::Path;
 
+use sysring_engine::memory::PAGE;
+
 use crate::doctor::{Check, Status};
 use crate::kernel;
 
@@ -13,9 +15,8 @@ pub fn system() -> Check {
 }
 
 fn machine(release: &str, page: libc::c_long) -> Check {
-    const SUPPORTED: libc::c_long = 4096;
     let found = format!("Linux {release} on {}, pages of {} KiB", env::consts::ARCH, page / 1024);
-    let fits = page == SUPPORTED;
+    let fits = usize::try_from(page) == Ok(PAGE);
     Check {
         name: "kernel",
         status: if fits { Status::Info } else { Status::Limited },
