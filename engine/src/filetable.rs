@@ -289,12 +289,13 @@ fn duplicate(fd: Fd) -> Result<Fd> {
     if descriptors::is_internal(fd) || descriptors::is_ring(fd) {
         return Err(Errno::EBADF);
     }
-    let copy = match call::dup_from(fd, descriptors::FLOOR) {
-        Err(Errno::EINVAL) => call::dup_from(fd, Fd::new(0)),
+    match descriptors::duplicate(fd) {
+        // The limit on open files lies below the floor.
+        Err(Errno::EINVAL) => {
+            call::dup_from(fd, Fd::new(0)).inspect(|copy| descriptors::mark_internal(*copy))
+        }
         answer => answer,
-    }?;
-    descriptors::mark_internal(copy);
-    Ok(copy)
+    }
 }
 
 /// `FILES_UPDATE` with `FILE_INDEX_ALLOC`: each descriptor into a slot of the engine's choosing,

@@ -21,8 +21,7 @@ impl Locked<'_> {
         let fd = fd_of(self.ring);
         let Some(memory) = memory.filter(|_| descriptors::leads_to(fd, self.ring)) else { return };
         self.close_window();
-        let Ok(aside) = call::dup_from(fd, descriptors::FLOOR) else { return };
-        descriptors::mark_internal(aside);
+        let Ok(aside) = descriptors::duplicate(fd) else { return };
         if replace(fd, memory).is_ok() {
             self.readiness.aside = aside;
             self.readiness.out_of_place = true;

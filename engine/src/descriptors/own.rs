@@ -34,6 +34,14 @@ pub(crate) fn keep(fd: Fd) -> Result<Fd> {
     }
 }
 
+/// A duplicate of a descriptor, for the engine to keep.
+///
+/// # Errors
+/// `EBADF`, `EMFILE`; `EINVAL`: the limit on open files lies below the floor.
+pub(crate) fn duplicate(fd: Fd) -> Result<Fd> {
+    call::dup_from(fd, FLOOR).inspect(|copy| mark_internal(*copy))
+}
+
 /// Says that a descriptor is the engine's.
 pub(crate) fn mark_internal(fd: Fd) {
     if let Some(entry) = entry(fd) {

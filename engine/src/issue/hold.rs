@@ -1,7 +1,7 @@
 //! The open files of a request: found when its turn comes, and held while it waits, because the
 //! application may close the number meanwhile and get it again for something else.
 
-use sysring_sys::{Errno, Fd, Result, call};
+use sysring_sys::{Errno, Fd, Result};
 
 use crate::descriptors;
 use crate::locked::Locked;
@@ -31,8 +31,7 @@ impl Locked<'_> {
         if req.file.owned || !req.file.fd.is_valid() {
             return;
         }
-        if let Ok(fd) = call::dup_from(req.file.fd, descriptors::FLOOR) {
-            descriptors::mark_internal(fd);
+        if let Ok(fd) = descriptors::duplicate(req.file.fd) {
             req.file = File { fd, owned: true };
         }
     }
@@ -48,11 +47,8 @@ impl Locked<'_> {
         if !fixed && descriptors::is_internal(fd) {
             return Err(Errno::EBADF);
         }
-        req.other = match call::dup_from(fd, descriptors::FLOOR) {
-            Ok(fd) => {
-                descriptors::mark_internal(fd);
-                File { fd, owned: true }
-            }
+        req.other = match descriptors::duplicate(fd) {
+            Ok(fd) => File { fd, owned: true },
             Err(Errno::EBADF) => return Err(Errno::EBADF),
             Err(_) => File { fd, owned: false },
         };

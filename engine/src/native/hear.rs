@@ -91,10 +91,7 @@ impl Context {
         process::enter()?;
         let fd = eventfd.map(duplicate_of_eventfd).transpose()?;
         let mut locked = self.ring.lock_as_submitter();
-        let new = fd.map(|fd| {
-            descriptors::mark_internal(fd);
-            Eventfd { fd, only_async: false }
-        });
+        let new = fd.map(|fd| Eventfd { fd, only_async: false });
         if let Some(old) = core::mem::replace(&mut locked.eventfd, new) {
             descriptors::let_go(old.fd);
         }
@@ -125,6 +122,5 @@ fn duplicate_of_eventfd(fd: Fd) -> Result<Fd> {
         return Err(Errno::EINVAL);
     }
     // No number is high enough, if the limit on open files is below the engine's.
-    call::dup_from(fd, descriptors::FLOOR)
-        .map_err(|e| if e == Errno::EINVAL { Errno::EMFILE } else { e })
+    descriptors::duplicate(fd).map_err(|e| if e == Errno::EINVAL { Errno::EMFILE } else { e })
 }

@@ -38,8 +38,7 @@ fn tell_eventfd(
     if !call::is_eventfd(fd)? {
         return Err(Errno::EINVAL);
     }
-    let fd = call::dup_from(fd, descriptors::FLOOR)?;
-    descriptors::mark_internal(fd);
+    let fd = descriptors::duplicate(fd)?;
     ring.eventfd = Some(Eventfd { fd, only_async });
     Ok(0)
 }
