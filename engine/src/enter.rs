@@ -15,6 +15,7 @@ use crate::ring::Ring;
 use crate::wait::{Wait, wait};
 use crate::{Caller, driver, iopoll, process, register, relief, sqpoll, stats, user};
 
+/// The flags of `enter` that are known: any other answers `EINVAL`.
 pub const FLAGS: u32 = enter::GETEVENTS
     | enter::SQ_WAKEUP
     | enter::SQ_WAIT

@@ -9,73 +9,79 @@
 //!
 //! Inside it is laid out as the kernel's `io_uring/` folder is: a file for each concern, or a
 //! folder of them, as for each family of operations in [`op`], and one table, [`op::table`]. The
-//! road of a request: [`submit`], `issue` (inline, then readiness in [`poll`], kernel AIO in
-//! [`aio`], a worker in [`wq`] or a [`sleeper`]), [`complete`].
+//! road of a request: `submit`, `issue` (inline, then readiness in `poll`, kernel AIO in `aio`, a
+//! worker in `wq` or a `sleeper`), `complete`.
+//!
+//! What is public is the front, and what is asked of the engine beside it; a few modules more are, without
+//! being shown, for this crate's tests.
 
 #![cfg_attr(not(test), no_std)]
-// The crate's front is documented; its rooms are documented where they need words.
-#![allow(missing_docs)]
 
-pub mod aio;
+mod aio;
 mod backing;
-pub mod cancel;
+mod cancel;
 mod cbpf;
-pub mod complete;
+mod complete;
 mod cq;
-pub mod crew;
+mod crew;
 pub mod descriptors;
+#[doc(hidden)]
 pub mod driver;
 mod enter;
-pub mod filetable;
-pub mod filter;
-pub mod hints;
+mod filetable;
+mod filter;
+mod hints;
+#[doc(hidden)]
 pub mod iopoll;
 mod issue;
-pub mod kbuf;
+mod kbuf;
 mod listeners;
-pub mod locked;
-pub mod memory;
+mod locked;
+mod memory;
 pub mod native;
-pub mod notice;
+mod notice;
 mod nowait;
 pub mod op;
 mod orders;
 mod overflow;
-pub mod path;
+mod path;
+#[doc(hidden)]
 pub mod personality;
-pub mod poll;
+mod poll;
 pub mod process;
-pub mod queues;
-pub mod region;
+mod queues;
+mod region;
 pub mod register;
 mod relief;
+#[doc(hidden)]
 pub mod request;
-pub mod restrict;
-pub mod ring;
-pub mod rsrc;
+mod restrict;
+mod ring;
+mod rsrc;
 mod setup;
-pub mod shape;
-pub mod sleeper;
+mod shape;
+mod sleeper;
 mod sq;
-pub mod sqpoll;
-pub mod state;
+mod sqpoll;
+mod state;
 pub mod stats;
-pub mod submit;
-pub mod tag;
+mod submit;
+mod tag;
 pub mod thread;
-pub mod timeout;
+mod timeout;
 mod unsettled;
 pub mod user;
-pub mod wait;
+mod wait;
 mod watch;
 mod window;
-pub mod wq;
+mod wq;
 mod wq_limits;
 
 pub use enter::{FLAGS as ENTER_FLAGS, enter};
 pub use register::register;
 pub use setup::{FEATURES, FLAGS as SETUP_FLAGS, setup};
-pub use sysring_sys::sync;
+pub use sysring_sys::abi::PAGE;
+pub(crate) use sysring_sys::sync;
 
 use sysring_sys::abi::signal::SigSet;
 

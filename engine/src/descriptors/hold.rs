@@ -35,6 +35,8 @@ impl Held {
         Held(ring)
     }
 
+    /// The ring, for as long as it is held. Public for this crate's tests.
+    #[doc(hidden)]
     #[must_use]
     pub fn ring(&self) -> &'static Ring {
         self.0

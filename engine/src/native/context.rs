@@ -28,6 +28,7 @@ pub struct Options {
 /// How a call is to be issued.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Order {
+    /// Where it is made.
     pub placement: Placement,
     /// Comes back with the answer.
     pub user_data: u64,

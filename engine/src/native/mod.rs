@@ -45,7 +45,9 @@ use table::How;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Call {
+    /// The number.
     pub nr: u32,
+    /// The arguments, as the registers have them.
     pub args: [usize; 6],
 }
 
@@ -95,8 +97,13 @@ pub enum Placement {
 pub enum Attempt {
     /// The call's answer.
     Done(isize),
-    /// Would block, after `moved` bytes of a transfer.
-    Blocked { moved: usize, then: Then },
+    /// Would block.
+    Blocked {
+        /// The bytes of a transfer that have been moved before.
+        moved: usize,
+        /// What it goes on by.
+        then: Then,
+    },
 }
 
 /// How a call goes on that would block.

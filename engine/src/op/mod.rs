@@ -1,31 +1,31 @@
 //! The operations, one file a family, and the table that knows them all.
 
-pub mod bundle;
-pub mod cancel;
-pub mod epoll;
-pub mod fs;
-pub mod futex;
-pub mod kbuf;
-pub mod message;
-pub mod moment;
-pub mod msg_ring;
-pub mod net;
-pub mod nop;
-pub mod open;
-pub mod poll;
-pub mod rsrc;
-pub mod rw;
-pub mod send_zc;
-pub mod socket;
-pub mod splice;
-pub mod sync;
+pub(crate) mod bundle;
+pub(crate) mod cancel;
+pub(crate) mod epoll;
+pub(crate) mod fs;
+pub(crate) mod futex;
+pub(crate) mod kbuf;
+pub(crate) mod message;
+pub(crate) mod moment;
+pub(crate) mod msg_ring;
+pub(crate) mod net;
+pub(crate) mod nop;
+pub(crate) mod open;
+pub(crate) mod poll;
+pub(crate) mod rsrc;
+pub(crate) mod rw;
+pub(crate) mod send_zc;
+pub(crate) mod socket;
+pub(crate) mod splice;
+pub(crate) mod sync;
 pub mod table;
-pub mod timeout;
-pub mod timestamp;
+pub(crate) mod timeout;
+pub(crate) mod timestamp;
 pub(crate) mod transfer;
-pub mod uring_cmd;
-pub mod waitid;
-pub mod xattr;
+pub(crate) mod uring_cmd;
+pub(crate) mod waitid;
+pub(crate) mod xattr;
 
 use sysring_sys::{Errno, Result, User, call};
 
@@ -47,6 +47,7 @@ pub const MAX_RW_COUNT: usize = 0x7fff_f000;
 /// The end of the addresses a program can have.
 #[cfg(target_arch = "x86_64")]
 pub const ADDRESS_END: u64 = 0x7fff_ffff_f000;
+/// The end of the addresses a program can have.
 #[cfg(target_arch = "aarch64")]
 pub const ADDRESS_END: u64 = 1 << 48;
 

@@ -27,7 +27,9 @@ pub mod row_flag {
     pub const POLLED: u16 = 1 << 4;
     /// The kernel keeps those under way in a list, and counts differently when it cancels there.
     pub const FUTEX_LIST: u16 = 1 << 5;
+    /// The same, in another list.
     pub const WAITID_LIST: u16 = 1 << 6;
+    /// In one of the two.
     pub const LISTS: u16 = FUTEX_LIST | WAITID_LIST;
     /// Its SQE has 128 bytes.
     pub const WIDE_SQE: u16 = 1 << 7;
@@ -52,6 +54,7 @@ pub struct Row {
     pub name: &'static str,
     /// The kernel that had it first.
     pub since: &'static str,
+    /// Its properties, of [`row_flag`].
     pub flags: u16,
     /// Validates, and copies what must not be read twice. Under the ring's lock.
     pub prepare: fn(&mut Locked<'_>, Req) -> Result<()>,
@@ -74,6 +77,7 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it has one of these properties.
     #[inline(always)]
     #[must_use]
     pub fn has(&self, flags: u16) -> bool {

@@ -31,6 +31,7 @@ pub struct Row {
     pub name: &'static str,
     /// The kernel that had it first.
     pub since: &'static str,
+    /// What it does.
     pub run: Run,
     /// What it does where no ring is named.
     pub alone: Option<Alone>,

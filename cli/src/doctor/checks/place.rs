@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-use sysring_engine::memory::PAGE;
+use sysring_engine::PAGE;
 
 use crate::doctor::{Check, Status};
 use crate::kernel;

@@ -55,6 +55,7 @@ impl Keep {
 /// What changes when a transfer has moved in part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Moves {
+    /// Nothing: it does not move in part.
     Nothing,
     /// A buffer in the second argument, its length in the third.
     Flat,
@@ -62,6 +63,7 @@ pub enum Moves {
     FlatAt,
     /// A vector in the second argument, its length in the third.
     Vector,
+    /// The same, and an offset in the fourth.
     VectorAt,
     /// A message's vector.
     Message,
@@ -73,12 +75,17 @@ pub const NONE: usize = usize::MAX;
 /// What is known of a call.
 #[derive(Debug)]
 pub struct Row {
+    /// How it may be tried.
     pub how: How,
+    /// As the field calls it.
     pub name: &'static str,
     /// The argument that is a descriptor: it is kept open for a pending call, and is what is waited
     /// for.
     pub fd: usize,
+    /// What is copied when it outlives its submitter.
     pub keeps: &'static [Keep],
+    /// What changes when it has moved in part.
     pub moves: Moves,
+    /// What else is to be known, for the table in the documentation.
     pub note: &'static str,
 }
