@@ -1,4 +1,9 @@
 //! Copies of the application's memory that answer `EFAULT` where a load would have crashed.
+//!
+//! Writing is not `unsafe` in this crate, though the address may be any. It comes from an SQE, from an
+//! argument of the three calls or of a native one, or from what these point to: where the application asks
+//! to be written, it answers for what it has there, to the engine as to the kernel. Nothing outside of the
+//! crate can write this way but by those calls.
 
 use core::mem::MaybeUninit;
 
@@ -87,7 +92,7 @@ pub fn read<T: AnyBits>(from: User<T>) -> Result<T> {
 ///
 /// # Errors
 /// `EFAULT` where any byte of it is not writable.
-pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
+pub(crate) fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
     write_slice(to, core::slice::from_ref(value))
 }
 
@@ -120,8 +125,8 @@ pub fn read_slice<T: AnyBits>(to: &mut [T], from: User<T>) -> Result<()> {
 ///
 /// # Errors
 /// `EFAULT` where any byte of it is not writable.
-pub fn write_slice<T: Plain>(to: User<T>, values: &[T]) -> Result<()> {
+pub(crate) fn write_slice<T: Plain>(to: User<T>, values: &[T]) -> Result<()> {
     let len = size_of_val(values);
-    // SAFETY: the slice is so long; `to` is the application's.
+    // SAFETY: the slice is so long; `to` is the application's, as the module says.
     unsafe { copy::copy_out(process::id(), to.cast(), values.as_ptr().cast(), len) }
 }
