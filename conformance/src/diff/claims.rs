@@ -4,6 +4,7 @@ use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
 
 use super::conflict::{Claims, Resource};
 use super::generate::resolve;
+use super::lane;
 use super::layout::*;
 use super::program::{Entry, Waits};
 
@@ -269,7 +270,7 @@ const WORDS: u32 = 100;
 
 /// The words a request waits for or wakes.
 pub fn words(entry: &Entry) -> impl Iterator<Item = u32> {
-    let named = match (entry.waits, entry.sqe.addr) {
+    let named = match (entry.waits, lane::home(entry.sqe.addr)) {
         (Waits::Wake(words), _) => words,
         (_, at) if entry.sqe.opcode != op::FUTEX_WAITV && (FUTEXES..BUFFERS).contains(&at) => {
             1 << ((at - FUTEXES) / FUTEX_LEN)

@@ -44,8 +44,19 @@ pub fn fd(fd: i32) -> i32 {
 /// Where memory of the arena is in this lane and turn.
 #[must_use]
 pub fn at(address: u64) -> u64 {
-    let number = u64::from(LANE.get()) * TURNS + TURN.get();
-    if ARENAS.contains(&address) { address + MEMORY * number } else { address }
+    if ARENAS.contains(&address) { address + moved() } else { address }
+}
+
+/// Where memory of this lane and turn was before it was moved.
+#[must_use]
+pub fn home(address: u64) -> u64 {
+    let before = address.wrapping_sub(moved());
+    if ARENAS.contains(&before) { before } else { address }
+}
+
+/// How far the memory of this lane and turn is from where programs are written for.
+fn moved() -> u64 {
+    MEMORY * (u64::from(LANE.get()) * TURNS + TURN.get())
 }
 
 /// Moves a program that has the process to itself to this thread's memory.
@@ -145,5 +156,19 @@ fn descriptors(bytes: &mut [u8]) {
         let mut value = [0; 4];
         value.copy_from_slice(word);
         word.copy_from_slice(&fd(i32::from_ne_bytes(value)).to_ne_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_moved_is_known_by_where_it_was() {
+        enter(3, 18);
+        let moved = at(FUTEXES);
+        assert_ne!(moved, FUTEXES);
+        assert_eq!(home(moved), FUTEXES);
+        assert_eq!([home(FUTEXES), home(0), home(u64::MAX)], [FUTEXES, 0, u64::MAX]);
     }
 }
