@@ -257,9 +257,24 @@ pub fn run(req: Req) -> i32 {
 }
 
 /// On a thread of the application's, which must not be kept by what waits for others: where the
-/// kernel finds no thread for such a request, it cancels it.
-pub fn run_if_it_ends(req: Req) -> i32 {
-    if req.has(flag::MAY_WAIT | flag::WATCHED) { Errno::ECANCELED.to_res() } else { run(req) }
+/// kernel finds no thread for such a request, it cancels it. What only waits for its file does so without
+/// a thread: it is handed in as it is ([`flag::WATCHED`], with nothing seen).
+pub fn run_if_it_ends(mut req: Req) -> i32 {
+    if req.has(flag::MAY_WAIT | flag::WATCHED) {
+        return Errno::ECANCELED.to_res();
+    }
+    let Some(ready) = req.row.ready else { return run(req) };
+    let events = ready(req);
+    match call::poll_now(req.file.fd, events as u16) {
+        Ok(0) if !req.has(flag::UNPOLLABLE) => {
+            req.events = events;
+            req.set_while_running(flag::WATCHED);
+            0
+        }
+        // Nobody could say when it is.
+        Ok(0) | Err(_) => Errno::ECANCELED.to_res(),
+        Ok(_) => run(req),
+    }
 }
 
 /// Waits until the file is ready: for what, as `poll` tells it.

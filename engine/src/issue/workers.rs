@@ -82,13 +82,15 @@ impl Locked<'_> {
         self.carry_on(req, issued);
     }
 
-    /// A worker has seen the file become ready, or was stopped.
+    /// A worker has seen the file become ready, or was stopped; or there was none, and it is not ready.
     fn was_watched(&mut self, mut req: Req) {
         req.clear(flag::WATCHED);
         if req.has(flag::CANCELED) {
             self.complete(req, Errno::ECANCELED.to_res(), 0);
         } else if req.res < 0 {
             self.complete(req, req.res, 0);
+        } else if req.res == 0 {
+            self.carry_on(req, Issued::Wait(req.events));
         } else {
             req.revents = req.res as u32;
             self.ready(req);

@@ -64,6 +64,9 @@ pub struct Row {
     pub stabilise: Option<fn(Req) -> Result<()>>,
     /// On a worker or a sleeper, where it may block: system calls and the request's own memory, no ring.
     pub work: Option<fn(Req) -> i32>,
+    /// What its file is to be ready for (`EPOLL*`), where that call would else wait for others: who may not
+    /// be kept by it asks first.
+    pub ready: Option<fn(Req) -> u32>,
     /// Back under the lock, with the worker's or the kernel's result in `res`.
     pub finish: Option<fn(&mut Locked<'_>, Req) -> Issued>,
     /// What filters are told of a request.
@@ -97,7 +100,7 @@ const SELECTS: u16 = BUFFER_SELECT;
 
 macro_rules! rows {
     ($($code:ident since $since:literal flags $flags:expr, $prepare:path, $issue:path
-        $(, stabilise $stabilise:path)? $(, work $work:path)? $(, finish $finish:path)? $(, cancelled $cancelled:path)?
+        $(, stabilise $stabilise:path)? $(, work $work:path)? $(, ready $ready:path)? $(, finish $finish:path)? $(, cancelled $cancelled:path)?
         $(, tells $teller:path)? $(, note $note:literal)?;)*) => {{
         let mut rows = [const { None }; op::COUNT];
         $(
@@ -113,6 +116,7 @@ macro_rules! rows {
                 };
                 $(row.stabilise = Some($stabilise);)?
                 $(row.work = Some($work);)?
+                $(row.ready = Some($ready);)?
                 $(row.finish = Some($finish);)?
                 $(row.cancelled = Some($cancelled);)?
                 $(row.teller = &$teller;)?
@@ -127,18 +131,18 @@ macro_rules! rows {
 /// By operation code; `None` is answered `EINVAL`, as by a kernel that is too old for it.
 pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     NOP since "5.1" flags POLLED, nop::prepare, nop::issue;
-    READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
-    WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue_vectored, work rw::work, finish rw::finish;
+    READV since "5.1" flags FILE_IO | SELECTS, rw::prepare_vectored, rw::issue_vectored, work rw::work, ready rw::readiness, finish rw::finish;
+    WRITEV since "5.1" flags FILE_IO, rw::prepare_vectored, rw::issue_vectored, work rw::work, ready rw::readiness, finish rw::finish;
     FSYNC since "5.1" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_fsync, sync::issue_on_worker, work sync::work_fsync,
         note "a range syncs the whole file: no system call syncs part of one with its metadata";
-    READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
-    WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, finish rw::finish;
+    READ_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, ready rw::readiness, finish rw::finish;
+    WRITE_FIXED since "5.1" flags FILE_IO, rw::prepare_fixed, rw::issue_fixed, work rw::work, ready rw::readiness, finish rw::finish;
     POLL_ADD since "5.1" flags NEEDS_FILE, poll::prepare_add, poll::issue_add;
     POLL_REMOVE since "5.1" flags 0, poll::prepare_remove, poll::issue_remove;
     SYNC_FILE_RANGE since "5.2" flags NEEDS_FILE | KEEPS_LINK | BOUNDED, sync::prepare_sync_file_range, sync::issue_on_worker,
         work sync::work_sync_file_range;
-    SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, finish net::finish;
-    RECVMSG since "5.3" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    SENDMSG since "5.3" flags SOCKET_IO, net::prepare_send, net::issue, work net::work, ready net::readiness, finish net::finish;
+    RECVMSG since "5.3" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, ready net::readiness, finish net::finish;
     TIMEOUT since "5.4" flags 0, timeout::prepare, timeout::issue;
     TIMEOUT_REMOVE since "5.5" flags 0, timeout::prepare_remove, timeout::issue_remove;
     ACCEPT since "5.5" flags SOCKET_IO, socket::prepare_accept, socket::issue_accept;
@@ -151,12 +155,12 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     CLOSE since "5.6" flags 0, open::prepare_close, open::issue_close, work open::work_close;
     FILES_UPDATE since "5.6" flags POLLED, rsrc::prepare, rsrc::issue;
     STATX since "5.6" flags KEEPS_LINK | AS_SUBMITTER | BOUNDED, fs::prepare_statx, fs::issue_statx, work fs::work_statx;
-    READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, finish rw::finish;
-    WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, finish rw::finish;
+    READ since "5.6" flags FILE_IO | SELECTS, rw::prepare, rw::issue, work rw::work, ready rw::readiness, finish rw::finish;
+    WRITE since "5.6" flags FILE_IO, rw::prepare, rw::issue, work rw::work, ready rw::readiness, finish rw::finish;
     FADVISE since "5.6" flags NEEDS_FILE | BOUNDED, sync::prepare_fadvise, sync::issue_fadvise, work sync::work_fadvise;
     MADVISE since "5.6" flags KEEPS_LINK | BOUNDED, sync::prepare_madvise, sync::issue_on_worker, work sync::work_madvise;
-    SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, finish net::finish;
-    RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, finish net::finish;
+    SEND since "5.6" flags SOCKET_IO | SELECTS, net::prepare_send, net::issue, work net::work, ready net::readiness, finish net::finish;
+    RECV since "5.6" flags SOCKET_IO | SELECTS, net::prepare_recv, net::issue, work net::work, ready net::readiness, finish net::finish;
     OPENAT2 since "5.6" flags AS_SUBMITTER, open::prepare_openat2, open::issue, work open::work, finish open::finish, tells open::TELLER;
     EPOLL_CTL since "5.6" flags 0, epoll::prepare, epoll::issue;
     SPLICE since "5.7" flags NEEDS_FILE, splice::prepare, splice::issue, work splice::work, finish splice::finish;
@@ -179,9 +183,9 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     URING_CMD since "5.19" flags NEEDS_FILE | SELECTS | POLLED, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work,
         note "to sockets, block devices (DISCARD) and the null device. Not made: NVMe passthrough and btrfs' encoded I/O, which `ioctl(2)` has, too. ublk, FUSE and others take commands from the kernel's io_uring only. TX_TIMESTAMP takes all that waits in a socket's error queue";
-    SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
+    SEND_ZC since "6.0" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, ready net::readiness, finish net::finish,
         note "the data is copied, as the kernel does where it must: the notification says so and follows at once";
-    SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, finish net::finish,
+    SENDMSG_ZC since "6.1" flags SOCKET_IO, send_zc::prepare, send_zc::issue, work net::work, ready net::readiness, finish net::finish,
         note "as `SEND_ZC`";
     READ_MULTISHOT since "6.7" flags NEEDS_FILE | SELECTS, rw::prepare_multishot, rw::issue_multishot;
     WAITID since "6.7" flags WAITID_LIST, waitid::prepare, waitid::issue, work waitid::work, finish waitid::finish,
@@ -196,8 +200,8 @@ pub static ROWS: [Option<Row>; op::COUNT] = rows! {
     BIND since "6.11" flags NEEDS_FILE | AS_SUBMITTER, socket::prepare_bind, socket::issue_bind;
     LISTEN since "6.11" flags NEEDS_FILE, socket::prepare_listen, socket::issue_listen;
     EPOLL_WAIT since "6.15" flags NEEDS_FILE, epoll::prepare_wait, epoll::issue_wait;
-    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
-    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, finish rw::finish;
+    READV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, ready rw::readiness, finish rw::finish;
+    WRITEV_FIXED since "6.15" flags FILE_IO, rw::prepare_vectored_fixed, rw::issue_vectored_fixed, work rw::work, ready rw::readiness, finish rw::finish;
     NOP128 since "6.19" flags POLLED | WIDE_SQE, nop::prepare, nop::issue;
     URING_CMD128 since "6.19" flags NEEDS_FILE | SELECTS | POLLED | WIDE_SQE, uring_cmd::prepare, uring_cmd::issue,
         work uring_cmd::work, note "as `URING_CMD`, of whose files none reads the second half";
@@ -213,6 +217,7 @@ pub const UNKNOWN: Row = Row {
     issue: |_, _| Issued::Done(Errno::EINVAL.to_res()),
     stabilise: None,
     work: None,
+    ready: None,
     finish: None,
     cancelled: None,
     tell: None,

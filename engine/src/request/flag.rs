@@ -58,7 +58,8 @@ pub const LEFT_OPEN: u32 = 1 << 24;
 pub const ENTRUSTED: u32 = 1 << 25;
 /// What a worker does for it ends only when others do something.
 pub const MAY_WAIT: u32 = 1 << 26;
-/// A worker waits for its file to become ready: the ring's epoll instance could not.
+/// A worker waits for its file to become ready: the ring's epoll instance could not. Or who was to make
+/// the call in a worker's place has seen that it is not.
 pub const WATCHED: u32 = 1 << 27;
 /// Works with registered files or buffers that are tagged.
 pub const TAGGED: u32 = 1 << 28;

@@ -88,11 +88,15 @@ pub fn ppoll(
     unsafe { sys!(__NR_ppoll, fds.as_mut_ptr() as usize, fds.len(), timeout, mask, SIGSET_SIZE) }
 }
 
-/// What `poll` says of one descriptor at this moment: never waits.
+/// What `poll` says of one descriptor at this moment: never waits. (A signal interrupts it only where
+/// nothing is ready.)
 pub fn poll_now(fd: Fd, events: u16) -> Result<u16> {
     let mut fds = [PollFd { fd: fd.raw(), events: events as i16, revents: 0 }];
     let mut now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    ppoll(&mut fds, Some(&mut now), None).map(|_| fds[0].revents as u16)
+    match ppoll(&mut fds, Some(&mut now), None) {
+        Err(Errno::EINTR) => Ok(0),
+        answer => answer.map(|_| fds[0].revents as u16),
+    }
 }
 
 /// `eventfd2(2)`, close-on-exec and non-blocking.

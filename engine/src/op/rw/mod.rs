@@ -12,6 +12,9 @@ mod polled;
 mod prepare;
 mod stream;
 
+use crate::op::transfer::Direction;
+use crate::request::Req;
+
 pub(crate) use finish::{finish, work};
 pub(crate) use issue::{
     issue, issue_fixed, issue_multishot, issue_vectored, issue_vectored_fixed, keep_buffer,
@@ -19,3 +22,8 @@ pub(crate) use issue::{
 pub(crate) use prepare::{
     prepare, prepare_fixed, prepare_multishot, prepare_vectored, prepare_vectored_fixed,
 };
+
+/// What its file is waited for.
+pub(crate) fn readiness(req: Req) -> u32 {
+    Direction::of(req).readiness()
+}

@@ -27,7 +27,8 @@ pub(super) fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Directi
     let segments = Segments::of(req);
     // A pipe that was spliced knows it no more. Who takes a buffer takes what there is, as the kernel
     // does: it is used by as much as comes.
-    let readable = || call::poll_now(req.file.fd, direction.readiness() as u16) != Ok(0);
+    let readable =
+        || call::poll_now(req.file.fd, direction.readiness() as u16).is_ok_and(|ready| ready != 0);
     if nonblocking || regular || req.has(flag::BUFFER_SELECT) && readable() {
         let at = if regular { offset(req) } else { Offset::CURRENT };
         return match segments.transfer(req, at, RwFlags::NONE) {
@@ -42,11 +43,19 @@ pub(super) fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Directi
     }
 }
 
+/// What a stream that is writable takes at once (`PIPE_BUF`): not all of a longer write.
+const AT_ONCE: usize = 4096;
+
 /// To a worker, once it will not wait long.
-pub(super) fn when_ready(req: Req, direction: Direction) -> Issued {
+pub(super) fn when_ready(mut req: Req, direction: Direction) -> Issued {
     match call::poll_now(req.file.fd, direction.readiness() as u16) {
         Ok(0) if !req.has(flag::UNPOLLABLE) => Issued::Wait(direction.readiness()),
-        _ => Issued::Work,
+        _ => {
+            if direction == Direction::Write && Segments::of(req).total > AT_ONCE {
+                req.set(flag::MAY_WAIT);
+            }
+            Issued::Work
+        }
     }
 }
 
