@@ -8,7 +8,7 @@ use core::ptr;
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_protocol::{Hands, Keeps, Line, Load, Most, PATIENCE, Standing};
+use sysring_protocol::{Hands, Keeps, Line, Load, Most, Standing};
 use sysring_sys::abi::signal::{SIG_SETMASK, SIGSYS, SigSet};
 use sysring_sys::call::Credentials;
 use sysring_sys::vdso::monotonic;
@@ -19,7 +19,7 @@ use crate::request::{Queue, Req, Stage, flag};
 use crate::ring::Ring;
 use crate::wq::{run, run_if_it_ends};
 use crate::wq_limits;
-use crate::{descriptors, driver, thread};
+use crate::{descriptors, driver, relief, thread};
 
 impl Line for Queue {
     type Job = Req;
@@ -141,12 +141,12 @@ impl Crew {
         Calls { crew: self, calls: self.shared.take(queue, load, most) }
     }
 
-    /// How what ends by itself fares in its queue.
+    /// How what ends by itself fares in its queue, and what no worker was to be had for.
     pub fn standing(&self, now: i64) -> Standing {
         self.shared.standing(now)
     }
 
-    /// Has one more come to what stands behind requests that do not end, which takes their credentials if
+    /// Has one more come to what stands ([`Standing::Stuck`]), which takes the workers' credentials if
     /// nobody is idle; the caller may be one that `stands_in`. Whether there was one to be had.
     pub fn relieve(&'static self, whose: &Credentials, now: i64, stands_in: bool) -> bool {
         let calls = self.shared.relieve(whose, now, wq_limits::most_workers());
@@ -190,10 +190,10 @@ impl Crew {
                 continue;
             }
             if !stands_in {
-                self.shared.miss();
+                self.shared.miss(false);
             } else if self.shared.has_others() {
                 // They may all take what keeps them.
-                driver::come_at(monotonic() as i64 + PATIENCE);
+                relief::lack();
             } else {
                 let mut hands = Life::of(self, None, run_if_it_ends);
                 self.shared.stand_in(&mut hands);
@@ -347,6 +347,13 @@ impl Hands for Life {
         match self.worker.acting {
             Some(personality) => start_acting(self.worker.crew, personality).is_ok(),
             None => thread::start(worker, ptr::from_ref(self.worker.crew) as usize).is_ok(),
+        }
+    }
+
+    fn leave(&mut self) {
+        // A driver must not begin with a table of descriptors that the process has no more.
+        if !self.worker.crew.shared.is_retired() {
+            relief::lack();
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Who looks after what ends by itself and stands behind what does not.
+//! Who looks after what ends by itself and stands behind what does not, and after all else that stands
+//! because no thread was to be had.
 //!
 //! One worker has it all, as long as it moves ([`PATIENCE`]). Whether it does is looked at by who waits for
 //! the ring, by who submits next, else by the driver, which has the credentials of who left it last. Of these
@@ -17,7 +18,8 @@ use crate::{driver, wq};
 /// How long it is at most until the next look, where nobody is to be had.
 const PAUSE_AT_MOST: i64 = 100_000_000;
 
-/// Something stands that a thread with other credentials than those who looked could see to.
+/// Something stands that a thread with other credentials than those who looked could see to, or that no
+/// thread was to be had for.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
 /// When somebody looks after it.
@@ -91,14 +93,33 @@ pub fn hand_over() {
     if standing.any(|crew| crew.has(&mine)) {
         driver::renew(&mine);
     }
-    driver::come_at(now + PATIENCE);
+    leave();
+}
+
+/// By who has left something that stands, or may come to: the driver looks after it.
+pub fn leave() {
+    driver::come_at(monotonic() as i64 + PATIENCE);
+}
+
+/// The same where no thread was to be had. There may be none for a driver either, and it makes no calls in
+/// a worker's place: who comes to a ring looks, too.
+pub fn lack() {
+    WANTED.store(true, Relaxed);
+    leave();
+}
+
+/// Whether who waits for a ring is to look, whatever it has left to workers itself.
+#[inline]
+pub fn is_wanted() -> bool {
+    // Relaxed: as in `come_by`.
+    WANTED.load(Relaxed)
 }
 
 /// By who comes to a ring, of which it holds none: its credentials may be those that are wanted.
 #[inline]
 pub fn come_by() {
     // Relaxed: a hint; who looks in vain sets it again.
-    if WANTED.load(Relaxed) {
+    if is_wanted() {
         come();
     }
 }
@@ -106,7 +127,9 @@ pub fn come_by() {
 #[cold]
 fn come() {
     WANTED.store(false, Relaxed);
-    relieve(monotonic() as i64, true);
+    if relieve(monotonic() as i64, true) != Standing::None {
+        WANTED.store(true, Relaxed);
+    }
 }
 
 /// In a child of `fork`.

@@ -10,7 +10,7 @@
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicUsize};
 
-use sysring_protocol::{Load, PATIENCE};
+use sysring_protocol::Load;
 use sysring_sys::abi::{PollFd, Timespec};
 use sysring_sys::call::Credentials;
 use sysring_sys::vdso::monotonic;
@@ -166,7 +166,7 @@ impl Batch {
             }
             let _ = calls.make();
             if comes {
-                driver::come_at(monotonic() as i64 + PATIENCE);
+                relief::leave();
             }
             if self.acting {
                 // Read by the driver, which the bell wakes after this.

@@ -176,3 +176,102 @@ fn a_long_write_to_a_stream_is_cancelled_and_a_short_one_made() {
     });
     assert_eq!(seen, [(1, 4096), (2, Errno::ECANCELED.to_res())]);
 }
+
+/// The only worker there is takes a splice that waits, and behind that stands a call that does not, though
+/// it is not known to end by itself.
+struct Behind {
+    ring: Client,
+    writer: PipeWriter,
+    _pipes: (PipeReader, PipeReader, PipeWriter),
+}
+
+const BEHIND: (u64, i32) = (2, Errno::ENOENT.to_res());
+
+impl Behind {
+    fn submit(wait: u32) -> Behind {
+        let [(reader, writer), (other, to)] = spliced();
+        let mut ring = Client::new(8, 0);
+        let waits =
+            Sqe { addr: u64::MAX, off: u64::MAX, len: 1, ..sqe(op::SPLICE, to.as_raw_fd(), 1) };
+        ring.push(Sqe { file_index: reader.as_raw_fd() as u32, ..waits });
+        // To a worker, whatever it is.
+        let (addr, flags) = (c"/nowhere/at/all".as_ptr() as u64, sqe_flags::ASYNC);
+        ring.push(Sqe { addr, flags, ..sqe(op::OPENAT, libc::AT_FDCWD, 2) });
+        assert_eq!(ring.enter(2, wait), Ok(2));
+        Behind { ring, writer, _pipes: (reader, other, to) }
+    }
+
+    /// The splice was not kept from waiting.
+    fn end(mut self, mut seen: Vec<(u64, i32)>) -> Vec<(u64, i32)> {
+        assert_eq!(seen, [BEHIND]);
+        self.writer.write_all(b"x").unwrap();
+        assert_eq!(self.ring.enter(0, 1), Ok(0));
+        seen.extend(reap(&mut self.ring));
+        seen
+    }
+}
+
+#[test]
+fn what_no_worker_comes_for_is_made_by_who_waits() {
+    let Some(_turn) = with(1, 0) else { return };
+    let seen = ends(|| {
+        let mut behind = Behind::submit(1);
+        let seen = reap(&mut behind.ring);
+        behind.end(seen)
+    });
+    assert_eq!(seen, [(1, 1), BEHIND]);
+}
+
+/// There is no thread for a driver either, which would look after it.
+#[test]
+fn what_no_worker_came_for_is_made_by_who_waits_later() {
+    let Some(_turn) = with(1, 0) else { return };
+    let seen = ends(|| {
+        let mut behind = Behind::submit(0);
+        assert_eq!(behind.ring.enter(0, 1), Ok(0));
+        let seen = reap(&mut behind.ring);
+        behind.end(seen)
+    });
+    assert_eq!(seen, [(1, 1), BEHIND]);
+}
+
+/// Whoever comes to a ring looks whether there is one again.
+#[test]
+fn what_no_worker_came_for_has_one_when_there_is_one() {
+    let Some(_turn) = with(1, 0) else { return };
+    let seen = ends(|| {
+        let mut behind = Behind::submit(0);
+        // Long enough for the worker to have found no other.
+        thread::sleep(Duration::from_millis(20));
+        STACKS.store(i32::MAX, Ordering::SeqCst);
+        let mut seen = Vec::new();
+        while seen.is_empty() {
+            assert_eq!(behind.ring.enter(0, 0), Ok(0));
+            seen = reap(&mut behind.ring);
+            thread::sleep(Duration::from_millis(1));
+        }
+        behind.end(seen)
+    });
+    assert_eq!(seen, [(1, 1), BEHIND]);
+}
+
+/// So does the driver, where there is one, for who does not come.
+#[test]
+fn what_no_worker_came_for_has_one_when_the_driver_finds_one() {
+    let Some(_turn) = with(i32::MAX, 0) else { return };
+    sysring_engine::driver::prepare().unwrap();
+    STACKS.store(1, Ordering::SeqCst);
+    let seen = ends(|| {
+        let mut behind = Behind::submit(0);
+        // Long enough for it to have come in vain.
+        thread::sleep(Duration::from_millis(20));
+        STACKS.store(i32::MAX, Ordering::SeqCst);
+        let mut seen = Vec::new();
+        while seen.is_empty() {
+            thread::sleep(Duration::from_millis(1));
+            seen = reap(&mut behind.ring);
+        }
+        behind.end(seen)
+    });
+    assert_eq!(seen, [(1, 1), BEHIND]);
+}

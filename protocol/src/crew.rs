@@ -36,6 +36,9 @@ pub trait Hands {
 
     /// Starts another of its kind, who has been counted; whether there was one to be had.
     fn hire(&mut self) -> bool;
+
+    /// It could not, and is about to be kept: others are to look after what is left in the queue.
+    fn leave(&mut self);
 }
 
 /// How a job keeps its worker.
@@ -111,13 +114,13 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
         Calls { behind: calls.behind && !pool.has_one(), ..calls }
     }
 
-    /// How the bounded jobs in its queue fare.
+    /// How the bounded jobs in its queue fare, and others that a worker was not to be had for.
     pub fn standing(&self, now: i64) -> Standing {
         self.pool.lock().standing(now)
     }
 
-    /// Has one more come to those that stand behind jobs which do not end: one who is idle, or a new one,
-    /// if the caller has the workers' identity. `None`: nobody is to be had.
+    /// Has one more come to what stands ([`Standing::Stuck`]): one who is idle, or a new one, if the
+    /// caller has the workers' identity. `None`: nobody is to be had.
     pub fn relieve(&self, whose: &I, now: i64, most: Most) -> Option<Calls> {
         let mut pool = self.pool.lock();
         if pool.standing(now) != Standing::Stuck {
@@ -180,16 +183,16 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
     #[must_use]
     pub fn has_others(&self) -> bool {
         let mut pool = self.pool.lock();
-        pool.coming -= 1;
+        pool.lack(false);
         let others = pool.total - pool.kept > 1;
         pool.total -= u32::from(others);
         others
     }
 
-    /// One who was counted is not to be had.
-    pub fn miss(&self) {
+    /// One who was counted is not to be had: of a personality's, if it `stays`.
+    pub fn miss(&self, stays: bool) {
         let mut pool = self.pool.lock();
-        pool.coming -= 1;
+        pool.lack(stays);
         pool.total -= 1;
     }
 
@@ -320,7 +323,10 @@ impl<L: Line, I: Copy + PartialEq> Crew<L, I> {
             self.wake(calls.wake);
             if calls.spawn != 0 && !hands.hire() {
                 // The queue is run by those there are.
-                self.miss();
+                self.miss(stays);
+                if !stays {
+                    hands.leave();
+                }
             }
             done = Done { bounded, slept: hands.run(job) && bounded };
             if keeps.long {

@@ -60,7 +60,7 @@ impl Calls {
     }
 }
 
-/// How bounded jobs fare.
+/// How bounded jobs fare, and others that a worker was not to be had for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// None waits.
@@ -83,6 +83,8 @@ pub struct Pool<L, I> {
     pub(crate) total: u32,
     /// Workers that were counted and have not come yet.
     pub(crate) coming: u32,
+    /// One was not to be had, and unbounded jobs have been in the queue since.
+    short: bool,
     /// Workers that have a bounded job, and when one was begun last.
     serving: u32,
     moved: i64,
@@ -106,6 +108,7 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
             idle: 0,
             total: 0,
             coming: 0,
+            short: false,
             serving: 0,
             moved: 0,
             kept: 0,
@@ -140,6 +143,7 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
     fn count_out(&mut self, job: &L::Job) {
         self.queued -= 1;
         self.bounded -= u32::from(L::is_bounded(job));
+        self.short &= self.has_unbounded();
     }
 
     /// Takes one out that no worker has begun, with what finds it in the queue.
@@ -170,7 +174,7 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         self.bounded += load.bounded;
         let mut wanted = self.wanted();
         // Where nobody serves, one is among those wanted.
-        let stuck = self.serving != 0 && self.standing(load.now) == Standing::Stuck;
+        let stuck = self.bounded != 0 && self.serving != 0 && !self.is_moving(load.now);
         if stuck && self.may_serve(most.serving) {
             wanted += 1;
             self.moved = load.now;
@@ -203,25 +207,38 @@ impl<L: Line, I: Copy + PartialEq> Pool<L, I> {
         self.queued == 1
     }
 
-    /// How the bounded jobs in the queue fare.
+    /// How the bounded jobs in the queue fare, and others that a worker was not to be had for.
     pub(crate) fn standing(&self, now: i64) -> Standing {
-        match self.bounded {
-            0 => Standing::None,
-            // Somebody is on the way to them.
-            _ if self.serving == 0 && self.idle + self.coming != 0 => Standing::Moving,
-            _ if now - self.moved < PATIENCE => Standing::Moving,
-            // Also where nobody serves: who was to do it was not to be had.
-            _ => Standing::Stuck,
+        if self.bounded == 0 && !self.short {
+            return Standing::None;
         }
+        // Where nobody serves, somebody is on the way, or was not to be had.
+        let comes = self.serving == 0 && self.idle + self.coming != 0;
+        if comes || self.is_moving(now) { Standing::Moving } else { Standing::Stuck }
     }
 
-    /// One more for bounded jobs that stand, if there may be.
+    fn is_moving(&self, now: i64) -> bool {
+        now - self.moved < PATIENCE
+    }
+
+    fn has_unbounded(&self) -> bool {
+        self.queued != self.bounded
+    }
+
+    /// One who was counted is not to be had. Nobody else could start one of those who `stay`.
+    pub(crate) fn lack(&mut self, stay: bool) {
+        self.coming -= 1;
+        self.short = !stay && self.has_unbounded();
+    }
+
+    /// One more for what stands, if there may be.
     pub(crate) fn relieve(&mut self, now: i64, most: Most) -> Option<Calls> {
         if self.idle != 0 {
             self.moved = now;
             return Some(Calls::new(1, 0));
         }
-        if self.total >= most.all || !self.may_serve(most.serving) {
+        let full = !self.short && !self.may_serve(most.serving);
+        if self.total >= most.all || full {
             return None;
         }
         self.moved = now;

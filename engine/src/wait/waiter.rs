@@ -109,7 +109,8 @@ impl<'c> Waiter<'c> {
         ring.sleepers.fetch_add(1, Relaxed);
         locked.aio.counted |= alone.is_some();
         let has_guarded = self.guards;
-        self.guards = hears && !self.polled && (has_guarded || locked.punted_count != 0);
+        let left = locked.punted_count != 0 || relief::is_wanted();
+        self.guards = hears && !self.polled && (has_guarded || left);
         if self.guards {
             ring.guarded.store(true, Relaxed);
         } else if has_guarded {

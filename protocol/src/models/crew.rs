@@ -109,6 +109,8 @@ impl Hands for Worker {
     fn hire(&mut self) -> bool {
         start(&self.world, self.stays)
     }
+
+    fn leave(&mut self) {}
 }
 
 impl World {
@@ -299,16 +301,18 @@ fn work_whose_worker_took_another_job_finds_who_is_idle() {
 /// The only worker has what ends when the rest is done, and there was no thread for that.
 #[test]
 fn work_that_no_worker_comes_for_stands() {
-    explore(|| {
-        let world = World::new(2, 1);
-        world.crew.expire();
-        assert!(offer(&world, 0, [Job::Long, Job::Rescue], 2));
-        world.wait_for(1);
-        assert_eq!(world.crew.standing(PATIENCE), Standing::Stuck);
-        let calls = world.crew.relieve(&0, PATIENCE, MANY).expect("it stands");
-        assert_eq!((calls.wake, calls.spawn), (0, 1));
-        make(&world, calls);
-    });
+    for rest in [Job::Rescue, Job::Caught] {
+        explore(move || {
+            let world = World::new(2, 1);
+            world.crew.expire();
+            assert!(offer(&world, 0, [Job::Long, rest], 2));
+            world.wait_for(1);
+            assert_eq!(world.crew.standing(PATIENCE), Standing::Stuck);
+            let calls = world.crew.relieve(&0, PATIENCE, MANY).expect("it stands");
+            assert_eq!((calls.wake, calls.spawn), (0, 1));
+            make(&world, calls);
+        });
+    }
 }
 
 /// A crew is another's only when nobody is there and nothing to do.
