@@ -28,6 +28,8 @@ pub enum Job<R> {
     Part(Arc<Node<R>>, Arc<Handle>, Box<[u8]>, u32),
 }
 
+pub type Jobs<R> = Vec<Job<R>>;
+
 pub struct Crew<'w, 'f, S: Survey> {
     pub survey: &'w S,
     pub options: &'w Options,
@@ -44,7 +46,7 @@ pub struct Crew<'w, 'f, S: Survey> {
 struct State<R> {
     /// The last comes first: what was found deep in the tree is done before what is beside it, so
     /// that little waits.
-    jobs: Vec<Job<R>>,
+    jobs: Jobs<R>,
     threads: usize,
     working: usize,
     asleep: usize,
@@ -91,7 +93,7 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
     /// What every thread does, the caller's and the helpers.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         let more = || self.overlap(scope);
-        let leave = |job| self.leave(scope, job);
+        let leave = |jobs: &mut Vec<_>| self.leave(scope, jobs);
         let mut reader = Reader::new(self, &more, &leave);
         let mut found = Vec::new();
         let mut state = self.lock();
@@ -136,10 +138,10 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
         self.most > 1 && self.lock().jobs.len() < PARTS
     }
 
-    /// Queues a job at once, for whoever is there first.
-    fn leave<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, job: Job<S::Report>) {
+    /// Queues jobs at once, for whoever is there first.
+    fn leave<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, jobs: &mut Jobs<S::Report>) {
         let mut state = self.lock();
-        state.jobs.push(job);
+        state.jobs.append(jobs);
         let asleep = state.asleep;
         drop(state);
         if asleep > 0 {
@@ -153,8 +155,11 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
     /// as many threads.
     fn overlap<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
         self.start(scope, |state| {
-            let idle = state.load.is_below(self.processors);
-            if idle && state.asleep == 0 { state.threads.min(state.jobs.len()) } else { 0 }
+            // Where nobody is missing, the load is not looked at: it would not be soon again.
+            if state.jobs.is_empty() || state.asleep > 0 || !state.load.is_below(self.processors) {
+                return 0;
+            }
+            state.threads.min(state.jobs.len())
         });
     }
 

@@ -9,6 +9,8 @@
 //! - **The caller works too.** Helpers join for what is queued: up to one thread for each processor
 //!   at once, more only when a thread has seen that it slept in the kernel (its count of voluntary
 //!   context switches says so), because only then is another one of use.
+//! - **Where files are waited for, directories are not kept waiting**: those that were found are opened
+//!   by others before the files beside them have been looked at.
 //! - **Paths are never used**, so they may be of any length: a directory is opened relative to its
 //!   parent. Where there are more directories to come back to than descriptors, it is found again
 //!   from its root, name by name, and through no symbolic link.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::crew::{Crew, Job};
+use crate::crew::{Crew, Job, Jobs};
 use crate::dirent::{self, Kind};
 use crate::handle::Handle;
 use crate::node::{Directory, Node};
@@ -31,8 +31,8 @@ pub struct Reader<'c, 'w, 'f, S: Survey> {
     crew: &'c Crew<'w, 'f, S>,
     /// Asks for another thread.
     more: &'c dyn Fn(),
-    /// Leaves a job to whoever is there first.
-    leave: &'c dyn Fn(Job<S::Report>),
+    /// Leaves jobs to whoever is there first.
+    leave: &'c dyn Fn(&mut Jobs<S::Report>),
     pub pace: crate::pace::Pace,
     buffer: Box<[u8]>,
     pub seen: Seen,
@@ -75,13 +75,15 @@ struct Wanted<'a> {
 struct Notes<R> {
     report: R,
     children: Vec<Arc<Node<R>>>,
+    /// So many of them are queued.
+    queued: usize,
 }
 
 impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     pub fn new(
         crew: &'c Crew<'w, 'f, S>,
         more: &'c dyn Fn(),
-        leave: &'c dyn Fn(Job<S::Report>),
+        leave: &'c dyn Fn(&mut Jobs<S::Report>),
     ) -> Self {
         Reader {
             crew,
@@ -94,16 +96,16 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     }
 
     /// Does a job and adds those that follow from it.
-    pub fn run(&mut self, job: Job<S::Report>, jobs: &mut Vec<Job<S::Report>>) {
-        let mut notes = Notes { report: S::Report::default(), children: Vec::new() };
+    pub fn run(&mut self, job: Job<S::Report>, jobs: &mut Jobs<S::Report>) {
+        let mut notes = Notes { report: S::Report::default(), children: Vec::new(), queued: 0 };
         match job {
             Job::Directory(node, parent) => {
                 let known = self.directory(&node, parent, &mut notes, jobs);
                 self.end(&node, known.then_some(notes), jobs);
             }
             Job::Part(node, handle, records, first) => {
-                self.look(&node, handle.fd(), &records, first, &mut notes);
-                self.queue(&notes.children, Some(&handle), jobs);
+                self.look(&node, &handle, &records, first, &mut notes);
+                self.queue(&mut notes, &handle, jobs);
                 self.end(&node, Some(notes), jobs);
             }
         }
@@ -114,7 +116,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         &self,
         node: &Arc<Node<S::Report>>,
         notes: Option<Notes<S::Report>>,
-        jobs: &mut Vec<Job<S::Report>>,
+        jobs: &mut Jobs<S::Report>,
     ) {
         if let Some(mut notes) = notes {
             let mut slot = node.slot();
@@ -141,7 +143,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         node: &Arc<Node<S::Report>>,
         parent: Option<Arc<Handle>>,
         notes: &mut Notes<S::Report>,
-        jobs: &mut Vec<Job<S::Report>>,
+        jobs: &mut Jobs<S::Report>,
     ) -> bool {
         let survey = self.crew.survey;
         let mut status = Status::new();
@@ -198,7 +200,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         node: &Arc<Node<S::Report>>,
         handle: Handle,
         notes: &mut Notes<S::Report>,
-        jobs: &mut Vec<Job<S::Report>>,
+        jobs: &mut Jobs<S::Report>,
     ) {
         let mut buffer = std::mem::take(&mut self.buffer);
         let handle = Arc::new(handle);
@@ -220,40 +222,53 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             if read >= LARGE && self.crew.has_use_for_parts() {
                 node.add_part();
                 let (node, handle) = (Arc::clone(node), Arc::clone(&handle));
-                (self.leave)(Job::Part(node, handle, records.into(), next));
+                (self.leave)(&mut vec![Job::Part(node, handle, records.into(), next)]);
                 next += dirent::all(records).count() as u32;
             } else {
-                next += self.look(node, handle.fd(), records, next, notes);
+                next += self.look(node, &handle, records, next, notes);
             }
         }
         self.buffer = buffer;
         self.seen.note(next, self.pace.is_cold(), self.crew.progress);
-        self.queue(&notes.children, Some(&handle), jobs);
+        self.queue(notes, &handle, jobs);
     }
 
-    /// Queues directories that were found, the first of them to be the first.
+    /// Queues directories that were found and are not queued yet, the first of them to be the first.
     fn queue(
         &self,
-        children: &[Arc<Node<S::Report>>],
-        handle: Option<&Arc<Handle>>,
-        jobs: &mut Vec<Job<S::Report>>,
+        notes: &mut Notes<S::Report>,
+        handle: &Arc<Handle>,
+        jobs: &mut Jobs<S::Report>,
     ) {
-        let handle = handle.filter(|handle| self.crew.allowance.covers(handle));
+        let handle = Some(handle).filter(|handle| self.crew.allowance.covers(handle));
         let job = |child: &Arc<_>| Job::Directory(Arc::clone(child), handle.cloned());
-        jobs.extend(children.iter().rev().filter(|child| !child.is_deferred()).map(job));
+        let new = notes.children[notes.queued..].iter().rev();
+        jobs.extend(new.filter(|child| !child.is_deferred()).map(job));
+        notes.queued = notes.children.len();
+    }
+
+    /// Has others open the directories that were found while this thread waits for the files beside
+    /// them.
+    fn hand_out(&self, notes: &mut Notes<S::Report>, handle: &Arc<Handle>) {
+        let mut jobs = Vec::new();
+        self.queue(notes, handle, &mut jobs);
+        if !jobs.is_empty() {
+            (self.leave)(&mut jobs);
+            (self.more)();
+        }
     }
 
     /// Looks at entries; how many there are.
     fn look(
         &mut self,
         node: &Arc<Node<S::Report>>,
-        fd: Fd,
+        handle: &Arc<Handle>,
         records: &[u8],
         first: u32,
         notes: &mut Notes<S::Report>,
     ) -> u32 {
         let survey = self.crew.survey;
-        let directory = node.directory(Some(fd));
+        let directory = node.directory(Some(handle.fd()));
         let mut wanted = Vec::with_capacity(records.len() / dirent::SHORTEST);
         let mut count = 0;
         for (index, found) in (first..).zip(dirent::all(records)) {
@@ -268,6 +283,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             }
         }
         if self.pace.is_cold() {
+            self.hand_out(notes, handle);
             // Those that lie together on the disk come together.
             wanted.sort_unstable_by_key(|wanted| wanted.inode);
         }

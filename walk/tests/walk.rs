@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use sysring_walk::{
     Directory, Entry, Errno, Fold, Options, Problem, Progress, Status, Survey, walk_with,
@@ -173,4 +176,51 @@ fn a_root_that_is_not_there_is_a_problem() {
     let (told, entries) = tell(&tree.0.join("nothing"), 2, "");
     assert_eq!(told, ["enter nothing", "ENOENT", "leave nothing: "]);
     assert_eq!(entries, 0);
+}
+
+/// Waits at each file of the root until the directory beside them is looked at.
+#[derive(Default)]
+struct Slow {
+    below: Mutex<bool>,
+    changed: Condvar,
+    late: AtomicBool,
+}
+
+impl Survey for Slow {
+    type Report = ();
+
+    fn directory(&self, directory: &Directory, _: &Status, (): &mut ()) {
+        // As if it had come from a disk.
+        thread::sleep(Duration::from_millis(5));
+        if directory.depth > 0 {
+            *self.below.lock().unwrap() = true;
+            self.changed.notify_all();
+        }
+    }
+
+    fn entry(&self, _: &Directory, _: &Entry, _: Option<&Status>, (): &mut ()) {
+        let below = self.below.lock().unwrap();
+        let long = Duration::from_secs(20);
+        let answer = self.changed.wait_timeout_while(below, long, |below| !*below).unwrap();
+        self.late.fetch_or(answer.1.timed_out(), Relaxed);
+    }
+
+    fn combine(&self, (): &mut (), (): ()) {}
+}
+
+struct Nothing;
+
+impl Fold<()> for Nothing {
+    fn leave(&mut self, _: &Directory, _: &[u8], (): ()) {}
+}
+
+#[test]
+fn where_files_are_waited_for_directories_are_opened_meanwhile() {
+    let tree = Tree::new("meanwhile");
+    ["a", "below/b", "c"].iter().for_each(|file| tree.file(file));
+    let root = CString::new(tree.0.as_os_str().as_encoded_bytes()).unwrap();
+    let options = Options { threads: Some(4), ..Options::default() };
+    let slow = Slow::default();
+    walk_with(&[&root], &options, &slow, &mut Nothing, &Progress::default());
+    assert!(!slow.late.load(Relaxed), "the directory had to wait for the files beside it");
 }
