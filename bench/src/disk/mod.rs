@@ -4,7 +4,8 @@
 //! ext4 on that.
 //!
 //! As many reads as are asked for are under way at once, and writes are done at once. Everything is
-//! mounted where no other process sees it, so that it goes with this one, however that ends.
+//! mounted where only this process and its children see it, and goes with the last of them, however it
+//! ends.
 
 mod account;
 mod image;
