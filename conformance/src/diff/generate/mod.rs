@@ -58,6 +58,8 @@ pub struct Generator {
     vectors: bool,
     /// Something is to be polled before it is received.
     polls_first: bool,
+    /// Something connects where nobody listens.
+    refused: bool,
 }
 
 /// The program of a seed.
@@ -76,6 +78,7 @@ pub fn generate(seed: u64) -> Program {
         drains: false,
         vectors: false,
         polls_first: false,
+        refused: false,
     };
     if generator.program.buffers {
         generator.provide_groups();

@@ -6,6 +6,9 @@ use super::{Generator, bytes};
 use crate::diff::layout::*;
 use crate::diff::program::{Entry, Scrub};
 
+/// The address at which nobody listens, of those there are.
+const REFUSING: u64 = 3;
+
 impl Generator {
     pub(super) fn socket(&mut self, entry: &mut Entry) {
         entry.sqe.opcode = op::SOCKET;
@@ -29,6 +32,9 @@ impl Generator {
             255 | 257 => self.random.pick(&[0, 0, 0, 3]),
             _ => self.random.pick(&[0, 1, 3]),
         };
+        // Who is refused again is told something else where the first refusal has come late.
+        let index = if self.refused && index == REFUSING { 0 } else { index };
+        self.refused |= index == REFUSING;
         entry.sqe.addr = ADDRESSES + index * ADDRESS_LEN;
         entry.sqe.off = self.random.pick(&[16, 16, 16, 16, 2, 0, 1000]);
     }

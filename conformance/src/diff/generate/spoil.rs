@@ -28,6 +28,8 @@ impl Generator {
             5 => sqe.op_flags |= 1 << random.pick(&[28u32, 29, 30, 31]),
             6 => sqe.buf_index = random.pick(&[1, 77, 0xffff]),
             7 => sqe.personality = random.pick(&[1, 77]),
+            // Flags of a message: Linux 6.18 believes one that says it is a wide completion.
+            8 if sqe.opcode == op::MSG_RING => sqe.file_index = 20,
             8 => sqe.file_index = random.pick(&[1, 20, u32::MAX]),
             9 => sqe.addr3 = random.pick(&[1, WILD]),
             10 => sqe.pad2 = 1,
