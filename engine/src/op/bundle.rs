@@ -34,12 +34,15 @@ pub fn take_to_send(ring: &mut Locked<'_>, mut req: Req) -> Result<()> {
 }
 
 fn takes_all(ring: &mut Locked<'_>, req: Req) -> bool {
-    // TCP throws away what is to be truncated: buffers do not fill, and the kernel sees none that did.
-    let throws_away = || req.sqe.op_flags & MSG_TRUNC != 0 && is_inet(req.file.fd);
     !req.has(flag::MULTISHOT)
         && kind(req.file.fd) == STREAM
         && ring.takes_bits(req)
-        && !throws_away()
+        && !throws_away(req)
+}
+
+/// TCP throws away what is to be truncated: buffers do not fill, and the kernel sees none that did.
+fn throws_away(req: Req) -> bool {
+    req.sqe.op_flags & MSG_TRUNC != 0 && is_inet(req.file.fd)
 }
 
 /// Receives as much as the buffers of the group hold.
@@ -54,6 +57,7 @@ pub fn receive(ring: &mut Locked<'_>, mut req: Req) -> Result<Issued> {
             0 | 1 => (0, 1),
             // One datagram goes into one buffer.
             _ if kind(req.file.fd) != STREAM => (0, 1),
+            _ if !req.has(flag::MULTISHOT) && throws_away(req) => (0, 1),
             bytes => (bytes, RECEIVED),
         },
         // Where the rest of a buffer is not lost, one that got all it asked for takes what is left.
