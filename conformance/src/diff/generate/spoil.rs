@@ -63,6 +63,8 @@ impl Generator {
             _ if sqe.opcode == op::RECV && sqe.ioprio & recvsend::RECV_MULTISHOT != 0 => {
                 sqe.len = random.pick(&[0, 300]);
             }
+            // Zero is all children there are: who is first of several has it.
+            _ if sqe.opcode == op::WAITID => sqe.len = 3,
             _ => sqe.len = random.pick(&[0, 3]),
         }
     }
