@@ -46,7 +46,7 @@ pub enum Scrub {
     Pair(u64),
     /// A `siginfo_t` at this offset: its process is not compared.
     Process(u64),
-    /// An address of a TCP socket at this offset of the slot: its port is not compared.
+    /// An address of a TCP socket at this offset of the slot: its port and number are not compared.
     Port(u64),
 }
 

@@ -126,7 +126,8 @@ fn slot(entry: &Entry) -> String {
         Scrub::Port(offset) => {
             let offset = offset as usize;
             if bytes[offset..offset + 2] == (libc::AF_INET as u16).to_ne_bytes() {
-                bytes[offset + 2..offset + 4].fill(0);
+                // The port is whichever was free, and the address each world's own.
+                bytes[offset + 2..offset + 8].fill(0);
             }
             format!("slot {number}: {:016x}", hash(bytes))
         }
