@@ -16,9 +16,9 @@ use common::{SYSRING, Scratch};
 /// One in the other: no two can be read at once.
 const DIRECTORIES: usize = 60;
 
-/// How long each of the two looks into each of them takes. All together take a second and a half,
-/// which is twice as long as nothing is shown for.
-const DELAY: &str = "inject=getdents64:delay_enter=12500";
+/// How long a look into each of them takes, of which the first tells what is in it. All the first
+/// together take a second and a half, which is twice as long as nothing is shown for.
+const DELAY: &str = "inject=getdents64:delay_enter=25000";
 
 /// What a terminal was sent, or a pipe.
 struct Shown {
