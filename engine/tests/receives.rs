@@ -3,6 +3,7 @@
 mod client;
 
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
@@ -111,10 +112,23 @@ fn what_waits_for_all_has_used_no_more_of_its_buffer_than_has_come() {
     assert_eq!(memory[..51], *[[7; 20].as_slice(), &[8; 30], &[0]].concat());
 }
 
-/// What bundles receive that ask for so much each, of so many bytes into four buffers of 16: the
-/// result, the number of the first buffer, and whether more waits.
-fn bundles(sent: usize, asked: &[u32]) -> Vec<(i32, u32, bool)> {
-    let (near, mut far) = UnixStream::pair().unwrap();
+/// What a bundle came to: the result, the number of the first buffer, and whether more waits.
+type Told = (i32, u32, bool);
+
+/// What bundles receive that ask for so much each, of so many bytes into four buffers of 16.
+fn bundles(sent: usize, asked: &[u32]) -> Vec<Told> {
+    let (near, far) = UnixStream::pair().unwrap();
+    bundles_from(near.as_raw_fd(), far, 0, sent, asked)
+}
+
+/// The same of any two sockets, with flags as `recv(2)` has them.
+fn bundles_from(
+    near: i32,
+    mut far: impl Write,
+    flags: u32,
+    sent: usize,
+    asked: &[u32],
+) -> Vec<Told> {
     let mut memory = [[0u8; 16]; 4];
     let mut ring = Client::new(8, 0);
     let mut entries = Entries([BufEntry::default(); 8]);
@@ -130,7 +144,8 @@ fn bundles(sent: usize, asked: &[u32]) -> Vec<(i32, u32, bool)> {
     assert_eq!(sysring_engine::register(fd, register::PBUF_RING, User::new(at), 1), Ok(0));
     far.write_all(&vec![7; sent]).unwrap();
     let mut receive = |&len: &u32| {
-        let mut receive = sqe(op::RECV, near.as_raw_fd(), 1);
+        let mut receive = sqe(op::RECV, near, 1);
+        receive.op_flags = flags;
         (receive.flags, receive.ioprio) = (sqe_flags::BUFFER_SELECT, recvsend::BUNDLE);
         receive.len = len;
         ring.push(receive);
@@ -153,4 +168,15 @@ fn a_bundle_that_asks_for_nothing_takes_no_part_of_a_third_buffer() {
     assert_eq!(bundles(20, &[0]), [(20, 0, false)]);
     assert_eq!(bundles(50, &[0, 0]), [(48, 0, true), (2, 3, false)]);
     assert_eq!(bundles(64, &[0]), [(64, 0, false)]);
+}
+
+#[test]
+fn of_what_tcp_throws_away_a_bundle_takes_one_buffer() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (near, _) = listener.accept().unwrap();
+    let near = near.as_raw_fd();
+    assert_eq!(bundles_from(near, &far, libc::MSG_TRUNC as u32, 64, &[0]), [(16, 0, true)]);
+    // What is left comes as ever.
+    assert_eq!(bundles_from(near, &far, 0, 0, &[0]), [(48, 0, false)]);
 }
