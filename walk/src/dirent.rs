@@ -47,6 +47,7 @@ pub struct Dirent<'a> {
     pub name: &'a CStr,
 }
 
+const POSITION: usize = 8;
 const LENGTH: usize = 16;
 const KIND: usize = 18;
 const NAME: usize = 19;
@@ -68,6 +69,18 @@ pub fn all(buffer: &[u8]) -> impl Iterator<Item = Dirent<'_>> {
             }
         }
     })
+}
+
+/// Whether the directory has no more than these: behind the last of them lies the largest position there
+/// is. So it is on ext4 and btrfs; on others it takes another call to know.
+pub fn ends(buffer: &[u8]) -> bool {
+    let mut rest = buffer;
+    let mut position = None;
+    while let Some(record) = length(rest).and_then(|length| rest.get(..length)) {
+        position = record.get(POSITION..).and_then(<[u8]>::first_chunk);
+        rest = &rest[record.len()..];
+    }
+    position.is_some_and(|position| i64::from_ne_bytes(*position) == i64::MAX)
 }
 
 fn read(record: &[u8]) -> Option<Dirent<'_>> {
@@ -116,6 +129,19 @@ mod tests {
         let found: Vec<_> = all(&buffer).map(|d| d.name.to_str().unwrap().to_owned()).collect();
         assert_eq!(found, names);
         assert!(all(&buffer).all(|d| d.inode == 7 && d.kind == Kind::Unknown));
+    }
+
+    #[test]
+    fn the_end_is_known_by_the_last_position() {
+        let at = |position: i64| {
+            let mut record = record("name", g::DT_REG);
+            record[POSITION..LENGTH].copy_from_slice(&position.to_ne_bytes());
+            record
+        };
+        assert!(ends(&[at(1), at(i64::MAX)].concat()));
+        assert!(!ends(&[at(i64::MAX), at(1)].concat()));
+        assert!(!ends(&[]));
+        assert!(!ends(&at(i64::MAX)[..12]));
     }
 
     #[test]

@@ -219,6 +219,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             };
             self.look_at_clock();
             let records = &buffer[..read];
+            let ends = dirent::ends(records);
             if read >= LARGE && self.crew.has_use_for_parts() {
                 node.add_part();
                 let (node, handle) = (Arc::clone(node), Arc::clone(&handle));
@@ -226,6 +227,9 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
                 next += dirent::all(records).count() as u32;
             } else {
                 next += self.look(node, &handle, records, next, notes);
+            }
+            if ends {
+                break;
             }
         }
         self.buffer = buffer;
