@@ -246,7 +246,8 @@ impl Locked<'_> {
         Ok(())
     }
 
-    /// Behind a drain all that comes waits; what follows a link with a drain inside is one itself.
+    /// Behind a drain all that comes waits; what follows a link with a drain inside is one itself. (Until
+    /// that has come there is a drain: `run_drain` does not end it before.)
     #[cold]
     fn prepare_behind_drain(&mut self, mut req: Req, link: &Link) {
         req.set(flag::ASYNC);

@@ -9,10 +9,9 @@ use super::socket::{RECEIVE_LIMIT, SEND_LIMIT};
 use super::{Attempt, Call, READABLE, Then, WRITABLE, direct, is_nonblocking, would_block};
 use crate::op::MAX_RW_COUNT;
 use crate::op::transfer::Direction::{self, Read as In, Write as Out};
+use crate::op::transfer::PIPE_BUF;
 use crate::{nowait, user};
 
-/// A pipe that is writable takes this much without blocking.
-const PIPE_BUF: usize = g::PIPE_BUF as usize;
 /// What reads of cached data stop at, where the rest is not cached.
 const BLOCK: i64 = 512;
 

@@ -13,6 +13,9 @@ use super::{MAX_RW_COUNT, check_range, socket};
 use crate::request::{Req, flag};
 use crate::user;
 
+/// What a stream that is writable takes without blocking: not all of a longer write.
+pub(crate) const PIPE_BUF: usize = g::PIPE_BUF as usize;
+
 /// Which way the bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {

@@ -5,7 +5,7 @@
 use sysring_protocol::Waiters;
 use sysring_sys::abi::aio::IoEvent;
 use sysring_sys::abi::signal::SigSet;
-use sysring_sys::abi::{NSEC_PER_SEC, PollFd, Timespec};
+use sysring_sys::abi::{NSEC_PER_MSEC, NSEC_PER_SEC, PollFd, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
@@ -43,7 +43,7 @@ pub fn for_bell(ring: &Ring, until: Option<i64>, mask: Option<SigSet>) -> Result
 }
 
 /// How long a sleeper that nobody can wake sleeps at a time.
-const NAP: i64 = 1_000_000;
+const NAP: i64 = NSEC_PER_MSEC;
 
 /// Without descriptors for waiting: what workers and timers complete is found a moment later.
 pub fn nap<'r>(

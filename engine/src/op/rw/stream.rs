@@ -10,7 +10,7 @@ use super::answer::{done, failed};
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::op::moment::is_nonblocking;
-use crate::op::transfer::{Direction, Segments, offset};
+use crate::op::transfer::{Direction, PIPE_BUF, Segments, offset};
 use crate::request::{Req, flag};
 
 /// A stream with nothing to give now. `O_NONBLOCK` changes nothing: a ring waits all the same,
@@ -43,15 +43,12 @@ pub(super) fn without_nowait(ring: &mut Locked<'_>, req: Req, direction: Directi
     }
 }
 
-/// What a stream that is writable takes at once (`PIPE_BUF`): not all of a longer write.
-const AT_ONCE: usize = 4096;
-
 /// To a worker, once it will not wait long.
 pub(super) fn when_ready(mut req: Req, direction: Direction) -> Issued {
     match call::poll_now(req.file.fd, direction.readiness() as u16) {
         Ok(0) if !req.has(flag::UNPOLLABLE) => Issued::Wait(direction.readiness()),
         _ => {
-            if direction == Direction::Write && Segments::of(req).total > AT_ONCE {
+            if direction == Direction::Write && Segments::of(req).total > PIPE_BUF {
                 req.set(flag::MAY_WAIT);
             }
             Issued::Work
