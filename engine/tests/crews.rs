@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Client, sqe};
+use client::{Client, sqe, workers};
 use sysring_engine::stats;
 use sysring_sys::User;
 use sysring_sys::abi::Timespec;
@@ -28,7 +28,7 @@ const DEPTH: u32 = 32;
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(|broken| broken.into_inner());
-    until("workers to go", || has_slept("wrk").is_none());
+    until("workers to go", || workers() == 0);
     turn
 }
 
@@ -347,13 +347,6 @@ fn where_no_worker_is_to_be_had_nobody_looks_all_the_time() {
     assert!(ring.reap().iter().all(|cqe| cqe.res == 0));
 }
 
-/// Those there are, if some of an earlier ring's have not gone yet.
-fn workers() -> usize {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("the process's threads").flatten();
-    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    names.filter(|name| name.starts_with("iou-wrk")).count()
-}
-
 /// Whether a call that waits for others is begun at once, where two that hang, before it in the queue, have
 /// taken the workers that were called, and others are idle. (These look by themselves when they have been
 /// idle for two seconds.)
@@ -362,11 +355,7 @@ fn is_begun_beside_hung(ring: &mut Client, names: &Names, memory: &Withheld) -> 
     const SOON: Duration = Duration::from_secs(1);
     (0..4).for_each(|page| ring.push(memory.touch(page, page as u64)));
     assert_eq!(ring.enter(4, 0), Ok(4));
-    let began = Instant::now();
-    while workers() < 4 {
-        assert!(began.elapsed() < Duration::from_secs(60), "{} workers", workers());
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("four workers", || workers() >= 4);
     (0..4).for_each(|page| memory.give(page));
     assert_eq!(ring.enter(0, 4), Ok(0));
     assert_eq!(ring.reap().len(), 4);

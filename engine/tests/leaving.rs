@@ -8,16 +8,8 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Client, sqe};
+use client::{Client, sqe, workers};
 use sysring_sys::abi::io_uring::op;
-
-/// The threads that are named as the kernel names its workers.
-fn workers() -> usize {
-    let name = format!("iou-wrk-{}\n", std::process::id());
-    let tasks = fs::read_dir("/proc/self/task").expect("tasks");
-    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
-    names.filter(|comm| *comm == name).count()
-}
 
 /// Has workers do something, closes the ring, and tells how long it took until none was left.
 fn round() -> Duration {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Client, sqe};
+use client::{Client, sqe, workers};
 use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
 
@@ -62,19 +62,13 @@ fn with(stacks: i32, polls: i32) -> Option<MutexGuard<'static, ()>> {
         sysring_sys::arch::move_gate(gate as *const () as usize)
     };
     let began = Instant::now();
-    while has_workers() {
+    while workers() != 0 {
         assert!(began.elapsed() < Duration::from_secs(60), "workers are to go");
         thread::sleep(Duration::from_millis(1));
     }
     STACKS.store(stacks, Ordering::SeqCst);
     POLLS.store(polls, Ordering::SeqCst);
     Some(turn)
-}
-
-fn has_workers() -> bool {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("threads");
-    let names = tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("comm")));
-    names.flatten().any(|name| name.starts_with("iou-wrk"))
 }
 
 /// What it sees to end, by user_data, with the results; it has a minute.
@@ -211,48 +205,51 @@ impl Behind {
     }
 }
 
-#[test]
-fn what_no_worker_comes_for_is_made_by_who_waits() {
-    let Some(_turn) = with(1, 0) else { return };
-    let seen = ends(|| {
-        let mut behind = Behind::submit(1);
-        let seen = reap(&mut behind.ring);
+/// Submits both, waiting for so many, and `come`s for the second; the first goes on waiting all the while.
+fn comes_behind(wait: u32, come: fn(&mut Client) -> Vec<(u64, i32)>) {
+    let seen = ends(move || {
+        let mut behind = Behind::submit(wait);
+        let seen = come(&mut behind.ring);
         behind.end(seen)
     });
     assert_eq!(seen, [(1, 1), BEHIND]);
+}
+
+#[test]
+fn what_no_worker_comes_for_is_made_by_who_waits() {
+    let Some(_turn) = with(1, 0) else { return };
+    comes_behind(1, reap);
 }
 
 /// There is no thread for a driver either, which would look after it.
 #[test]
 fn what_no_worker_came_for_is_made_by_who_waits_later() {
     let Some(_turn) = with(1, 0) else { return };
-    let seen = ends(|| {
-        let mut behind = Behind::submit(0);
-        assert_eq!(behind.ring.enter(0, 1), Ok(0));
-        let seen = reap(&mut behind.ring);
-        behind.end(seen)
+    comes_behind(0, |ring| {
+        assert_eq!(ring.enter(0, 1), Ok(0));
+        reap(ring)
     });
-    assert_eq!(seen, [(1, 1), BEHIND]);
+}
+
+/// What comes when there are threads again, long enough after somebody was looked for in vain. Whoever
+/// waits for it does `meanwhile`.
+fn with_threads_again(ring: &mut Client, meanwhile: fn(&mut Client)) -> Vec<(u64, i32)> {
+    thread::sleep(Duration::from_millis(20));
+    STACKS.store(i32::MAX, Ordering::SeqCst);
+    let mut seen = Vec::new();
+    while seen.is_empty() {
+        meanwhile(ring);
+        seen = reap(ring);
+        thread::sleep(Duration::from_millis(1));
+    }
+    seen
 }
 
 /// Whoever comes to a ring looks whether there is one again.
 #[test]
 fn what_no_worker_came_for_has_one_when_there_is_one() {
     let Some(_turn) = with(1, 0) else { return };
-    let seen = ends(|| {
-        let mut behind = Behind::submit(0);
-        // Long enough for the worker to have found no other.
-        thread::sleep(Duration::from_millis(20));
-        STACKS.store(i32::MAX, Ordering::SeqCst);
-        let mut seen = Vec::new();
-        while seen.is_empty() {
-            assert_eq!(behind.ring.enter(0, 0), Ok(0));
-            seen = reap(&mut behind.ring);
-            thread::sleep(Duration::from_millis(1));
-        }
-        behind.end(seen)
-    });
-    assert_eq!(seen, [(1, 1), BEHIND]);
+    comes_behind(0, |ring| with_threads_again(ring, |ring| assert_eq!(ring.enter(0, 0), Ok(0))));
 }
 
 /// So does the driver, where there is one, for who does not come.
@@ -261,17 +258,5 @@ fn what_no_worker_came_for_has_one_when_the_driver_finds_one() {
     let Some(_turn) = with(i32::MAX, 0) else { return };
     sysring_engine::driver::prepare().unwrap();
     STACKS.store(1, Ordering::SeqCst);
-    let seen = ends(|| {
-        let mut behind = Behind::submit(0);
-        // Long enough for it to have come in vain.
-        thread::sleep(Duration::from_millis(20));
-        STACKS.store(i32::MAX, Ordering::SeqCst);
-        let mut seen = Vec::new();
-        while seen.is_empty() {
-            thread::sleep(Duration::from_millis(1));
-            seen = reap(&mut behind.ring);
-        }
-        behind.end(seen)
-    });
-    assert_eq!(seen, [(1, 1), BEHIND]);
+    comes_behind(0, |ring| with_threads_again(ring, |_| {}));
 }

@@ -21,6 +21,15 @@ pub fn sqe(opcode: u8, fd: i32, user_data: u64) -> Sqe {
     Sqe { opcode, fd, user_data, ..Sqe::default() }
 }
 
+/// The threads that are named as the kernel names its workers.
+#[allow(dead_code)]
+pub fn workers() -> usize {
+    let name = format!("iou-wrk-{}\n", std::process::id());
+    let tasks = std::fs::read_dir("/proc/self/task").expect("the process's threads").flatten();
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    names.filter(|comm| *comm == name).count()
+}
+
 #[allow(dead_code)]
 impl Client {
     pub fn new(entries: u32, flags: u32) -> Client {
