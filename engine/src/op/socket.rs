@@ -289,11 +289,17 @@ pub fn more_waits(fd: Fd, n: usize) -> bool {
 /// Bytes that a socket holds; 0 where it cannot be asked.
 #[must_use]
 pub fn waiting(fd: Fd) -> usize {
+    at_hand(fd).unwrap_or(0)
+}
+
+/// Bytes that may be read of a file; none where it cannot be asked.
+#[must_use]
+pub fn at_hand(fd: Fd) -> Option<usize> {
     const FIONREAD: u32 = 0x541b;
     let mut bytes = 0i32;
     // SAFETY: the call writes an `int`, which is ours.
     let asked = unsafe { call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast()) };
-    if asked.is_ok() { bytes.max(0) as usize } else { 0 }
+    asked.ok().map(|_| bytes.max(0) as usize)
 }
 
 /// Whether this is TCP, and a FIN has come.

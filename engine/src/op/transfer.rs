@@ -51,10 +51,14 @@ impl Direction {
         }
     }
 
-    /// No bytes at all, of which some files make something: an empty datagram, an error.
+    /// No bytes at all, of which some files make something: an empty datagram, an error. (The calls
+    /// that take a vector do not ask the file then. Nor does the kernel one that tells of events, and
+    /// how many bytes of them there are; its plain read would wait for one.)
     pub(super) fn nothing(self, fd: Fd) -> Result<usize> {
         let none = Buffer { address: User::NULL, len: 0 };
+        let tells_of_events = || call::file_type(fd) == Ok(0) && socket::at_hand(fd).is_some();
         match self {
+            Direction::Read if tells_of_events() => Ok(0),
             // SAFETY: there are no bytes to write.
             Direction::Read => unsafe { call::read(fd, none) },
             Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),

@@ -58,7 +58,14 @@ impl Generator {
             14 if sqe.opcode == op::FUTEX_WAIT => {}
             // How often a timeout fires.
             14 if sqe.opcode == op::TIMEOUT && sqe.off != 0 => {}
-            14 => sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]),
+            14 => {
+                sqe.off = random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, u64::MAX, 1 << 63]);
+                // Half of it is a count. In Linux 6.18 one that counts ends as soon as another one's time
+                // is up, which is taken off the completions there were before its own is added.
+                if sqe.opcode == op::TIMEOUT {
+                    sqe.off &= !u64::from(u32::MAX);
+                }
+            }
             // So many shots that the queue is full before or after the program comes to take some.
             _ if sqe.opcode == op::RECV && sqe.ioprio & recvsend::RECV_MULTISHOT != 0 => {
                 sqe.len = random.pick(&[0, 300]);

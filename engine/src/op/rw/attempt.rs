@@ -135,7 +135,8 @@ fn weigh(
             answer = Segments::of(req).transfer(req, Offset::CURRENT, RwFlags::NOWAIT);
         }
         match answer {
-            Ok(_) if total == 0 && hint & hint::REGULAR == 0 => {
+            // Whatever the hint says: another file may have got the number.
+            Ok(_) if total == 0 => {
                 return match direction.nothing(req.file.fd) {
                     Ok(n) => done(ring, req, n, 0),
                     Err(e) => failed(ring, req, e),
