@@ -6,7 +6,7 @@
 
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+use core::sync::atomic::{AtomicPtr, AtomicU32};
 
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
@@ -19,13 +19,11 @@ use crate::room::{self, Seat};
 use crate::standbys::{Standby, Summons};
 use crate::store::Slot;
 
-/// It lies at the top of its seat, and the stack below it.
+/// It lies at the top of its seat, and its thread's own stack below it: calls are made there, so that
+/// the context's stack is free to go on elsewhere.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub struct Carrier {
-    /// Where the thread's own stack begins: calls are made there, so that the context's stack is free
-    /// to go on elsewhere.
-    pub stack_top: AtomicUsize,
     context: AtomicPtr<Context>,
     /// Where the result of the call goes that the context has left.
     pub slot: AtomicPtr<Slot>,
@@ -47,7 +45,6 @@ impl Carrier {
     pub fn sit(seat: Seat, context: &Context) -> &Carrier {
         // SAFETY: the seat's memory is mapped, zeroed, and nobody else's; zeroes are a carrier.
         let carrier = unsafe { &*seat.top::<Carrier>() };
-        carrier.stack_top.store(ptr::from_ref(carrier) as usize, Relaxed);
         carrier.context.store(ptr::from_ref(context).cast_mut(), Relaxed);
         carrier
     }
@@ -71,12 +68,11 @@ impl Carrier {
             | g::CLONE_SYSVSEM
             | g::CLONE_PARENT_SETTID
             | g::CLONE_CHILD_CLEARTID;
-        let (stack, tid) = (self.stack_top.load(Relaxed), self.tid.as_ptr() as usize);
-        let me = ptr::from_ref(self) as usize;
+        let (me, tid) = (ptr::from_ref(self) as usize, self.tid.as_ptr() as usize);
         // SAFETY: the stack is the seat's; the thread is joined before the room goes. It begins with
         // its maker's signal mask, which blocks all that could run a handler.
         let made =
-            unsafe { sysring_sys::arch::clone_thread(flags as usize, stack, tid, tid, start, me) };
+            unsafe { sysring_sys::arch::clone_thread(flags as usize, me, tid, tid, start, me) };
         Errno::from_ret(made).map(drop)
     }
 
@@ -125,7 +121,7 @@ pub extern "C" fn standby_thread(carrier: usize) -> ! {
     stand_by(carrier)
 }
 
-/// Where a thread comes to that was left with a call: `arch::enter_…` calls it with the result.
+/// Where a thread comes to that was left with a call: `arch::enter` calls it with the result.
 pub extern "C" fn orphaned(carrier: &Carrier, result: isize) -> ! {
     let context = carrier.context();
     let slot = carrier.slot.load(Relaxed);
@@ -200,7 +196,7 @@ pub fn go_home(context: &Context) {
     // (a fault's, sent by somebody): then it is made again.
     while unsafe {
         context.standbys.leave_alone(context.state.load(Relaxed) + 1);
-        arch::enter_locked(context, &wait).moved == 0
+        arch::enter(context, &wait, false).moved == 0
     } {}
     here.parted.store(1, Relaxed);
     kernel::wake(&here.parted);

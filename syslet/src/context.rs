@@ -59,7 +59,7 @@ pub struct Context {
     pub hearing: AtomicBool,
     /// 1 while the detector sleeps.
     pub detector: AtomicU32,
-    /// Calls are for threads of one processor ([`arch::enter_local`]).
+    /// Calls are for threads of one processor ([`arch::enter`]).
     pub local: AtomicBool,
     /// All threads but the home are to end.
     pub over: AtomicBool,
@@ -104,7 +104,7 @@ impl Context {
         let left_behind = unsafe { &*self.carrier.load(Relaxed) };
         // Read by that thread when it has lost the exchange below, if it does.
         left_behind.slot.store(slot, Relaxed);
-        // Pairs with the same exchange in `arch::enter_…`. Acquire: what the context did before its
+        // Pairs with the same exchange in `arch::enter`. Acquire: what the context did before its
         // call is seen by this thread, which goes on as it.
         if self.state.compare_exchange(state, state + 1, AcqRel, Relaxed).is_err() {
             return;

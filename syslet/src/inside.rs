@@ -66,13 +66,7 @@ mod somewhere {
         pub unsafe fn call(&self, request: &Request) -> Option<isize> {
             // SAFETY: this thread runs the context, for it has the scope, which is not `Send`. That
             // the second is right was promised to `Builder::cpu_local`.
-            let answer = unsafe {
-                if self.local {
-                    arch::enter_local(self.context, request)
-                } else {
-                    arch::enter_locked(self.context, request)
-                }
-            };
+            let answer = unsafe { arch::enter(self.context, request, self.local) };
             (answer.moved == 0).then_some(answer.result)
         }
 

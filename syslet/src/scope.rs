@@ -80,7 +80,20 @@ impl Builder {
             arrived: Arrived::new(),
             not_send: PhantomData,
         };
+        let _end = End(&scope);
         f(&scope)
+    }
+}
+
+/// Waits for what is left when a scope is over. Results come to the scope by the address that was put
+/// down for them, so its own `drop`, to which nobody else may have it, is too late for this.
+struct End<'a>(&'a Scope);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        while self.0.pending() != 0 {
+            self.0.wait(self.0.pending()).for_each(drop);
+        }
     }
 }
 
@@ -273,14 +286,6 @@ impl Scope {
             inside.give_back(slot);
         }
         Some(completion)
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        while self.pending() != 0 {
-            self.wait(self.pending()).for_each(drop);
-        }
     }
 }
 

@@ -14,7 +14,6 @@ pub use x86_64::*;
 
 /// A system call as it is handed over.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub struct Request {
     pub number: usize,
     pub args: [usize; 6],

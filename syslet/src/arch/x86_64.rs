@@ -3,11 +3,13 @@
 //! What a function must preserve is all that a context is: the System V ABI says that across a call
 //! `rbx`, `rbp`, `r12`–`r15`, `rsp`, the control words of SSE and x87, and the bases of FS and GS stay
 //! as they were, the direction flag is clear, and nothing else is kept. So a caller that is inside
-//! [`enter_locked`] can go on in any thread of the process that restores those and returns.
+//! [`enter`] can go on in any thread of the process that restores those and returns.
 //!
 //! Layout of the caller's stack from the moment the call is entered until it returns:
 //!
 //! ```text
+//!   rbp + 24   the call's number
+//!   rbp + 16   the context
 //!   rbp + 8    return address
 //!   rbp        caller's rbp           <- rbp
 //!   rbp - 8    rbx
@@ -22,7 +24,7 @@ use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 
 use super::Request;
-use crate::carrier::{Carrier, orphaned};
+use crate::carrier::orphaned;
 use crate::context::{Context, attend};
 
 /// What a call that can be left comes back with: in `rax` and `rdx`.
@@ -45,7 +47,16 @@ unsafe extern "C" {
     /// # Safety
     /// The calling thread runs `context`, whose state is USER; the call is sound.
     #[link_name = "sysring_syslet_enter_locked"]
-    pub fn enter_locked(context: *const Context, request: *const Request) -> Answer;
+    fn enter_locked(
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
+        f: usize,
+        context: *const Context,
+        number: usize,
+    ) -> Answer;
 
     /// The same where all threads of the scope are bound to one processor: an instruction is whole
     /// there without a locked bus.
@@ -53,7 +64,16 @@ unsafe extern "C" {
     /// # Safety
     /// As above, and they are bound.
     #[link_name = "sysring_syslet_enter_local"]
-    pub fn enter_local(context: *const Context, request: *const Request) -> Answer;
+    fn enter_local(
+        a: usize,
+        b: usize,
+        c: usize,
+        d: usize,
+        e: usize,
+        f: usize,
+        context: *const Context,
+        number: usize,
+    ) -> Answer;
 
     /// Goes on as the context, whose state the calling thread has moved from IN_CALL to USER: returns
     /// from its call as *moved*.
@@ -64,6 +84,24 @@ unsafe extern "C" {
     pub fn resume(context: *const Context) -> !;
 }
 
+/// Makes a call that the context may leave before it ends; `local`: all threads of the scope are bound to
+/// one processor.
+///
+/// # Safety
+/// The calling thread runs `context`, whose state is USER; the call is sound; `local` is true.
+#[inline]
+pub unsafe fn enter(context: *const Context, request: &Request, local: bool) -> Answer {
+    let Request { number, args: [a, b, c, d, e, f] } = *request;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if local {
+            enter_local(a, b, c, d, e, f, context, number)
+        } else {
+            enter_locked(a, b, c, d, e, f, context, number)
+        }
+    }
+}
+
 /// Begins a function.
 macro_rules! function {
     ($name:literal) => {
@@ -71,7 +109,7 @@ macro_rules! function {
             ".pushsection .text.",
             $name,
             ",\"ax\",@progbits\n",
-            ".p2align 5\n",
+            ".p2align 6\n",
             ".globl ",
             $name,
             "\n",
@@ -118,22 +156,15 @@ macro_rules! enter {
             "sub rsp, 8",
             "stmxcsr [rsp]",
             "fnstcw [rsp + 4]",
-            "mov rbx, rdi",                 // rbx: the context
-            "mov rcx, [rdi + {carrier}]",   // rcx: the carrier that this thread is
-            "mov r12, [rdi + {state}]",
+            // All that lies on the caller's stack goes into registers now: that may be another thread's
+            // as soon as the state says IN_CALL.
+            "mov rbx, [rbp + 16]",          // rbx: the context
+            "mov rax, [rbp + 24]",          // rax: the number
+            "mov r10, rcx",                 // the call's arguments are where they came, but for this
+            "mov r12, [rbx + {state}]",
             "inc r12",                      // r12: IN_CALL
-            "mov [rdi + {stack}], rsp",
-            // All of the request goes into registers now: it lies on the caller's stack, and that may
-            // be another thread's as soon as the state says IN_CALL.
-            "mov rax, [rsi]",
-            "mov rdi, [rsi + 8]",
-            "mov rdx, [rsi + 24]",
-            "mov r10, [rsi + 32]",
-            "mov r8, [rsi + 40]",
-            "mov r9, [rsi + 48]",
-            "mov rsi, [rsi + 16]",
-            "mov rsp, [rcx + {stack_top}]",
-            "push rcx",
+            "mov [rbx + {stack}], rsp",
+            "mov rsp, [rbx + {carrier}]",   // where the carrier lies its stack begins
             // From here on the context may be taken. Stores are seen in order on this architecture:
             // who sees IN_CALL sees all of the above.
             "mov [rbx + {state}], r12",
@@ -155,7 +186,7 @@ macro_rules! enter {
             "leave",
             ".cfi_def_cfa rsp, 8",
             "ret",
-            // Wakes who watches, and keeps the call's registers. 7 pushes and the carrier: rsp is a
+            // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
             // multiple of 16 again, as it must be at a call.
             "3:",
             ".cfi_def_cfa rbp, 16",
@@ -166,8 +197,10 @@ macro_rules! enter {
             "push r10",
             "push r8",
             "push r9",
+            "sub rsp, 8",
             "mov rdi, rbx",
             "call {attend}",
+            "add rsp, 8",
             "pop r9",
             "pop r8",
             "pop r10",
@@ -183,7 +216,7 @@ macro_rules! enter {
             "xor eax, eax",
             "wrfsbase rax",
             "xor ebp, ebp",
-            "pop rdi",                      // the carrier
+            "mov rdi, rsp",                 // the carrier
             "mov rsi, rdx",
             "call {orphaned}",
             "ud2",
@@ -192,7 +225,6 @@ macro_rules! enter {
             state = const offset_of!(Context, state),
             stack = const offset_of!(Context, stack),
             attention = const offset_of!(Context, attention),
-            stack_top = const offset_of!(Carrier, stack_top),
             attend = sym attend,
             orphaned = sym orphaned,
         );
