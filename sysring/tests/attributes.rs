@@ -429,11 +429,15 @@ fn a_context_that_ends_unheard_keeps_nothing() {
         assert_ne!(calls.pending(), 0);
     };
     fill();
-    let before = resident();
-    (0..20).for_each(|_| fill());
-    // What was asked of the calls that were not told would be 10 MiB.
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 5 << 20, "{grown} bytes");
+    let grown = || {
+        let before = resident();
+        (0..20).for_each(|_| fill());
+        resident().saturating_sub(before)
+    };
+    // What was asked of the calls that were not told would be 10 MiB, each time. Other tests run beside
+    // this one.
+    let grown = [grown(), grown(), grown()];
+    assert!(grown.iter().any(|&grown| grown < 5 << 20), "{grown:?} bytes");
 }
 
 /// Bytes of memory that this process uses.
@@ -519,7 +523,12 @@ fn a_call_has_the_credentials_that_were_registered() {
             let cwd = libc::AT_FDCWD as usize;
             Call::raw(libc::SYS_openat as u32, [cwd, name.as_ptr() as usize, 0, 0, 0, 0])
         };
-        assert_eq!(done(open(), &Wanted::NONE).0, Err(Errno::EACCES));
+        // The way to the file may not lie in the cache at this moment.
+        let opened = match calls.issue(open()).unwrap() {
+            Issued::Done(result) => result,
+            Issued::Pending(_) => calls.wait(1).unwrap().next().unwrap().result(),
+        };
+        assert_eq!(opened, Err(Errno::EACCES));
         let (_, file) = with_credentials(&calls, open(), root);
         // SAFETY: a new descriptor, and nobody else's.
         unsafe { libc::close(file as i32) };

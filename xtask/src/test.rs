@@ -99,6 +99,15 @@ pub fn all() -> ExitCode {
 
     // Behind the suite, which has fetched the liburing that some of them compare with.
     step("tests", Libtest, "cargo test --workspace --no-fail-fast -- --show-output", &[]);
+    // What the compiler makes of unsafe code shows when it optimises. It is run once: what linking
+    // again for speed would take, it does not give back.
+    step(
+        "tests of the client and of scopes, optimised",
+        Libtest,
+        "cargo test --release --target-dir target/optimised -p sysring -p sysring-syslet \
+         --all-features --tests --no-fail-fast -- --show-output",
+        &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")],
+    );
     step("models", Libtest, "cargo xtask model --", &[]);
 
     total += gvisor::report();
