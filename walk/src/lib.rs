@@ -1,6 +1,6 @@
 //! Walks directory trees and looks at everything in them.
 //!
-//! With hot caches a walk is as fast as a plain loop of `getdents64` and `statx` on as many threads
+//! With hot caches a walk is as fast as a plain loop of `getdents64` and `stat` on as many threads
 //! as there are processors; with cold ones it overlaps its waits for the disk.
 //!
 //! - The unit of work is **a directory** (of a very large one, a part): whoever has it opens it,
@@ -79,8 +79,6 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Leave out what lies on another file system than the root it was found from.
     pub one_file_system: bool,
-    /// Of what [`Status`] the survey needs the rest, too: owners, times, devices.
-    pub full_status: bool,
     /// Which symbolic links stand for what they point to.
     pub follow: Follow,
 }

@@ -12,7 +12,7 @@ use crate::handle::Handle;
 use crate::node::{Directory, Node};
 use crate::status::Status;
 use crate::survey::{Entry, Problem, Survey, Wish};
-use crate::{Follow, Options, Progress};
+use crate::{Follow, Progress};
 
 /// A read of a directory: nearly all fit in one.
 const BUFFER: usize = 64 << 10;
@@ -148,7 +148,7 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         let survey = self.crew.survey;
         let mut status = Status::new();
         let follow = self.crew.options.follow;
-        let open = |parent| self.open(parent, &node.name, follow.at(node.depth), &mut status);
+        let open = |parent| open(parent, &node.name, follow.at(node.depth), &mut status);
         let opened = with_parent(node, parent, follow, open);
         let (handle, known) = opened.unwrap_or_else(|error| (Err(error), Err(error)));
         let fd = handle.as_ref().map(Handle::fd).ok();
@@ -170,21 +170,6 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             Err(_) => {}
         }
         true
-    }
-
-    /// Opens a directory and asks for its status, which it has even if it cannot be opened.
-    fn open(
-        &self,
-        parent: Fd,
-        name: &CStr,
-        follow: bool,
-        status: &mut Status,
-    ) -> (Result<Handle>, Result<()>) {
-        let full = self.crew.options.full_status;
-        match call::openat(parent, User::of(name.as_ptr().cast()), how(follow), 0) {
-            Ok(fd) => (Ok(Handle::new(fd)), status.ask_open(fd, full)),
-            Err(error) => (Err(error), status.ask(parent, name, follow, full)),
-        }
     }
 
     /// Whether it lies on another file system where that is not wanted, or is one of its own
@@ -322,9 +307,8 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
             return survey.entry(directory, &entry, None, &mut notes.report);
         }
         let fd = directory.fd.unwrap_or(Fd::NONE);
-        let Options { follow, full_status, .. } = *self.crew.options;
-        let follow = follow == Follow::Always;
-        if let Err(error) = status.ask(fd, entry.name, follow, full_status) {
+        let follow = self.crew.options.follow == Follow::Always;
+        if let Err(error) = status.ask(fd, entry.name, follow) {
             let problem = Problem::Status(entry.name, entry.index);
             return survey.problem(directory, problem, error, &mut notes.report);
         }
@@ -354,6 +338,19 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
         if self.pace.slept() {
             (self.more)();
         }
+    }
+}
+
+/// Opens a directory and asks for its status, which it has even if it cannot be opened.
+fn open(
+    parent: Fd,
+    name: &CStr,
+    follow: bool,
+    status: &mut Status,
+) -> (Result<Handle>, Result<()>) {
+    match call::openat(parent, User::of(name.as_ptr().cast()), how(follow), 0) {
+        Ok(fd) => (Ok(Handle::new(fd)), status.ask_open(fd)),
+        Err(error) => (Err(error), status.ask(parent, name, follow)),
     }
 }
 

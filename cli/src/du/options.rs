@@ -220,7 +220,6 @@ impl Du {
         sysring_walk::Options {
             threads: self.threads.map(NonZeroUsize::get),
             one_file_system: self.one_file_system,
-            full_status: self.time.is_some(),
             follow: match (self.dereference, self.dereference_args) {
                 (true, _) => Follow::Always,
                 (false, true) => Follow::Roots,

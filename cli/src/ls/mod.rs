@@ -27,7 +27,6 @@ pub fn main(ls: &Ls) -> ExitCode {
     let roots: Vec<_> = given.iter().map(|path| path.as_c_str()).collect();
     let options = Options {
         threads: ls.threads.map(std::num::NonZeroUsize::get),
-        full_status: true,
         one_file_system: ls.one_file_system,
         ..Options::default()
     };

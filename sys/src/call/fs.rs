@@ -1,5 +1,7 @@
 //! Paths and metadata. Every path is an address in the application's memory.
 
+use linux_raw_sys::general::stat;
+
 use super::sys;
 use crate::{Errno, Fd, Result, User};
 
@@ -39,6 +41,20 @@ pub unsafe fn statx(dir: Fd, path: User<u8>, flags: u32, mask: u32, out: User<u8
     // SAFETY: the kernel checks both addresses; the caller vouches for what is written to.
     unsafe { sys!(__NR_statx, dir.arg(), path.arg(), flags as usize, mask as usize, out.arg()) }
         .map(drop)
+}
+
+/// `newfstatat(2)`.
+pub fn newfstatat(dir: Fd, path: User<u8>, out: &mut stat, flags: u32) -> Result<()> {
+    let address = (&raw mut *out) as usize;
+    // SAFETY: the kernel checks the path's address, and writes a `stat`, which is borrowed mutably.
+    unsafe { sys!(__NR_newfstatat, dir.arg(), path.arg(), address, flags as usize) }.map(drop)
+}
+
+/// `fstat(2)`.
+pub fn fstat(fd: Fd, out: &mut stat) -> Result<()> {
+    let address = (&raw mut *out) as usize;
+    // SAFETY: the kernel writes a `stat`, which is borrowed mutably.
+    unsafe { sys!(__NR_fstat, fd.arg(), address) }.map(drop)
 }
 
 /// `getdents64(2)`: how many bytes of records were read, none at the end.
