@@ -37,8 +37,8 @@ impl Generator {
             12 | 13 => {
                 sqe.addr =
                     random.pick(&[0, WILD, READ_ONLY, FORBIDDEN, EDGE + 0xf00, u64::MAX - 8]);
-                // Numbers of descriptors depend on what others have opened.
-                if sqe.addr == EDGE + 0xf00 && sqe.opcode == op::PIPE {
+                // Numbers of descriptors depend on what others have opened, and those of ports, too.
+                if sqe.addr == EDGE + 0xf00 && matches!(sqe.opcode, op::PIPE | op::ACCEPT) {
                     sqe.addr = WILD;
                 }
                 // Linux 6.18 wakes who polls a pipe for a write to it that brought nothing, and says that it is
