@@ -247,6 +247,11 @@ impl Generator {
         self.keep_off_the_disk(&mut entry);
         if self.drains {
             shoot_once(&mut entry.sqe);
+            // A worker of Linux 6.18 tells of a socket that was refused before by other words.
+            if self.refused && entry.sqe.opcode == op::CONNECT {
+                entry.sqe.flags &= !sqe_flags::FIXED_FILE;
+                entry.sqe.fd = CLOSED;
+            }
         }
         entry.waits = self.waits(&entry);
         self.drains |= entry.sqe.flags & sqe_flags::IO_DRAIN != 0;
