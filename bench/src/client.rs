@@ -5,13 +5,12 @@
 //! instructions of the loop and nothing else: callgrind runs it with so many rounds and with twice
 //! as many, and the difference is the loop's.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::compare::{Contender, Samples, interleave};
 use crate::report::{Better, Goal, Metric, Row, Unit};
-use crate::{Error, Settings, scratch, sysring};
+use crate::{Error, Settings, c, scratch, sysring};
 
 const TIME: Metric =
     Metric { name: "per operation", unit: Unit::Nanoseconds, better: Better::Lower };
@@ -39,7 +38,9 @@ pub fn run(settings: &Settings) -> Result<Vec<Row>, Error> {
         Ok(Client { label, program })
     };
     let ours = rust("sysring", if settings.noise { "io-uring" } else { "sysring" })?;
-    let others = [compile(&settings.dir()?)?, rust("io-uring crate", "io-uring")?];
+    let in_c = c::program(&settings.dir()?, "client", C_SOURCE, "liburing.a", "liburing-dev")?;
+    let in_c = Client { label: "liburing", program: vec![in_c] };
+    let others = [in_c, rust("io-uring crate", "io-uring")?];
     let engine = rust("engine", "sysring-user")?;
     let file = settings.file("clients", 1 << 20)?;
     scratch::warm(&file)?;
@@ -131,20 +132,4 @@ impl Work {
         let (_, count) = count.ok_or_else(|| format!("valgrind ended with {}", output.status))?;
         Ok(count.trim().parse()?)
     }
-}
-
-/// The client in C. `CFLAGS` and `LDFLAGS` are obeyed, to name another liburing than the system's.
-fn compile(folder: &Path) -> Result<Client, Error> {
-    let program = folder.join("client-c");
-    let flags = |name| std::env::var(name).unwrap_or_default();
-    let (compile, link) = (flags("CFLAGS"), flags("LDFLAGS"));
-    let mut command = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    command.args(["-O2", "-x", "c"]).args(compile.split_whitespace()).arg("-");
-    command.args(link.split_whitespace()).args(["-l:liburing.a", "-o"]).arg(&program);
-    let mut compiler = command.stdin(Stdio::piped()).spawn().map_err(|e| format!("cc: {e}"))?;
-    compiler.stdin.take().ok_or("cc has no input")?.write_all(C_SOURCE.as_bytes())?;
-    if !compiler.wait()?.success() {
-        return Err("cc: is liburing installed (Debian: liburing-dev)?".into());
-    }
-    Ok(Client { label: "liburing", program: vec![program] })
 }

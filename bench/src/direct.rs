@@ -13,6 +13,7 @@ use crate::compare::{Contender, Samples, interleave};
 use crate::pool::Pool;
 use crate::report::{Better, Goal, Metric, Row, Unit};
 use crate::ring::{Door, Engine, Kernel, Ring};
+use crate::uv::{Uv, Work};
 use crate::{Error, Settings};
 
 pub const PAGE: usize = 4096;
@@ -86,31 +87,37 @@ pub fn read(settings: &Settings) -> Result<Vec<Row>, Error> {
     Ok(rows)
 }
 
-/// The same reads as jobs of a pool of four threads, then past the page cache, and with more of them.
+/// The same reads as jobs of pools of four threads, then past the page cache, and with more of them.
 pub fn pool(settings: &Settings) -> Result<Vec<Row>, Error> {
     let cached = cached_file(settings)?;
-    let path = settings.file("cached", FILE)?;
+    let path = &settings.file("cached", FILE)?;
     let direct = File::options().read(true).custom_flags(libc::O_DIRECT).open(path)?;
-    let mut rows = beside_pool(settings, "from the page cache", &cached, FIO_DEPTH);
-    rows.extend(beside_pool(settings, "O_DIRECT", &direct, FIO_DEPTH));
-    rows.extend(beside_pool(settings, "O_DIRECT", &direct, DEEP));
+    let uv = &Uv::compile(&settings.dir()?);
+    let batch = BATCH;
+    let work = |direct, depth| Work { path, direct, depth, batch, span: span(settings) };
+    let mut rows = beside_pools(settings, &cached, uv, work(false, FIO_DEPTH));
+    rows.extend(beside_pools(settings, &direct, uv, work(true, FIO_DEPTH)));
+    rows.extend(beside_pools(settings, &direct, uv, work(true, DEEP)));
     Ok(rows)
 }
 
-fn beside_pool(settings: &Settings, from: &str, file: &File, depth: u32) -> Vec<Row> {
-    let work = format!("4 KiB random reads, {from}, depth {depth} in batches of {BATCH}, no trap");
-    let span = span(settings);
+fn beside_pools(settings: &Settings, file: &File, uv: &Uv, work: Work) -> Vec<Row> {
+    let Work { direct, depth, span, .. } = work;
+    let from = if direct { "O_DIRECT" } else { "from the page cache" };
     let samples = interleave(
         rounds(settings),
         &mut [
             Contender::new("pool of 4", move || pooled(file, depth, span)),
+            Contender::new("libuv", move || uv.reads(work)),
             Contender::new("kernel", move || reads::<Kernel>(file, depth, BATCH, span)),
             candidate(settings, file, depth, BATCH, span),
         ],
     );
-    let mut rows = beside(&work, &samples, [Some(2.0), None]);
+    let title = format!("4 KiB random reads, {from}, depth {depth} in batches of {BATCH}, no trap");
+    let mut rows = beside(&title, &samples, [Some(2.0), Some(2.0), None]);
+    let [pools @ .., _, candidate] = &samples[..] else { return rows };
     let goal = Goal::Ratio { at_least: None };
-    rows.push(Row::new(&work, (1, COST[1]), goal, &samples[0], &samples[2]));
+    rows.extend(pools.iter().map(|pool| Row::new(&title, (1, COST[1]), goal, pool, candidate)));
     rows
 }
 
@@ -128,12 +135,12 @@ fn candidate<'a>(
     }
 }
 
-/// The last contender beside each of the two before it.
-fn beside(work: &str, samples: &[Samples], targets: [Option<f64>; 2]) -> Vec<Row> {
+/// The last contender beside each of those before it.
+fn beside<const N: usize>(work: &str, samples: &[Samples], targets: [Option<f64>; N]) -> Vec<Row> {
     let pairs = samples.iter().zip(targets);
     pairs
         .map(|(baseline, at_least)| {
-            Row::new(work, (0, COST[0]), Goal::Ratio { at_least }, baseline, &samples[2])
+            Row::new(work, (0, COST[0]), Goal::Ratio { at_least }, baseline, &samples[N])
         })
         .collect()
 }
@@ -177,13 +184,21 @@ fn reads<D: Door>(file: &File, depth: u32, batch: u32, span: Duration) -> Result
 
 fn pooled(file: &File, depth: u32, span: Duration) -> Result<Vec<f64>, Error> {
     let mut offsets = Offsets::new();
+    let mut buffers = vec![Box::new(Page([0; PAGE])); depth as usize];
     Pool::run(4, file, |pool| {
-        (0..depth - BATCH).for_each(|_| pool.submit(offsets.next()));
+        let mut submit = |buffers: &mut Vec<_>| {
+            let batch = buffers.drain(buffers.len() - BATCH as usize..);
+            batch.for_each(|buffer| pool.submit(offsets.next(), buffer));
+        };
+        let reap = |buffers: &mut Vec<_>| {
+            (0..BATCH).try_for_each(|_| pool.wait().map(|buffer| buffers.push(buffer)))
+        };
+        (1..depth / BATCH).for_each(|_| submit(&mut buffers));
         let cost = per_operation(span, u64::from(BATCH), || {
-            (0..BATCH).for_each(|_| pool.submit(offsets.next()));
-            (0..BATCH).try_for_each(|_| pool.wait().map(drop))
+            submit(&mut buffers);
+            reap(&mut buffers)
         });
-        (0..depth - BATCH).try_for_each(|_| pool.wait().map(drop))?;
+        (1..depth / BATCH).try_for_each(|_| reap(&mut buffers))?;
         cost
     })
 }

@@ -3,6 +3,7 @@
 //! Every subcommand compares contenders that take turns in one run (see `compare`), and prints
 //! ratios with their targets.
 
+mod c;
 mod calls;
 mod client;
 mod compare;
@@ -20,6 +21,7 @@ mod ring;
 mod scratch;
 mod syslet;
 mod sysring;
+mod uv;
 mod walk;
 
 use std::path::PathBuf;

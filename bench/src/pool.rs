@@ -1,5 +1,5 @@
 //! What programs fall back to where io_uring is refused: a few threads, a locked queue, one job
-//! per operation (libuv's pool, for one, has four threads by default).
+//! per operation. One as short as it can be written, and libuv's, which has four threads by default.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,12 +8,18 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::direct::{PAGE, Page};
+use crate::direct::Page;
 
 /// Reads pages of a file at given offsets; completions come in any order.
 pub struct Pool {
-    jobs: Queue<Option<u64>>,
-    completions: Queue<io::Result<()>>,
+    jobs: Queue<Option<Job>>,
+    completions: Queue<io::Result<Box<Page>>>,
+}
+
+/// One operation, with the memory that is its own as a request's of a ring is.
+struct Job {
+    offset: u64,
+    buffer: Box<Page>,
 }
 
 impl Pool {
@@ -30,18 +36,19 @@ impl Pool {
         })
     }
 
-    pub fn submit(&self, offset: u64) {
-        self.jobs.push(Some(offset));
+    pub fn submit(&self, offset: u64, buffer: Box<Page>) {
+        self.jobs.push(Some(Job { offset, buffer }));
     }
 
-    pub fn wait(&self) -> io::Result<()> {
+    /// A page that has been read.
+    pub fn wait(&self) -> io::Result<Box<Page>> {
         self.completions.pop()
     }
 
     fn serve(&self, file: &File) {
-        let mut buffer = Page([0; PAGE]);
-        while let Some(offset) = self.jobs.pop() {
-            self.completions.push(file.read_exact_at(&mut buffer.0, offset));
+        while let Some(Job { offset, mut buffer }) = self.jobs.pop() {
+            let read = file.read_exact_at(&mut buffer.0, offset);
+            self.completions.push(read.map(|()| buffer));
         }
     }
 }
@@ -79,13 +86,14 @@ impl<T> Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::direct::PAGE;
 
     #[test]
     fn every_job_completes_once() {
         let file = File::open("/dev/zero").unwrap();
         Pool::run(4, &file, |pool| {
-            (0..1000).for_each(|i| pool.submit(i * PAGE as u64));
-            (0..1000).for_each(|_| pool.wait().unwrap());
+            (0..1000).for_each(|i| pool.submit(i * PAGE as u64, Box::new(Page([1; PAGE]))));
+            assert!((0..1000).all(|_| pool.wait().unwrap().0 == [0; PAGE]));
         });
     }
 }
