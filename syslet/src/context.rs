@@ -39,6 +39,8 @@ pub struct Context {
     pub state: AtomicU64,
     /// Watchers that sleep ([`watcher`]).
     pub attention: AtomicU32,
+    /// All threads are bound to one processor.
+    pub local: AtomicBool,
     /// Where the context left its stack, while it is inside a call.
     pub stack: AtomicUsize,
     /// The thread that runs the context.
@@ -59,8 +61,6 @@ pub struct Context {
     pub hearing: AtomicBool,
     /// 1 while the detector sleeps.
     pub detector: AtomicU32,
-    /// Calls are for threads of one processor ([`arch::enter`]).
-    pub local: AtomicBool,
     /// All threads but the home are to end.
     pub over: AtomicBool,
     /// How often the context has changed its thread.

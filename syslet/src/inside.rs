@@ -25,7 +25,6 @@ mod somewhere {
     #[derive(Debug)]
     pub struct Inside {
         context: *const Context,
-        local: bool,
         outermost: bool,
     }
 
@@ -40,18 +39,12 @@ mod somewhere {
             Some(context) if unsafe { &*context }.hearing.load(Relaxed) => {
                 Err(Unavailable::InHandler)
             }
-            Some(context) => Ok(Inside::of(context, false)),
-            None => Ok(Inside::of(life::begin(builder)?, true)),
+            Some(context) => Ok(Inside { context, outermost: false }),
+            None => Ok(Inside { context: life::begin(builder)?, outermost: true }),
         }
     }
 
     impl Inside {
-        fn of(context: *const Context, outermost: bool) -> Inside {
-            // SAFETY: the context that this thread is.
-            let local = unsafe { &*context }.local.load(Relaxed);
-            Inside { context, local, outermost }
-        }
-
         fn context(&self) -> &Context {
             // SAFETY: the context lasts until the outermost scope is dropped, and other scopes are
             // dropped before.
@@ -65,8 +58,8 @@ mod somewhere {
         #[inline]
         pub unsafe fn call(&self, request: &Request) -> Option<isize> {
             // SAFETY: this thread runs the context, for it has the scope, which is not `Send`. That
-            // the second is right was promised to `Builder::cpu_local`.
-            let answer = unsafe { arch::enter(self.context, request, self.local) };
+            // nothing gives the threads another processor was promised to `Builder::cpu_local`.
+            let answer = unsafe { arch::enter(self.context, request) };
             (answer.moved == 0).then_some(answer.result)
         }
 

@@ -106,15 +106,18 @@ const fn mark(marked: &mut [u64; NUMBERS / 64], number: u32) {
 #[must_use]
 pub fn refuses(number: u32, args: &[usize; 6]) -> bool {
     let word = MARKED.get(number as usize / 64);
-    word.is_some_and(|word| word >> (number % 64) & 1 != 0) && looked_at(number, args)
+    // By value: what has no address may stay in registers.
+    word.is_some_and(|word| word >> (number % 64) & 1 != 0)
+        && looked_at(number, [args[0] as u32, args[1] as u32])
 }
 
+/// By its number, and the first two of its arguments.
 #[cold]
-fn looked_at(number: u32, args: &[usize; 6]) -> bool {
+fn looked_at(number: u32, args: [u32; 2]) -> bool {
     if number == g::__NR_futex {
         // Priority is inherited by a thread, and given back by the same.
         return matches!(
-            args[1] as u32 & !(g::FUTEX_PRIVATE_FLAG | g::FUTEX_CLOCK_REALTIME),
+            args[1] & !(g::FUTEX_PRIVATE_FLAG | g::FUTEX_CLOCK_REALTIME),
             g::FUTEX_LOCK_PI
                 | g::FUTEX_LOCK_PI2
                 | g::FUTEX_UNLOCK_PI
@@ -124,7 +127,7 @@ fn looked_at(number: u32, args: &[usize; 6]) -> bool {
         );
     }
     match OF_ONESELF.iter().find(|(of_oneself, _)| *of_oneself == number) {
-        Some(&(_, argument)) => args[argument] as u32 == 0,
+        Some(&(_, argument)) => args[argument] == 0,
         None => true,
     }
 }

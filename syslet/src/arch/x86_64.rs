@@ -8,8 +8,6 @@
 //! Layout of the caller's stack from the moment the call is entered until it returns:
 //!
 //! ```text
-//!   rbp + 24   the call's number
-//!   rbp + 16   the context
 //!   rbp + 8    return address
 //!   rbp        caller's rbp           <- rbp
 //!   rbp - 8    rbx
@@ -27,9 +25,8 @@ use super::Request;
 use crate::carrier::orphaned;
 use crate::context::{Context, attend};
 
-/// What a call that can be left comes back with: in `rax` and `rdx`.
+/// What a call that can be left comes back with.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub struct Answer {
     /// The return register as the kernel left it, if the caller has not moved.
     pub result: isize,
@@ -40,40 +37,9 @@ pub struct Answer {
 // The functions know the context by the offsets that they are given below.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    /// Makes a call on the stack of the carrier that runs the context, with the state word one
-    /// higher: IN_CALL. Afterwards whoever moves the word on by one more has the context: this
-    /// thread, which returns; or a standby that did so while this thread was in the kernel.
-    ///
-    /// # Safety
-    /// The calling thread runs `context`, whose state is USER; the call is sound.
-    #[link_name = "sysring_syslet_enter_locked"]
-    fn enter_locked(
-        a: usize,
-        b: usize,
-        c: usize,
-        d: usize,
-        e: usize,
-        f: usize,
-        context: *const Context,
-        number: usize,
-    ) -> Answer;
-
-    /// The same where all threads of the scope are bound to one processor: an instruction is whole
-    /// there without a locked bus.
-    ///
-    /// # Safety
-    /// As above, and they are bound.
-    #[link_name = "sysring_syslet_enter_local"]
-    fn enter_local(
-        a: usize,
-        b: usize,
-        c: usize,
-        d: usize,
-        e: usize,
-        f: usize,
-        context: *const Context,
-        number: usize,
-    ) -> Answer;
+    /// Takes its arguments where the kernel wants them, and the context in r11: see [`enter`].
+    #[link_name = "sysring_syslet_enter"]
+    fn entrance();
 
     /// Goes on as the context, whose state the calling thread has moved from IN_CALL to USER: returns
     /// from its call as *moved*.
@@ -84,22 +50,38 @@ unsafe extern "C" {
     pub fn resume(context: *const Context) -> !;
 }
 
-/// Makes a call that the context may leave before it ends; `local`: all threads of the scope are bound to
-/// one processor.
+/// Makes a call on the stack of the carrier that runs the context, with the state word one
+/// higher: IN_CALL. Afterwards whoever moves the word on by one more has the context: this
+/// thread, which returns; or a standby that did so while this thread was in the kernel.
+///
+/// Where all threads of the scope are bound to one processor (`Context::local`) an instruction is whole
+/// without a locked bus.
 ///
 /// # Safety
-/// The calling thread runs `context`, whose state is USER; the call is sound; `local` is true.
+/// The calling thread runs `context`, whose state is USER; the call is sound; and where the context says
+/// that its threads are bound to one processor, they are.
 #[inline]
-pub unsafe fn enter(context: *const Context, request: &Request, local: bool) -> Answer {
-    let Request { number, args: [a, b, c, d, e, f] } = *request;
-    // SAFETY: passed on to the caller.
+pub unsafe fn enter(context: *const Context, request: &Request) -> Answer {
+    let [a, b, c, d, e, f] = request.args;
+    let (result, moved);
+    // SAFETY: a function of this module's, which changes what a function of C may; the caller vouches for
+    // the rest.
     unsafe {
-        if local {
-            enter_local(a, b, c, d, e, f, context, number)
-        } else {
-            enter_locked(a, b, c, d, e, f, context, number)
-        }
+        asm!(
+            "call {}",
+            sym entrance,
+            inlateout("rax") request.number as isize => result,
+            in("rdi") a,
+            in("rsi") b,
+            inlateout("rdx") c => moved,
+            in("r10") d,
+            in("r8") e,
+            in("r9") f,
+            in("r11") context,
+            clobber_abi("C"),
+        );
     }
+    Answer { result, moved }
 }
 
 /// Begins a function.
@@ -133,106 +115,103 @@ macro_rules! end {
     };
 }
 
-macro_rules! enter {
-    ($name:literal, $compare_exchange:literal) => {
-        global_asm!(
-            function!($name),
-            // The frame. Debuggers find the caller through rbp even on the carrier's stack.
-            "push rbp",
-            ".cfi_def_cfa_offset 16",
-            ".cfi_offset rbp, -16",
-            "mov rbp, rsp",
-            ".cfi_def_cfa rbp, 16",
-            "push rbx",
-            ".cfi_offset rbx, -24",
-            "push r12",
-            ".cfi_offset r12, -32",
-            "push r13",
-            ".cfi_offset r13, -40",
-            "push r14",
-            ".cfi_offset r14, -48",
-            "push r15",
-            ".cfi_offset r15, -56",
-            "sub rsp, 8",
-            "stmxcsr [rsp]",
-            "fnstcw [rsp + 4]",
-            // All that lies on the caller's stack goes into registers now: that may be another thread's
-            // as soon as the state says IN_CALL.
-            "mov rbx, [rbp + 16]",          // rbx: the context
-            "mov rax, [rbp + 24]",          // rax: the number
-            "mov r10, rcx",                 // the call's arguments are where they came, but for this
-            "mov r12, [rbx + {state}]",
-            "inc r12",                      // r12: IN_CALL
-            "mov [rbx + {stack}], rsp",
-            "mov rsp, [rbx + {carrier}]",   // where the carrier lies its stack begins
-            // From here on the context may be taken. Stores are seen in order on this architecture:
-            // who sees IN_CALL sees all of the above.
-            "mov [rbx + {state}], r12",
-            // Who watches may have gone to sleep for lack of calls.
-            "cmp dword ptr [rbx + {attention}], 0",
-            "jne 3f",
-            "2:",
-            "syscall",                      // rax: the result; rcx and r11 are lost
-            "mov rdx, rax",
-            "mov rax, r12",
-            "lea rcx, [r12 + 1]",           // rcx: USER, one call later
-            concat!($compare_exchange, " [rbx + {state}], rcx"),
-            "jne 4f",
-            // Nobody took it: this thread still has what it has not changed.
-            "mov rax, rdx",
-            "xor edx, edx",
-            "mov rbx, [rbp - 8]",
-            "mov r12, [rbp - 16]",
-            "leave",
-            ".cfi_def_cfa rsp, 8",
-            "ret",
-            // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
-            // multiple of 16 again, as it must be at a call.
-            "3:",
-            ".cfi_def_cfa rbp, 16",
-            "push rax",
-            "push rdi",
-            "push rsi",
-            "push rdx",
-            "push r10",
-            "push r8",
-            "push r9",
-            "sub rsp, 8",
-            "mov rdi, rbx",
-            "call {attend}",
-            "add rsp, 8",
-            "pop r9",
-            "pop r8",
-            "pop r10",
-            "pop rdx",
-            "pop rsi",
-            "pop rdi",
-            "pop rax",
-            "jmp 2b",
-            // The context was taken: what is left of this thread is a carrier with a result. The
-            // thread-local storage it came with is in use elsewhere.
-            "4:",
-            ".cfi_undefined rip",
-            "xor eax, eax",
-            "wrfsbase rax",
-            "xor ebp, ebp",
-            "mov rdi, rsp",                 // the carrier
-            "mov rsi, rdx",
-            "call {orphaned}",
-            "ud2",
-            end!($name),
-            carrier = const offset_of!(Context, carrier),
-            state = const offset_of!(Context, state),
-            stack = const offset_of!(Context, stack),
-            attention = const offset_of!(Context, attention),
-            attend = sym attend,
-            orphaned = sym orphaned,
-        );
-    };
-}
-
-enter!("sysring_syslet_enter_locked", "lock cmpxchg");
-enter!("sysring_syslet_enter_local", "cmpxchg");
+global_asm!(
+    function!("sysring_syslet_enter"),
+    // The frame. Debuggers find the caller through rbp even on the carrier's stack.
+    "push rbp",
+    ".cfi_def_cfa_offset 16",
+    ".cfi_offset rbp, -16",
+    "mov rbp, rsp",
+    ".cfi_def_cfa rbp, 16",
+    "push rbx",
+    ".cfi_offset rbx, -24",
+    "push r12",
+    ".cfi_offset r12, -32",
+    "push r13",
+    ".cfi_offset r13, -40",
+    "push r14",
+    ".cfi_offset r14, -48",
+    "push r15",
+    ".cfi_offset r15, -56",
+    "sub rsp, 8",
+    "stmxcsr [rsp]",
+    "fnstcw [rsp + 4]",
+    "mov rbx, r11",                 // rbx: the context
+    "mov r12, [rbx + {state}]",
+    "inc r12",                      // r12: IN_CALL
+    "mov [rbx + {stack}], rsp",
+    "mov rsp, [rbx + {carrier}]",   // where the carrier lies its stack begins
+    // From here on the context may be taken. Stores are seen in order on this architecture:
+    // who sees IN_CALL sees all of the above.
+    "mov [rbx + {state}], r12",
+    // Who watches may have gone to sleep for lack of calls.
+    "cmp dword ptr [rbx + {attention}], 0",
+    "jne 3f",
+    "2:",
+    "syscall",                      // rax: the result; rcx and r11 are lost
+    "mov rdx, rax",
+    "mov rax, r12",
+    "lea rcx, [r12 + 1]",           // rcx: USER, one call later
+    "cmp byte ptr [rbx + {local}], 0",
+    "jne 5f",
+    "lock cmpxchg [rbx + {state}], rcx",
+    "6:",
+    "jne 4f",
+    // Nobody took it: this thread still has what it has not changed.
+    "mov rax, rdx",
+    "xor edx, edx",
+    "mov rbx, [rbp - 8]",
+    "mov r12, [rbp - 16]",
+    "leave",
+    ".cfi_def_cfa rsp, 8",
+    "ret",
+    // On one processor alone.
+    "5:",
+    ".cfi_def_cfa rbp, 16",
+    "cmpxchg [rbx + {state}], rcx",
+    "jmp 6b",
+    // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
+    // multiple of 16 again, as it must be at a call.
+    "3:",
+    "push rax",
+    "push rdi",
+    "push rsi",
+    "push rdx",
+    "push r10",
+    "push r8",
+    "push r9",
+    "sub rsp, 8",
+    "mov rdi, rbx",
+    "call {attend}",
+    "add rsp, 8",
+    "pop r9",
+    "pop r8",
+    "pop r10",
+    "pop rdx",
+    "pop rsi",
+    "pop rdi",
+    "pop rax",
+    "jmp 2b",
+    // The context was taken: what is left of this thread is a carrier with a result. The
+    // thread-local storage it came with is in use elsewhere.
+    "4:",
+    ".cfi_undefined rip",
+    "xor eax, eax",
+    "wrfsbase rax",
+    "xor ebp, ebp",
+    "mov rdi, rsp",                 // the carrier
+    "mov rsi, rdx",
+    "call {orphaned}",
+    "ud2",
+    end!("sysring_syslet_enter"),
+    carrier = const offset_of!(Context, carrier),
+    state = const offset_of!(Context, state),
+    stack = const offset_of!(Context, stack),
+    attention = const offset_of!(Context, attention),
+    local = const offset_of!(Context, local),
+    attend = sym attend,
+    orphaned = sym orphaned,
+);
 
 global_asm!(
     function!("sysring_syslet_resume"),
