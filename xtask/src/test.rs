@@ -102,10 +102,10 @@ pub fn all() -> ExitCode {
     // What the compiler makes of unsafe code shows when it optimises. It is run once: what linking
     // again for speed would take, it does not give back.
     step(
-        "tests of the client and of scopes, optimised",
+        "tests of scopes, optimised",
         Libtest,
-        "cargo test --release --target-dir target/optimised -p sysring -p sysring-syslet \
-         --all-features --tests --no-fail-fast -- --show-output",
+        "cargo test --release --target-dir target/optimised -p sysring-syslet --tests \
+         --no-fail-fast -- --show-output",
         &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")],
     );
     step("models", Libtest, "cargo xtask model --", &[]);
