@@ -64,8 +64,8 @@ unsafe extern "C" {
 pub unsafe fn enter(context: *const Context, request: &Request) -> Answer {
     let [a, b, c, d, e, f] = request.args;
     let (result, moved);
-    // SAFETY: a function of this module's, which changes what a function of C may; the caller vouches for
-    // the rest.
+    // SAFETY: `entrance` keeps what a function of C keeps, and so does `resume`, by which another thread
+    // may come back from it; all else is named as changed. The caller vouches for the system call.
     unsafe {
         asm!(
             "call {}",
