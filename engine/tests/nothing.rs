@@ -4,7 +4,7 @@ mod client;
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use client::{Client, sqe};
@@ -79,4 +79,36 @@ fn events_that_have_not_come_are_not_waited_for() {
     // SAFETY: as above.
     let events = unsafe { OwnedFd::from_raw_fd(libc::inotify_init1(libc::IN_CLOEXEC)) };
     assert_eq!(each_way(op::READV, events.as_raw_fd()), [0; 3]);
+}
+
+#[test]
+fn a_datagram_of_nothing_waits_for_room() {
+    let mut ring = Client::new(8, 0);
+    let (near, far) = UnixDatagram::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    while near.send(&[1]).is_ok() {
+        sent += 1;
+    }
+    near.set_nonblocking(false).unwrap();
+    let mut nothing = sqe(op::WRITEV, near.as_raw_fd(), 1);
+    (nothing.addr, nothing.len) = (NOTHING.as_ptr() as u64, 1);
+    ring.push(nothing);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    assert!(ring.reap().is_empty());
+
+    for _ in 0..sent {
+        assert_eq!(far.recv(&mut [0, 0]).unwrap(), 1);
+    }
+    assert_eq!(ring.enter(0, 1), Ok(0));
+    assert_eq!(ring.reap()[0].res, 0);
+    far.set_nonblocking(true).unwrap();
+    assert_eq!(far.recv(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn a_broken_pipe_is_told_of_nothing() {
+    let (near, far) = UnixStream::pair().unwrap();
+    drop(far);
+    assert_eq!(each_way(op::WRITEV, near.as_raw_fd()), [Errno::EPIPE.to_res(); 3]);
 }

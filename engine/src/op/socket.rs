@@ -295,11 +295,22 @@ pub fn waiting(fd: Fd) -> usize {
 /// Bytes that may be read of a file; none where it cannot be asked.
 #[must_use]
 pub fn at_hand(fd: Fd) -> Option<usize> {
-    const FIONREAD: u32 = 0x541b;
+    amount(fd, INQ).ok().map(|bytes| bytes.max(0) as usize)
+}
+
+/// `FIONREAD`, of sockets `SIOCINQ`: bytes that may be read.
+pub const INQ: u32 = 0x541b;
+/// `TIOCOUTQ`, of sockets `SIOCOUTQ`: bytes that are not sent yet.
+pub const OUTQ: u32 = 0x5411;
+
+/// A number of bytes that a file is asked for.
+///
+/// # Errors
+/// As `ioctl(2)`.
+pub fn amount(fd: Fd, which: u32) -> Result<i32> {
     let mut bytes = 0i32;
     // SAFETY: the call writes an `int`, which is ours.
-    let asked = unsafe { call::ioctl(fd, FIONREAD, User::of(&raw mut bytes).cast()) };
-    asked.ok().map(|_| bytes.max(0) as usize)
+    unsafe { call::ioctl(fd, which, User::of(&raw mut bytes).cast()) }.map(|_| bytes)
 }
 
 /// Whether this is TCP, and a FIN has come.

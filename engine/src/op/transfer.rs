@@ -5,7 +5,7 @@ use core::ptr;
 use sysring_sys::abi::aio;
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::abi::{IOV_MAX, Iovec};
-use sysring_sys::call::{Buffer, Offset, RwFlags, Vector};
+use sysring_sys::call::{Buffer, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, Offset, RwFlags, Vector};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
@@ -51,21 +51,6 @@ impl Direction {
         }
     }
 
-    /// No bytes at all, of which some files make something: an empty datagram, an error. (The calls
-    /// that take a vector do not ask the file then. Nor does the kernel one that tells of events, and
-    /// how many bytes of them there are; its plain read would wait for one.)
-    pub(super) fn nothing(self, fd: Fd) -> Result<usize> {
-        let none = Buffer { address: User::NULL, len: 0 };
-        let tells_of_events = || call::file_type(fd) == Ok(0) && socket::at_hand(fd).is_some();
-        match self {
-            Direction::Read if tells_of_events() => Ok(0),
-            // SAFETY: there are no bytes to write.
-            Direction::Read => unsafe { call::read(fd, none) },
-            Direction::Write if socket::kind(fd) != 0 => call::write(fd, none),
-            Direction::Write => Ok(0),
-        }
-    }
-
     #[inline(always)]
     pub(super) fn transfer(self, fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize> {
         let answer = match self {
@@ -76,6 +61,29 @@ impl Direction {
         match answer {
             Err(Errno::ENOSYS) => self.transfer_plainly(fd, vec, at, flags),
             answer => answer,
+        }
+    }
+
+    /// No bytes at all, of which some files make something: an empty datagram, an error. The calls
+    /// that take a vector then ask neither the file nor what the flags are; the kernel does.
+    #[cold]
+    fn nothing(self, fd: Fd, flags: RwFlags) -> Result<usize> {
+        if flags.0 & !RwFlags::KNOWN.0 != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let none = Buffer { address: User::NULL, len: 0 };
+        // One that tells of events, and how many bytes of them there are, is not asked by the kernel
+        // either; a plain read would wait for one.
+        let tells_of_events = || call::file_type(fd) == Ok(0) && socket::at_hand(fd).is_some();
+        match (self, socket::kind(fd)) {
+            (Direction::Read, _) if tells_of_events() => Ok(0),
+            // SAFETY: there are no bytes to write.
+            (Direction::Read, _) => unsafe { call::read(fd, none) },
+            (Direction::Write, 0) => Ok(0),
+            (Direction::Write, kind) => {
+                let ends = if kind == socket::SEQPACKET { MSG_EOR } else { 0 };
+                call::sendto(fd, none, ends | of_message(flags), User::NULL, 0)
+            }
         }
     }
 
@@ -95,6 +103,14 @@ impl Direction {
         let empty = Iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         plain(Vector { address: User::of(&raw const empty), count: 1 }).and(Err(Errno::EOPNOTSUPP))
     }
+}
+
+/// What a message has of the flags of a write.
+fn of_message(flags: RwFlags) -> u32 {
+    [(RwFlags::NOWAIT, MSG_DONTWAIT), (RwFlags::NOSIGNAL, MSG_NOSIGNAL)]
+        .iter()
+        .filter(|(asked, _)| flags.0 & asked.0 != 0)
+        .fold(0, |all, (_, message)| all | message)
 }
 
 /// Copies the iovec array behind `addr` and checks it as `import_iovec` does.
@@ -198,16 +214,13 @@ impl Segments {
         Segments { one, many: None, count: 1, total }
     }
 
-    /// The transfer. The kernel looks at the flags even where there is nothing to move, the system
-    /// call does not.
+    /// The transfer.
     #[inline(always)]
     pub(super) fn transfer(&self, req: Req, at: Offset, more: RwFlags) -> Result<usize> {
         let flags = RwFlags(req.sqe.op_flags).and(more);
-        let answer = Direction::of(req).transfer(req.file.fd, self.vector(), at, flags);
-        match answer {
-            Ok(_) if self.total == 0 && req.sqe.op_flags & !RwFlags::KNOWN.0 != 0 => {
-                Err(Errno::EOPNOTSUPP)
-            }
+        let direction = Direction::of(req);
+        match direction.transfer(req.file.fd, self.vector(), at, flags) {
+            Ok(_) if self.total == 0 => direction.nothing(req.file.fd, flags),
             answer => answer,
         }
     }

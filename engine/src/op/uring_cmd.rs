@@ -14,9 +14,6 @@ use crate::request::{Req, flag};
 const DISCARD: u32 = 0x1200;
 const BLKDISCARD: u32 = 0x1277;
 
-const SIOCINQ: u32 = 0x541b;
-const SIOCOUTQ: u32 = 0x5411;
-
 pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
     let known = uring_cmd::FIXED | uring_cmd::MULTISHOT;
     let flags = req.sqe.op_flags;
@@ -82,8 +79,8 @@ fn to_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
     let (level, name) = (req.sqe.addr as i32, (req.sqe.addr >> 32) as i32);
     let (value, len) = (User::<u8>::new(req.sqe.addr3), req.sqe.file_index);
     match req.sqe.off as u32 {
-        socket_op::SIOCINQ => Issued::Done(ask(fd, SIOCINQ)),
-        socket_op::SIOCOUTQ => Issued::Done(ask(fd, SIOCOUTQ)),
+        socket_op::SIOCINQ => Issued::Done(ask(fd, socket::INQ)),
+        socket_op::SIOCOUTQ => Issued::Done(ask(fd, socket::OUTQ)),
         socket_op::GETSOCKOPT => Issued::Done(option(fd, level, name, value, len)),
         socket_op::SETSOCKOPT => {
             Issued::of(call::setsockopt(fd, level, name, value, len as i32 as usize))
@@ -95,12 +92,10 @@ fn to_socket(ring: &mut Locked<'_>, req: Req) -> Issued {
 }
 
 /// A number of bytes; protocols of IP know it.
-fn ask(fd: Fd, request: u32) -> i32 {
-    let mut bytes = 0i32;
-    // SAFETY: the call writes an `int`, which is ours.
-    match unsafe { call::ioctl(fd, request, User::of(&raw mut bytes).cast()) } {
+fn ask(fd: Fd, which: u32) -> i32 {
+    match socket::amount(fd, which) {
         Ok(_) | Err(Errno::EINVAL) if !socket::is_inet(fd) => Errno::EOPNOTSUPP.to_res(),
-        Ok(_) => bytes,
+        Ok(bytes) => bytes,
         Err(Errno::ENOTTY) => Errno::EOPNOTSUPP.to_res(),
         Err(e) => e.to_res(),
     }

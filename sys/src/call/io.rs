@@ -46,6 +46,8 @@ impl RwFlags {
     pub const KNOWN: RwFlags = RwFlags(0x1ff);
     /// `EAGAIN` rather than wait.
     pub const NOWAIT: RwFlags = RwFlags(8);
+    /// `EPIPE` without SIGPIPE.
+    pub const NOSIGNAL: RwFlags = RwFlags(0x100);
 
     /// Both sets of flags.
     #[must_use]

@@ -9,6 +9,8 @@ use crate::{Fd, Result, User};
 pub const MSG_DONTWAIT: u32 = 0x40;
 /// `MSG_WAITALL`: the full length or end of stream.
 pub const MSG_WAITALL: u32 = 0x100;
+/// `MSG_EOR`: a record ends here.
+pub const MSG_EOR: u32 = 0x80;
 /// `MSG_NOSIGNAL`: `EPIPE` without SIGPIPE.
 pub const MSG_NOSIGNAL: u32 = 0x4000;
 

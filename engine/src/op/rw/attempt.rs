@@ -135,13 +135,6 @@ fn weigh(
             answer = Segments::of(req).transfer(req, Offset::CURRENT, RwFlags::NOWAIT);
         }
         match answer {
-            // Whatever the hint says: another file may have got the number.
-            Ok(_) if total == 0 => {
-                return match direction.nothing(req.file.fd) {
-                    Ok(n) => done(ring, req, n, 0),
-                    Err(e) => failed(ring, req, e),
-                };
-            }
             Ok(n) => {
                 let whole = n == total || n == 0;
                 if whole || stream || (at == Offset::CURRENT && !is_regular(req.file.fd)) {

@@ -20,9 +20,6 @@ pub(crate) fn work(req: Req) -> i32 {
     if answer == Err(Errno::ESPIPE) {
         answer = segments.transfer(req, Offset::CURRENT, RwFlags::NONE);
     }
-    if answer.is_ok() && segments.total == 0 {
-        answer = Direction::of(req).nothing(req.file.fd);
-    }
     res(answer)
 }
 
