@@ -1,65 +1,49 @@
 //! Registered files: a table of duplicates of the application's descriptors.
 
-use core::ptr;
-
 use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, REGISTER_FILES_SKIP};
 use sysring_sys::raw::general::RLIMIT_NOFILE;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::descriptors;
 use crate::locked::Locked;
-use crate::memory;
+use crate::slots::Slots;
 use crate::tag::Tag;
 use crate::user;
 
 /// The most files a ring may register.
 const MAX_FILES: u32 = 1 << 20;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     /// -1: empty.
     fd: i32,
     tag: Tag,
 }
 
+const EMPTY: Slot = Slot { fd: -1, tag: Tag::NONE };
+
 /// The table.
 #[derive(Debug)]
 pub struct FileTable {
-    slots: *mut Slot,
-    len: u32,
+    slots: Slots<Slot>,
     /// Where the engine may choose slots, and where it looks first.
     alloc_from: u32,
     alloc_to: u32,
     hint: u32,
 }
 
-impl Default for FileTable {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl FileTable {
-    pub const fn new() -> FileTable {
-        FileTable { slots: ptr::null_mut(), len: 0, alloc_from: 0, alloc_to: 0, hint: 0 }
-    }
+    pub const NONE: FileTable =
+        FileTable { slots: Slots::NONE, alloc_from: 0, alloc_to: 0, hint: 0 };
 
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.len != 0
+        !self.slots.is_empty()
     }
 
     #[must_use]
     pub fn slots_count(&self) -> u32 {
-        self.len
-    }
-
-    fn slots(&mut self) -> &mut [Slot] {
-        if self.slots.is_null() {
-            return &mut [];
-        }
-        // SAFETY: allocated for `len` entries, all filled.
-        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+        self.slots.len() as u32
     }
 
     /// An empty table of `len` slots.
@@ -76,13 +60,8 @@ impl FileTable {
         if len > MAX_FILES || u64::from(len) > call::soft_limit(RLIMIT_NOFILE) {
             return Err(Errno::EMFILE);
         }
-        self.slots = memory::allocate(len as usize * size_of::<Slot>())?.cast().as_ptr();
-        for i in 0..len as usize {
-            // SAFETY: inside the block just allocated.
-            unsafe { self.slots.add(i).write(Slot { fd: -1, tag: Tag::NONE }) };
-        }
-        self.len = len;
-        (self.alloc_from, self.alloc_to, self.hint) = (0, len, 0);
+        let slots = Slots::new(len, EMPTY)?;
+        *self = FileTable { slots, alloc_from: 0, alloc_to: len, hint: 0 };
         Ok(())
     }
 
@@ -101,23 +80,17 @@ impl FileTable {
     /// `EBADF`.
     #[inline]
     pub fn find(&self, index: u32) -> Result<(Fd, Tag)> {
-        if index >= self.len {
-            return Err(Errno::EBADF);
+        match self.slots.get(index as usize) {
+            Some(&Slot { fd, tag }) if fd != -1 => Ok((Fd::new(fd), tag)),
+            _ => Err(Errno::EBADF),
         }
-        // SAFETY: below `len`, which is 0 until `create` has filled that many slots.
-        let slot = unsafe { &*self.slots.add(index as usize) };
-        if slot.fd == -1 { Err(Errno::EBADF) } else { Ok((Fd::new(slot.fd), slot.tag)) }
     }
 
     /// The tag of a slot, if it is one.
     #[inline]
     #[must_use]
     pub fn tag(&self, index: u32) -> Tag {
-        if index >= self.len {
-            return Tag::NONE;
-        }
-        // SAFETY: below `len`.
-        unsafe { (*self.slots.add(index as usize)).tag }
+        self.slots.get(index as usize).map_or(Tag::NONE, |slot| slot.tag)
     }
 
     fn place_for(&mut self, wanted: u32) -> Result<u32> {
@@ -127,7 +100,7 @@ impl FileTable {
         if wanted == FILE_INDEX_ALLOC {
             return self.find_free();
         }
-        if wanted == 0 || wanted > self.len {
+        if wanted == 0 || wanted > self.slots_count() {
             return Err(Errno::EINVAL);
         }
         Ok(wanted - 1)
@@ -138,7 +111,7 @@ impl FileTable {
         let hint = self.hint.clamp(from, to);
         for range in [hint..to, from..hint] {
             for index in range {
-                if self.slots()[index as usize].fd == -1 {
+                if self.slots[index as usize].fd == -1 {
                     return Ok(index);
                 }
             }
@@ -152,7 +125,7 @@ impl FileTable {
     /// `EINVAL`: outside the table.
     pub fn set_range(&mut self, from: u32, len: u32) -> Result<()> {
         let to = from.checked_add(len).ok_or(Errno::EOVERFLOW)?;
-        if to > self.len {
+        if to > self.slots_count() {
             return Err(Errno::EINVAL);
         }
         (self.alloc_from, self.alloc_to, self.hint) = (from, to, from);
@@ -161,7 +134,7 @@ impl FileTable {
 
     /// Fills a slot with a descriptor of ours (or -1); the tag of what was there.
     fn replace(&mut self, index: u32, fd: i32, tag: Tag) -> Tag {
-        let slot = &mut self.slots()[index as usize];
+        let slot = &mut self.slots[index as usize];
         let old = core::mem::replace(slot, Slot { fd, tag });
         if old.fd >= 0 {
             descriptors::let_go(Fd::new(old.fd));
@@ -177,14 +150,10 @@ impl FileTable {
 
     /// Empties and forgets the table.
     pub fn clear(&mut self) {
-        for index in 0..self.len {
+        for index in 0..self.slots_count() {
             self.replace(index, -1, Tag::NONE).free();
         }
-        if let Some(slots) = ptr::NonNull::new(self.slots) {
-            // SAFETY: allocated by `create` for `len` entries.
-            unsafe { memory::release(slots.cast(), self.len as usize * size_of::<Slot>()) };
-        }
-        *self = FileTable::new();
+        *self = FileTable::NONE;
     }
 }
 

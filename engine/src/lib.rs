@@ -61,6 +61,7 @@ mod rsrc;
 mod setup;
 mod shape;
 mod sleeper;
+mod slots;
 mod sq;
 mod sqpoll;
 mod state;

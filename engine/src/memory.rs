@@ -100,6 +100,8 @@ const CLASSES: usize = 10;
 const SMALLEST: usize = 64;
 /// What is mapped at once for the small classes.
 const CHUNK: usize = 64 * 1024;
+/// What every block is aligned to, at least.
+pub const ALIGN: usize = SMALLEST;
 
 struct Heap {
     free: [*mut u8; CLASSES],
@@ -123,7 +125,7 @@ fn class(len: usize) -> Option<usize> {
     (class < CLASSES).then_some(class)
 }
 
-/// Uninitialised memory of at least `len` bytes, aligned to 64.
+/// Uninitialised memory of at least `len` bytes, aligned to [`ALIGN`].
 ///
 /// # Errors
 /// `ENOMEM`.

@@ -4,7 +4,6 @@
 //! that is unmapped afterwards yields `EFAULT` where the kernel would still reach its pages.
 
 use core::ops::Range;
-use core::ptr;
 
 use sysring_sys::abi::Iovec;
 use sysring_sys::raw::general as g;
@@ -14,6 +13,7 @@ use crate::backing::Known;
 use crate::locked::Locked;
 use crate::memory::{self, PAGE};
 use crate::op::{MAX_RW_COUNT, check_range};
+use crate::slots::Slots;
 use crate::tag::Tag;
 use crate::user;
 
@@ -34,37 +34,20 @@ const EMPTY: Buffer = Buffer { address: 0, len: 0, tag: Tag::NONE };
 /// The table.
 #[derive(Debug)]
 pub struct BufferTable {
-    slots: *mut Buffer,
-    len: u32,
-}
-
-impl Default for BufferTable {
-    fn default() -> Self {
-        Self::new()
-    }
+    slots: Slots<Buffer>,
 }
 
 impl BufferTable {
-    pub const fn new() -> BufferTable {
-        BufferTable { slots: ptr::null_mut(), len: 0 }
-    }
+    pub const NONE: BufferTable = BufferTable { slots: Slots::NONE };
 
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        self.len != 0
+        !self.slots.is_empty()
     }
 
     #[must_use]
     pub fn slots_count(&self) -> u32 {
-        self.len
-    }
-
-    fn slots(&mut self) -> &mut [Buffer] {
-        if self.slots.is_null() {
-            return &mut [];
-        }
-        // SAFETY: allocated for `len` entries, all filled.
-        unsafe { core::slice::from_raw_parts_mut(self.slots, self.len as usize) }
+        self.slots.len() as u32
     }
 
     /// An empty table.
@@ -78,12 +61,7 @@ impl BufferTable {
         if len == 0 || len > MAX_BUFFERS {
             return Err(Errno::EINVAL);
         }
-        self.slots = memory::allocate(len as usize * size_of::<Buffer>())?.cast().as_ptr();
-        for i in 0..len as usize {
-            // SAFETY: inside the block just allocated.
-            unsafe { self.slots.add(i).write(EMPTY) };
-        }
-        self.len = len;
+        self.slots = Slots::new(len, EMPTY)?;
         Ok(())
     }
 
@@ -93,12 +71,10 @@ impl BufferTable {
     /// `EFAULT`.
     #[inline]
     pub fn get(&self, index: u16) -> Result<Buffer> {
-        if u32::from(index) >= self.len {
-            return Err(Errno::EFAULT);
+        match self.slots.get(usize::from(index)) {
+            Some(buffer) if buffer.len != 0 => Ok(*buffer),
+            _ => Err(Errno::EFAULT),
         }
-        // SAFETY: below `len`.
-        let buffer = unsafe { *self.slots.add(usize::from(index)) };
-        if buffer.len == 0 { Err(Errno::EFAULT) } else { Ok(buffer) }
     }
 
     /// The buffer that a range lies in.
@@ -118,9 +94,8 @@ impl BufferTable {
     /// Copies buffers, without their tags, over a range that both tables have.
     pub fn copy_from(&mut self, other: &BufferTable, from: u32, to: u32, count: u32) {
         for i in 0..count {
-            // SAFETY: below the other's `len` (the caller checked); all its slots are filled.
-            let buffer = unsafe { *other.slots.add((from + i) as usize) };
-            self.slots()[(to + i) as usize] = Buffer { tag: Tag::NONE, ..buffer };
+            let buffer = other.slots[(from + i) as usize];
+            self.slots[(to + i) as usize] = Buffer { tag: Tag::NONE, ..buffer };
         }
     }
 
@@ -149,14 +124,10 @@ impl BufferTable {
 
     /// Forgets the table.
     pub fn clear(&mut self) {
-        for buffer in self.slots() {
+        for buffer in self.slots.iter() {
             buffer.tag.free();
         }
-        if let Some(slots) = ptr::NonNull::new(self.slots) {
-            // SAFETY: allocated by `create` for `len` entries.
-            unsafe { memory::release(slots.cast(), self.len as usize * size_of::<Buffer>()) };
-        }
-        *self = BufferTable::new();
+        *self = BufferTable::NONE;
     }
 }
 
@@ -222,7 +193,7 @@ fn fill(
         return Err(Errno::EINVAL);
     }
     let new = Buffer { tag: Tag::new(tag)?, ..buffer };
-    let old = core::mem::replace(&mut ring.buffers.slots()[index as usize], new);
+    let old = core::mem::replace(&mut ring.buffers.slots[index as usize], new);
     ring.put_tag(old.tag);
     Ok(())
 }
@@ -290,9 +261,9 @@ pub fn take_over(
         return Err(Errno::EBUSY);
     }
     for index in (0..ring.buffers.slots_count()).rev() {
-        let old = core::mem::replace(&mut ring.buffers.slots()[index as usize], EMPTY);
-        if index < table.len && !range.contains(&index) {
-            table.slots()[index as usize] = old;
+        let old = core::mem::replace(&mut ring.buffers.slots[index as usize], EMPTY);
+        if index < table.slots_count() && !range.contains(&index) {
+            table.slots[index as usize] = old;
         } else {
             ring.put_tag(old.tag);
         }
@@ -308,7 +279,7 @@ pub fn unregister(ring: &mut Locked<'_>) -> Result<usize> {
     }
     // From the end, as the kernel tells their tags.
     for index in (0..ring.buffers.slots_count() as usize).rev() {
-        let old = core::mem::replace(&mut ring.buffers.slots()[index], EMPTY);
+        let old = core::mem::replace(&mut ring.buffers.slots[index], EMPTY);
         ring.put_tag(old.tag);
     }
     ring.buffers.clear();

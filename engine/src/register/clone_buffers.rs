@@ -57,7 +57,7 @@ fn copy(source: &Ring, given: &CloneBuffers, taken: u32) -> Result<(BufferTable,
         return Err(Errno::EOVERFLOW);
     }
     let len = count.checked_add(given.dst_off).ok_or(Errno::EOVERFLOW)?;
-    let mut table = BufferTable::new();
+    let mut table = BufferTable::NONE;
     table.create(len.max(taken))?;
     table.copy_from(&locked.buffers, given.src_off, given.dst_off, count);
     Ok((table, given.dst_off..len))
