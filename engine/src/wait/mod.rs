@@ -39,7 +39,6 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     let mut waiter = Waiter::new(&locked, &how, caller);
     let mut result = Ok(());
     loop {
-        locked.progress();
         // Seen once: the application moves the queue's head.
         let (enough, ready) = (waiter.enough(), locked.cq_ready());
         if ready >= enough || waiter.is_called_back(&mut locked) {
@@ -72,6 +71,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         if locked.closing {
             break;
         }
+        locked.progress();
     }
     waiter.leave();
     if result.is_err() && locked.cq_ready() != 0 {
