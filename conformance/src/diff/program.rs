@@ -46,7 +46,8 @@ pub enum Scrub {
     Pair(u64),
     /// A `siginfo_t` at this offset: its process is not compared.
     Process(u64),
-    /// An address of a TCP socket at this offset of the slot: its port and number are not compared.
+    /// The address of a socket at this offset: of TCP its port and number are not compared, nor is a
+    /// name that the kernel chose.
     Port(u64),
 }
 

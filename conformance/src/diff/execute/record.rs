@@ -124,10 +124,12 @@ fn slot(entry: &Entry) -> String {
             format!("slot {number}: {:016x}", hash(bytes))
         }
         Scrub::Port(offset) => {
-            let offset = offset as usize;
-            if bytes[offset..offset + 2] == (libc::AF_INET as u16).to_ne_bytes() {
-                // The port is whichever was free, and the address each world's own.
-                bytes[offset + 2..offset + 8].fill(0);
+            let address = &mut bytes[offset as usize..][..8];
+            let is = |family: i32| address[..2] == (family as u16).to_ne_bytes();
+            // The port is whichever was free, and the address each world's own. So is the name of
+            // one that was bound to none.
+            if is(libc::AF_INET) || is(libc::AF_UNIX) && address[2] == 0 {
+                address[2..].fill(0);
             }
             format!("slot {number}: {:016x}", hash(bytes))
         }

@@ -57,7 +57,9 @@ impl Generator {
                 let waits = sqe.op_flags & libc::SPLICE_F_NONBLOCK == 0;
                 let blocks = |fd| !NON_BLOCKING.contains(&fd);
                 let pipe = matches!(kind(resolve(&from)), Kind::Reader(_));
-                let takes = pipe || sqe.opcode == op::SPLICE;
+                // A tee is between pipes.
+                let into_pipe = matches!(kind(resolve(sqe)), Kind::Writer(_));
+                let takes = sqe.opcode == op::SPLICE || pipe && into_pipe;
                 let own = |fd, at| at == u64::MAX || matches!(kind(fd), Kind::File(_));
                 let aimed = own(resolve(&from), sqe.addr) && own(resolve(sqe), sqe.off);
                 let goes = sqe.len > 0 && kind(resolve(sqe)) != Kind::Bad && !one_pipe(sqe);
