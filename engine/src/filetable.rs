@@ -258,13 +258,7 @@ fn duplicate(fd: Fd) -> Result<Fd> {
     if descriptors::is_internal(fd) || descriptors::is_ring(fd) {
         return Err(Errno::EBADF);
     }
-    match descriptors::duplicate(fd) {
-        // The limit on open files lies below the floor.
-        Err(Errno::EINVAL) => {
-            call::dup_from(fd, Fd::new(0)).inspect(|copy| descriptors::mark_internal(*copy))
-        }
-        answer => answer,
-    }
+    descriptors::duplicate(fd)
 }
 
 /// `FILES_UPDATE` with `FILE_INDEX_ALLOC`: each descriptor into a slot of the engine's choosing,

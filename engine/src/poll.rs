@@ -59,6 +59,8 @@ pub struct Readiness {
     nested: bool,
     /// AIO has told it of completions since it was last emptied.
     pub stirred: bool,
+    /// There may be requests that are left with a number.
+    pub has_bare: bool,
     /// A timerfd in the engine's, and when it goes off.
     timer: Fd,
     timer_at: Option<i64>,
@@ -88,6 +90,7 @@ impl Readiness {
             armed_edge: false,
             nested: false,
             stirred: false,
+            has_bare: false,
             timer: Fd::NONE,
             timer_at: None,
         }
@@ -251,18 +254,20 @@ impl Locked<'_> {
 
     /// Registers the request for `events` (`EPOLL*`), which include how often: `EPOLLONESHOT` or
     /// `EPOLLET`. It holds on to its open file from here on.
-    pub fn arm(&mut self, mut req: Req, events: u32) -> Armed {
+    pub fn arm(&mut self, req: Req, events: u32) -> Armed {
         let Ok(set) = self.set() else { return Armed::Refused };
-        self.hold_file(req);
-        let op = if req.has(flag::ARMED) {
-            call::EpollOp::Mod
-        } else {
-            req.watch = req.file.fd;
-            req.watch_stays = false;
-            call::EpollOp::Add
-        };
-        match call::epoll_ctl(set, op, req.watch, events, req.ticket()) {
+        if self.hold_file(req).is_err() {
+            return Armed::Refused;
+        }
+        let fd = req.file.fd;
+        // The application's own number may lead to another file by now; the request's does not.
+        let again = req.has(flag::ARMED) && req.watch == fd;
+        let op = if again { call::EpollOp::Mod } else { call::EpollOp::Add };
+        match call::epoll_ctl(set, op, fd, events, req.ticket()) {
             Ok(()) => {
+                if !again {
+                    self.watch_by(req, fd);
+                }
                 self.note_armed(req, events);
                 Armed::Yes
             }
@@ -282,7 +287,10 @@ impl Locked<'_> {
         let Some(before) = self.readiness.watches.claim(number) else {
             return self.arm(req, events);
         };
-        self.hold_file(req);
+        if self.hold_file(req).is_err() {
+            self.readiness.watches.leave(number, before);
+            return Armed::Refused;
+        }
         use call::EpollOp::{Add, Mod};
         // What is believed may be old: the number may have got another file.
         let (first, then) = if before { (Mod, Add) } else { (Add, Mod) };
@@ -301,6 +309,31 @@ impl Locked<'_> {
         req.watch_stays = true;
         self.note_armed(req, events);
         Armed::Yes
+    }
+
+    /// The request is registered by its own descriptor from here on.
+    fn watch_by(&mut self, mut req: Req, fd: Fd) {
+        if req.has(flag::ARMED) && req.watch_stays {
+            self.readiness.watches.leave(req.watch, true);
+        }
+        (req.watch, req.watch_stays) = (fd, false);
+    }
+
+    /// Ends those whose number leads elsewhere by now, before anybody sleeps for them: they would wait
+    /// for ever if it was the last that led to their file.
+    #[cold]
+    pub fn end_strays(&mut self) {
+        self.readiness.has_bare = false;
+        let mut at = self.in_flight;
+        while let Some(req) = at {
+            at = req.flight.next;
+            if req.stage == Stage::Parked && req.is_bare() {
+                self.readiness.has_bare = true;
+                if !req.has_its_files() {
+                    self.complete(req, Errno::EBADF.to_res(), 0);
+                }
+            }
+        }
     }
 
     fn note_armed(&mut self, mut req: Req, events: u32) {
@@ -327,7 +360,7 @@ impl Locked<'_> {
         self.readiness.parked -= 1;
         // What has told its one shot tells nothing more.
         let stays = req.watch_stays && req.revents != 0;
-        if !stays {
+        if !stays && (!req.is_bare() || req.has_its_files()) {
             // The open file outlives our duplicate of its descriptor, and so would the watch.
             let set = self.readiness.set_if_any();
             let _ = call::epoll_ctl(set, call::EpollOp::Del, req.watch, 0, 0);

@@ -244,6 +244,9 @@ pub fn run(req: Req) -> i32 {
         None => return Errno::EAGAIN.to_res(),
     };
     loop {
+        if req.is_bare() && !req.has_its_files() {
+            return Errno::EBADF.to_res();
+        }
         let res = work(req);
         if res != Errno::EINTR.to_res() || req.is_to_stop() {
             return res;
@@ -285,6 +288,7 @@ fn watch(req: Req) -> i32 {
     loop {
         match call::ppoll(&mut fds, Some(&mut { LOOK }), None) {
             Ok(0) if req.is_to_stop() => return Errno::EINTR.to_res(),
+            Ok(0) if req.is_bare() && !req.has_its_files() => return Errno::EBADF.to_res(),
             Ok(0) => {}
             Ok(_) => return i32::from(fds[0].revents),
             Err(e) => return e.to_res(),

@@ -29,7 +29,7 @@ pub(crate) use hold::{after_fork, each, hold, put};
 pub(crate) use leave::leave;
 pub use mmap::mmap;
 pub(crate) use open::{create, create_nameless};
-pub(crate) use own::{duplicate, keep, let_go, mark_internal};
+pub(crate) use own::{duplicate, keep, let_go};
 pub use stray::find;
 pub(crate) use table::leads_to;
 pub use table::{FLOOR, is_internal, is_ring};

@@ -69,7 +69,9 @@ impl Locked<'_> {
         if let Err(e) = self.stabilise(req) {
             return self.complete(req, e.to_res(), 0);
         }
-        self.hold_file(req);
+        if let Err(e) = self.hold_file(req) {
+            return self.complete(req, e.to_res(), 0);
+        }
         req.set(flag::ENTRUSTED);
         self.leave_to_workers(req);
     }
@@ -80,6 +82,9 @@ impl Locked<'_> {
         self.posted_remotely = true;
         if req.has(flag::CANCELED) {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
+        }
+        if req.is_bare() && !req.has_its_files() {
+            return self.complete(req, Errno::EBADF.to_res(), 0);
         }
         self.issue(req);
         self.run_tasks();

@@ -25,15 +25,18 @@ impl Locked<'_> {
     }
 
     /// Keeps the open file for a request that outlives its submission: the application may close
-    /// the number and get it again for something else. Out of descriptors, the number itself has
-    /// to do.
-    pub fn hold_file(&mut self, mut req: Req) {
+    /// the number and get it again for something else. Out of descriptors, the request is left with
+    /// the number itself ([`Req::is_bare`]).
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn hold_file(&mut self, mut req: Req) -> Result<()> {
         if req.file.owned || !req.file.fd.is_valid() {
-            return;
+            return Ok(());
         }
-        if let Ok(fd) = descriptors::duplicate(req.file.fd) {
-            req.file = File { fd, owned: true };
-        }
+        req.file = File::held(req.file.fd)?;
+        self.readiness.has_bare |= req.file.is_bare();
+        Ok(())
     }
 
     /// The same for a second file, named by `fd` as `fixed` says.
@@ -47,11 +50,7 @@ impl Locked<'_> {
         if !fixed && descriptors::is_internal(fd) {
             return Err(Errno::EBADF);
         }
-        req.other = match descriptors::duplicate(fd) {
-            Ok(fd) => File { fd, owned: true },
-            Err(Errno::EBADF) => return Err(Errno::EBADF),
-            Err(_) => File { fd, owned: false },
-        };
+        req.other = File::held(fd)?;
         Ok(())
     }
 

@@ -107,6 +107,9 @@ impl Locked<'_> {
     /// A parked request's file has become ready.
     pub fn ready(&mut self, mut req: Req) {
         req.stage = At::new(Stage::Queued);
+        if req.is_bare() && !req.has_its_files() {
+            return self.complete(req, Errno::EBADF.to_res(), 0);
+        }
         if !self.has_credentials_of(req) {
             return self.entrust(req);
         }

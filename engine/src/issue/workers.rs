@@ -20,15 +20,19 @@ impl Locked<'_> {
             return self.complete(req, e.to_res(), 0);
         }
         self.disarm(req);
-        self.hold_file(req);
-        self.leave_to_workers(req);
+        match self.hold_file(req) {
+            Ok(()) => self.leave_to_workers(req),
+            Err(e) => self.complete(req, e.to_res(), 0),
+        }
     }
 
     /// Has a worker wait for the file: the ring's epoll instance lacks the memory, or the
     /// descriptor.
     pub fn have_watched(&mut self, mut req: Req, events: u32) {
         self.disarm(req);
-        self.hold_file(req);
+        if let Err(e) = self.hold_file(req) {
+            return self.complete(req, e.to_res(), 0);
+        }
         req.set(flag::WATCHED);
         req.events = events;
         self.leave_to_workers(req);

@@ -9,7 +9,9 @@
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::aio::{IOCB_CMD_FDSYNC, IOCB_CMD_FSYNC, Iocb};
+use sysring_sys::abi::aio::{
+    IOCB_CMD_FDSYNC, IOCB_CMD_FSYNC, IOCB_CMD_PREAD, IOCB_CMD_PWRITE, Iocb,
+};
 use sysring_sys::call::{self, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, arch};
@@ -85,9 +87,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if let Err(e) = ring.stabilise(req) {
         return Issued::Done(e.to_res());
     }
-    if asked::may_go_on(req) {
-        ring.hold_file(req);
-    }
+    let goes_on = asked::may_go_on(req);
     if request.rw_flags & RwFlags::NOWAIT.0 != 0 {
         req.set(flag::NOWAIT);
     }
@@ -95,7 +95,12 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     req.scratch[1] = 0;
     asked::hand_over(req, &mut request);
     let syncs = matches!(request.opcode, IOCB_CMD_FSYNC | IOCB_CMD_FDSYNC);
-    if syncs { ring.aio_queue(req, request) } else { ring.aio_transfer(req, request) }
+    if syncs {
+        return ring.aio_queue(req, request);
+    }
+    let vectored = !matches!(request.opcode, IOCB_CMD_PREAD | IOCB_CMD_PWRITE);
+    let len = if vectored || goes_on { usize::MAX } else { request.nbytes as usize };
+    ring.aio_transfer(req, request, len).unwrap_or_else(|e| Issued::Done(e.to_res()))
 }
 
 /// A call as kernel AIO has it, but for the file.

@@ -46,7 +46,7 @@ pub fn begin(mut req: Req, call: &Call, to: To) {
     if let Some(row) = table::row(call.nr)
         && row.fd != NONE
     {
-        req.file = File { fd: call.fd(row.fd), owned: false };
+        req.file = File::named(call.fd(row.fd));
     }
 }
 
@@ -117,8 +117,10 @@ fn sleep(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if let Err(e) = ring.stabilise(req) {
         return Issued::Done(settle(req, e.to_res() as isize));
     }
-    ring.hold_file(req);
-    if sleeper::give(req).is_err() {
+    if let Err(e) = ring.hold_file(req) {
+        return Issued::Done(settle(req, e.to_res() as isize));
+    }
+    if req.is_bare() || sleeper::give(req).is_err() {
         req.scratch[0] = 0;
         req.set(flag::MAY_WAIT);
         return Issued::Work;

@@ -46,14 +46,16 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     }
     let ends_only = options & (g::WSTOPPED | g::WCONTINUED) == 0;
     if ends_only && by_pidfd && !req.file.owned {
-        req.file = File { fd, owned: false };
-        ring.hold_file(req);
+        req.file = File::named(fd);
+        if ring.hold_file(req).is_err() || req.is_bare() {
+            return Issued::Done(Errno::EMFILE.to_res());
+        }
     } else if ends_only
         && which == g::P_PID
         && !req.file.owned
         && let Ok(fd) = call::pidfd_open(id).and_then(descriptors::keep)
     {
-        req.file = File { fd, owned: true };
+        req.file = File::owned(fd);
     }
     match req.file.owned {
         true if !req.has(flag::UNPOLLABLE) => Issued::Wait(g::EPOLLIN),

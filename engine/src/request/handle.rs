@@ -137,8 +137,8 @@ impl Request {
         self.row = row;
         // What concerns its link and its silence counts even if it is refused.
         self.flags = u32::from(sqe.flags) & flag::KEPT;
-        self.file = File::NONE;
-        self.other = File::NONE;
+        self.file.forget();
+        self.other.forget();
         self.res = 0;
         self.cflags = 0;
         self.done = 0;
@@ -239,6 +239,21 @@ impl Req {
             || self.other.owned
             || self.heap_index != NOWHERE
             || self.row.tell.is_some()
+    }
+
+    /// Whether it has outlived its submission with a number for its file, because no descriptor was left
+    /// for a duplicate: the application may have closed that, and got it again for something else.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.file.is_bare() || self.other.is_bare()
+    }
+
+    /// Whether the numbers that it is left with lead to its files still, as far as can be told.
+    #[cold]
+    #[must_use]
+    pub fn has_its_files(&self) -> bool {
+        [self.file, self.other].iter().all(|file| !file.is_bare() || file.is_there())
     }
 
     /// Whether what a worker does for it ends by itself. A personality's workers come and go by rules

@@ -50,6 +50,12 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             locked.reap();
             break;
         }
+        if locked.readiness.has_bare {
+            locked.end_strays();
+            if locked.cq_ready() != ready {
+                continue;
+            }
+        }
         let mask = match waiter.mask() {
             Ok(mask) => mask,
             Err(e) => {

@@ -6,6 +6,7 @@ pub mod signal;
 
 pub use linux_raw_sys::general::__kernel_timespec as Timespec;
 pub use linux_raw_sys::general::futex_waitv as FutexWaitv;
+pub use linux_raw_sys::general::rlimit64 as Rlimit;
 pub use linux_raw_sys::general::{epoll_event as EpollEvent, iovec as Iovec, pollfd as PollFd};
 
 /// `struct msghdr`.

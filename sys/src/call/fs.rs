@@ -195,6 +195,14 @@ pub fn permissions(fd: Fd) -> Result<u32> {
     Ok(u32::from(status(fd)?.mode) & 0o7777)
 }
 
+/// Which inode an open file is of: the device's number and its own.
+pub fn inode(fd: Fd) -> Result<(u64, u64)> {
+    // SAFETY: words, of which all may be zero.
+    let mut status: stat = unsafe { core::mem::zeroed() };
+    fstat(fd, &mut status)?;
+    Ok((status.st_dev, status.st_ino))
+}
+
 /// The numbers of the device that an open file is.
 pub fn device(fd: Fd) -> Result<(u32, u32)> {
     let status = status(fd)?;

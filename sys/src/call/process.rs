@@ -1,6 +1,9 @@
 //! The process: identity, limits, exec.
 
+use core::ptr;
+
 use super::sys;
+use crate::abi::Rlimit;
 use crate::{Fd, Result, User};
 
 /// `getpid(2)`.
@@ -167,10 +170,22 @@ pub unsafe fn seccomp(operation: u32, flags: u32, args: User<u8>) -> Result<usiz
 /// The soft limit of a resource (`RLIMIT_*`), `u64::MAX` for none or unknown.
 #[must_use]
 pub fn soft_limit(resource: u32) -> u64 {
-    let mut limits = [u64::MAX; 2];
-    // SAFETY: the kernel writes the two words of the array.
-    let _ = unsafe { sys!(__NR_prlimit64, 0, resource as usize, 0, limits.as_mut_ptr() as usize) };
-    limits[0]
+    limit(resource).map_or(u64::MAX, |limit| limit.rlim_cur)
+}
+
+/// `prlimit64(2)` of the caller: a resource's limits.
+pub fn limit(resource: u32) -> Result<Rlimit> {
+    let mut limit = Rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the limits, which are ours.
+    unsafe { sys!(__NR_prlimit64, 0, resource as usize, 0, (&raw mut limit) as usize) }?;
+    Ok(limit)
+}
+
+/// The same, to set them.
+pub fn set_limit(resource: u32, limit: &Rlimit) -> Result<()> {
+    // SAFETY: the kernel reads the limits.
+    unsafe { sys!(__NR_prlimit64, 0, resource as usize, ptr::from_ref(limit) as usize, 0) }
+        .map(drop)
 }
 
 /// `exit_group(2)`.

@@ -92,7 +92,11 @@ fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     };
     let (opcode, offset) = (direction.aio_opcode(vectored), offset(req).0);
     let rw_flags = req.sqe.op_flags;
-    ring.aio_transfer(req, Iocb { rw_flags, opcode, buf, nbytes, offset, ..Iocb::default() })
+    let request = Iocb { rw_flags, opcode, buf, nbytes, offset, ..Iocb::default() };
+    match ring.aio_transfer(req, request, segments.total) {
+        Ok(issued) => issued,
+        Err(e) => failed(ring, req, e),
+    }
 }
 
 /// Asks for a transfer that does not wait.
