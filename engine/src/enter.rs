@@ -140,9 +140,7 @@ fn enter_polled(
         sqpoll::wake(ring);
     }
     if flags & enter::SQ_WAIT != 0 {
-        while ring.sq_pending() == ring.shape().sq_entries {
-            call::sched_yield();
-        }
+        sqpoll::wait_for_room(ring, caller);
     }
     if flags & enter::GETEVENTS != 0 {
         let locked = ring.lock_as_submitter();

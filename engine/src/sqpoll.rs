@@ -1,18 +1,18 @@
 //! SQPOLL: a thread that submits for the application.
 
 use core::ptr;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicI32, AtomicU32};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicI32, AtomicU32, fence};
 
 use sysring_sys::abi::io_uring::{setup, sq_flags};
 use sysring_sys::abi::{NSEC_PER_MSEC, PollFd};
 use sysring_sys::raw::general as g;
-use sysring_sys::{Fd, Result, arch, call};
+use sysring_sys::{Errno, Fd, Result, arch, call};
 
 use crate::locked::Locked;
 use crate::ring::Ring;
 use crate::wait::time_left;
-use crate::{descriptors, thread};
+use crate::{Caller, descriptors, thread};
 
 /// A ring's submission thread.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub struct SqPoll {
     bell: AtomicI32,
     /// The processor it is bound to, plus one; 0 for any.
     pub cpu: AtomicU32,
+    /// Who waits for room in the queue (`SQ_WAIT`).
+    waiting: AtomicU32,
+    /// The eventfd that tells them of it; there is none until somebody sleeps.
+    room: AtomicI32,
 }
 
 const NONE: u32 = 0;
@@ -41,20 +45,26 @@ impl SqPoll {
             idle_ms: AtomicU32::new(0),
             bell: AtomicI32::new(-1),
             cpu: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            room: AtomicI32::new(-1),
         }
     }
 
     /// The ring is being taken apart; the thread has ended.
     pub fn close(&self) {
-        let bell = self.bell.swap(-1, Relaxed);
-        if bell >= 0 {
-            descriptors::let_go(Fd::new(bell));
-        }
+        self.take_bell_down();
+        let_go_of(&self.room);
     }
 
-    /// The thread is the parent's: the child's ring has none until it is needed.
+    /// The thread has ended.
+    fn take_bell_down(&self) {
+        let_go_of(&self.bell);
+    }
+
+    /// The thread is the parent's: the child's ring has none until it is needed. So are those who wait.
     pub fn after_fork(&self) {
         self.state.store(NONE, Relaxed);
+        self.waiting.store(0, Relaxed);
     }
 
     /// Whether the thread is one of this process: a forked child's ring has it in the parent.
@@ -62,6 +72,13 @@ impl SqPoll {
     pub fn is_here(&self) -> bool {
         // Relaxed: only whether.
         self.state.load(Relaxed) != NONE
+    }
+}
+
+fn let_go_of(eventfd: &AtomicI32) {
+    let fd = eventfd.swap(-1, Relaxed);
+    if fd >= 0 {
+        descriptors::let_go(Fd::new(fd));
     }
 }
 
@@ -109,7 +126,7 @@ pub fn replace(ring: &Ring) {
     while state.load(Acquire) != NONE {
         call::nanosleep(SHORTLY);
     }
-    ring.sqpoll.close();
+    ring.sqpoll.take_bell_down();
     if ring.lock().closing {
         return;
     }
@@ -138,6 +155,77 @@ pub fn wake_if_asleep(ring: &Ring) {
     }
 }
 
+/// `IORING_ENTER_SQ_WAIT`: until the queue has room, the ring is closed, or a signal was handled. As in the
+/// kernel who waits is not told which.
+pub fn wait_for_room(ring: &Ring, caller: &Caller) {
+    /// A thread that is awake makes room before it is worth going to sleep.
+    const YIELDS: u32 = 32;
+    for _ in 0..YIELDS {
+        if ring.sq_pending() != ring.shape().sq_entries {
+            return;
+        }
+        call::sched_yield();
+    }
+    let poll = &ring.sqpoll;
+    poll.waiting.fetch_add(1, Relaxed);
+    // Pairs with the fence in `tell_of_room`: either the thread sees that we wait, or we see the room.
+    fence(SeqCst);
+    while ring.sq_pending() == ring.shape().sq_entries && !ring.lock_again().closing {
+        if sleep_for_room(ring, caller) == Err(Errno::EINTR) {
+            break;
+        }
+    }
+    // Relaxed: counted, no more.
+    if poll.waiting.fetch_sub(1, Relaxed) != 1 {
+        // Of several who are woken one takes the word: it is passed on.
+        call_for_room(ring);
+    }
+}
+
+/// Sleeps until the thread tells of room, with the application's signal mask. It looks again by itself, too:
+/// there may be no descriptor to be had, and in a child of `fork` the thread is the parent's.
+fn sleep_for_room(ring: &Ring, caller: &Caller) -> Result<()> {
+    const LOOK: i64 = 10 * NSEC_PER_MSEC;
+    let room = room(ring).unwrap_or(Fd::new(-1));
+    let mut fds = [PollFd { fd: room.raw(), events: g::EPOLLIN as i16, revents: 0 }];
+    let until = call::now(call::CLOCK_MONOTONIC) + LOOK;
+    let mut left = time_left(Some(until));
+    if call::ppoll(&mut fds, left.as_mut(), caller.sigmask.as_ref())? != 0 {
+        let _ = call::eventfd_take(room);
+    }
+    Ok(())
+}
+
+/// The eventfd for those who wait for room.
+fn room(ring: &Ring) -> Result<Fd> {
+    // Held by who makes it: two would make one each.
+    let _locked = ring.lock_again();
+    let there = Fd::new(ring.sqpoll.room.load(Relaxed));
+    if there.is_valid() {
+        return Ok(there);
+    }
+    let room = descriptors::keep(call::eventfd(0)?)?;
+    ring.sqpoll.room.store(room.raw(), Relaxed);
+    Ok(room)
+}
+
+/// By the thread, when it has taken entries or ends: those who wait for room look again.
+fn tell_of_room(ring: &Ring) {
+    // Pairs with the fence in `wait_for_room`.
+    fence(SeqCst);
+    if ring.sqpoll.waiting.load(Relaxed) != 0 {
+        call_for_room(ring);
+    }
+}
+
+fn call_for_room(ring: &Ring) {
+    let room = ring.sqpoll.room.load(Relaxed);
+    // Who has not made it yet is about to look.
+    if room >= 0 {
+        let _ = call::eventfd_add(Fd::new(room), 1);
+    }
+}
+
 extern "C" fn run(ring: usize) -> ! {
     // SAFETY: `start` gave us a ring and a hold on it; rings are never unmapped.
     let ring = unsafe { &*(ring as *const Ring) };
@@ -162,6 +250,7 @@ extern "C" fn run(ring: usize) -> ! {
             last_work = call::now(call::CLOCK_MONOTONIC);
         }
     }
+    tell_of_room(ring);
     // Release pairs with the Acquire in `replace`.
     ring.sqpoll.state.store(NONE, Release);
     descriptors::put(ring);
@@ -186,6 +275,9 @@ fn pass(ring: &Ring) -> bool {
     // What came in time, before it is up.
     locked.reap();
     locked.progress();
+    if submitted != 0 {
+        tell_of_room(ring);
+    }
     submitted != 0 || locked.posted != 0
 }
 

@@ -137,9 +137,12 @@ static void close_lets_go(void)
 	CHECK(poll(&p, 1, 2000) == 1 && read(pair[1], buf, 8) == 0);
 }
 
+static volatile sig_atomic_t alarms;
+
 static void on_alarm(int signal)
 {
 	(void)signal;
+	alarms++;
 }
 
 /* A signal ends a wait, with EINTR. */
@@ -152,6 +155,28 @@ static void interrupted(void)
 	CHECK(!sigaction(SIGALRM, &action, 0));
 	CHECK(!setitimer(ITIMER_REAL, &timer, 0));
 	CHECK(enter(&r, 0, 1) == -1 && errno == EINTR);
+	close_ring(&r);
+}
+
+/* Who waits for room in a queue that nobody empties is interrupted, and then finds that there is room. */
+static void no_room(void)
+{
+	struct ring r = { .p = { .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1 } };
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval timer = { .it_value = { 0, 50000 } };
+	unsigned wait = IORING_ENTER_SQ_WAIT;
+	CHECK(!try_ring(&r, 4));
+	while (!(*word(&r, r.p.sq_off.flags) & IORING_SQ_NEED_WAKEUP))
+		usleep(1000);
+	for (int i = 0; i < 4; i++)
+		push(&r, IORING_OP_NOP, -1, i);
+	CHECK(!sigaction(SIGALRM, &action, 0));
+	CHECK(!setitimer(ITIMER_REAL, &timer, 0));
+	CHECK(syscall(__NR_io_uring_enter, r.fd, 0, 0, wait, 0, 8) == 0 && alarms == 1);
+	CHECK(*word(&r, r.p.sq_off.head) == 0);
+	wait |= IORING_ENTER_SQ_WAKEUP;
+	CHECK(syscall(__NR_io_uring_enter, r.fd, 0, 0, wait, 0, 8) == 0);
+	CHECK(*word(&r, r.p.sq_off.head) != 0);
 	close_ring(&r);
 }
 
@@ -348,6 +373,7 @@ int main(int argc, char **argv)
 		{ "one_thread", one_thread }, { "one_thread_reads", one_thread_reads },
 		{ "descriptor", descriptor }, { "polled", polled },
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
+		{ "no_room", no_room },
 		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
 		{ "threads_go_home", threads_go_home },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
