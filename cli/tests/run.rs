@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{SYSRING, Scratch, assert_code, output, stderr, stdout};
+use common::{SYSRING, Scratch, assert_code, build, output, stderr, stdout};
 
 /// The bundled program on a small tree of its own.
 fn copy_command(scratch: &Path) -> Vec<String> {
@@ -301,6 +301,35 @@ fn an_inner_run_leaves_the_work_to_the_outer_one() {
     assert!(report["served_by"].as_str().is_some_and(|by| by.contains("outer")), "{report}");
     let kernel = ["run", "--engine=user", "--", SYSRING, "run", "--engine=kernel", "--", "true"];
     assert_code(&output(&kernel), 125);
+}
+
+/// Its descriptors are all numbers that there are not: the program is left to its fallback, and it is said.
+#[test]
+fn a_limit_on_open_files_that_leaves_no_room_is_said() {
+    let under = |limit: u32, command: &str| {
+        let script = format!("ulimit -n {limit} && exec {SYSRING} refuse -- {SYSRING} {command}");
+        std::process::Command::new("sh").args(["-c", &script]).output().expect("sh starts")
+    };
+    let ended = under(900, "run -v --stats=json -- sh -c 'exit 7'");
+    assert_code(&ended, 7);
+    let said = stderr(&ended);
+    assert!(
+        said.contains("sysring: io_uring is not served: the hard limit on open files"),
+        "{said}"
+    );
+    assert!(said.contains("is 900") && said.contains("raise it to 4096"), "{said}");
+    assert!(!said.contains("served by the engine"), "{said}");
+    assert_eq!(report(&said)["engine"], "none", "{said}");
+    let doctor = under(900, "doctor --json");
+    assert_code(&doctor, 1);
+    assert!(stdout(&doctor).contains("\"engine\": \"none\""), "{}", stdout(&doctor));
+
+    // Where there is room for a ring, one is served.
+    let program = build("behaviour").display().to_string();
+    let ended = under(976, &format!("run --stats=json -- {program} nothing_held_up"));
+    assert_code(&ended, 0);
+    assert_eq!(report(&stderr(&ended))["counters"]["rings"], 1, "{}", stderr(&ended));
+    assert_code(&under(976, "doctor"), 0);
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn nonce() -> u128 {
 /// What `--stats` prints.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
-    /// `kernel` or `user`.
+    /// `kernel` or `user`; `none` where it was to be `user`, and could not be.
     pub engine: String,
     /// The engine and why it was chosen, for people.
     pub served_by: String,

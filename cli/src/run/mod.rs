@@ -31,6 +31,8 @@ pub enum Choice {
     UserAsAsked,
     /// Ours, which an outer `sysring run` placed in this process and its children.
     Outer,
+    /// None: the engine was to serve, and cannot.
+    Nobody(String),
 }
 
 impl Choice {
@@ -39,6 +41,15 @@ impl Choice {
         match self {
             Choice::Kernel => "kernel",
             Choice::UserFor(_) | Choice::UserAsAsked | Choice::Outer => "user",
+            Choice::Nobody(_) => "none",
+        }
+    }
+
+    /// The same, if there is room for the engine's descriptors where it is to serve.
+    fn if_it_fits(self) -> Choice {
+        match (&self, limit::shortfall(&limit::now())) {
+            (Choice::UserFor(_) | Choice::UserAsAsked, Some(why)) => Choice::Nobody(why),
+            _ => self,
         }
     }
 }
@@ -52,6 +63,7 @@ impl fmt::Display for Choice {
             }
             Choice::UserAsAsked => write!(f, "sysring's engine in userspace (as asked)"),
             Choice::Outer => write!(f, "sysring's engine in userspace, by an outer sysring run"),
+            Choice::Nobody(why) => write!(f, "nobody ({why})"),
         }
     }
 }
@@ -64,14 +76,21 @@ pub fn main(run: &Run) -> ExitCode {
 }
 
 fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
-    let choice = choose(run.engine)?;
+    let choice = choose(run.engine)?.if_it_fits();
     let name = run.command[0].display();
     // The outer run says so when the program is started.
-    let unserved = match choice {
+    let unserved = match &choice {
         Choice::UserFor(_) | Choice::UserAsAsked if loader::is_narrow(&run.command) => {
             let why = format!("{name} is a 32-bit program: io_uring is not served in it");
             tell!("sysring: {why}");
             Some(why)
+        }
+        Choice::Nobody(why) => {
+            let enough = limit::ENOUGH;
+            tell!(
+                "sysring: io_uring is not served: {why}; raise it to {enough}. {name} runs without"
+            );
+            None
         }
         _ if run.verbose => {
             tell!("sysring: {choice} serves {name}");
@@ -80,7 +99,8 @@ fn prepare_and_start(run: &Run) -> Result<ExitCode, String> {
         _ => None,
     };
     let object = match choice {
-        Choice::Kernel | Choice::Outer => None,
+        // Without the engine it is refused, and finds its fallback: `EMFILE` would not tell it to.
+        Choice::Kernel | Choice::Outer | Choice::Nobody(_) => None,
         Choice::UserFor(_) | Choice::UserAsAsked => Some(object::place().map_err(|error| {
             format!(
                 "the object that serves io_uring could not be placed: {error}\n\

@@ -4,24 +4,26 @@ use crate::doctor::{Check, Status};
 use crate::run::limit;
 
 pub fn descriptors() -> Check {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: writes into a local.
-    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let limit = limit::now();
     let floor = sysring_engine::descriptors::FLOOR.raw();
     let enough = limit::ENOUGH;
-    let (status, advice) = if limit.rlim_max >= enough {
-        (Status::Info, None)
+    let status = match limit.rlim_max {
+        hard if hard < limit::LEAST => Status::No,
+        hard if hard < enough => Status::Limited,
+        _ => Status::Info,
+    };
+    let uses = if status == Status::No {
+        format!("nothing: the engine's numbers begin at {floor}, so `run` serves no io_uring")
     } else {
-        (Status::Limited, Some(format!("as root: raise the hard limit (ulimit -Hn) to {enough}")))
+        format!("numbers from {floor} up for the engine; `run` raises a limit below {enough}")
     };
     Check {
         name: "descriptors",
         status,
         found: describe_limit(&limit),
-        uses: Some(format!(
-            "numbers from {floor} up for the engine; `run` raises a limit below {enough}"
-        )),
-        advice,
+        uses: Some(uses),
+        advice: (status != Status::Info)
+            .then(|| format!("as root: raise the hard limit (ulimit -Hn) to {enough}")),
     }
 }
 

@@ -17,9 +17,10 @@ use crate::kernel;
 pub fn all() -> io::Result<Findings> {
     let io_uring = way::io_uring()?;
     let seccomp = way::seccomp()?;
-    let engine = match (io_uring.status, seccomp.status) {
-        (Status::Yes, _) => "kernel",
-        (_, Status::Yes) => "user",
+    let descriptors = limits::descriptors();
+    let engine = match (io_uring.status, seccomp.status, descriptors.status) {
+        (Status::Yes, ..) => "kernel",
+        (_, Status::Yes, Status::Limited | Status::Info) => "user",
         _ => "none",
     };
     let mut checks = vec![
@@ -35,7 +36,7 @@ pub fn all() -> io::Result<Findings> {
         calls::process_vm_readv()?,
         calls::epoll_pwait2()?,
         calls::futex_waitv()?,
-        limits::descriptors(),
+        descriptors,
         limits::threads(),
     ];
     if kernel::is_gvisor() {
