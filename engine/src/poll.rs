@@ -223,7 +223,7 @@ impl Ring {
         Fd::new(self.bell.load(Relaxed))
     }
 
-    /// Wakes them.
+    /// Wakes one of them.
     pub fn ring_bell(&self) {
         let bell = self.bell();
         if bell.is_valid() {

@@ -49,7 +49,7 @@ fn shut(ring: &Ring) {
     }
     locked.params = None;
     drop(locked);
-    wait::wake_all(ring);
+    wait::wake_next(ring);
 }
 
 /// Cancels what this process has under way in a ring, wherever it stands.

@@ -84,8 +84,8 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
         result = Ok(());
     }
     if ring.sleepers.load(Relaxed) != 0 {
-        // The bell wakes one sleeper a ring: pass it on.
-        wake_all(ring);
+        // The bell wakes one sleeper: it is passed on.
+        wake_next(ring);
     }
     (locked, result)
 }
@@ -106,7 +106,7 @@ impl Locked<'_> {
     }
 }
 
-/// Wakes everybody who sleeps for `ring`, whatever they wait for.
-pub fn wake_all(ring: &Ring) {
+/// Wakes one who sleeps for `ring`, whatever it waits for. Who ends its wait then wakes the next.
+pub fn wake_next(ring: &Ring) {
     ring.ring_bell();
 }
