@@ -38,7 +38,7 @@ macro_rules! cases {
 }
 
 cases! {
-    one_thread one_thread_reads descriptor polled close_lets_go interrupted no_room forked notified
-    many_rings threads_go_home few_descriptors
+    one_thread one_thread_reads descriptor polled close_lets_go interrupted no_room shared_listener forked
+    notified many_rings threads_go_home few_descriptors
     overwritten nothing_held_up
 }

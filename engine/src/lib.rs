@@ -18,6 +18,7 @@
 #![cfg_attr(not(test), no_std)]
 
 mod aio;
+mod alarm;
 mod backing;
 mod cancel;
 mod cbpf;

@@ -7,7 +7,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use sysring_sys::abi::signal::{
-    SI_TKILL, SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, SIGSET_SIZE, SIGSYS,
+    SI_TIMER, SI_TKILL, SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, SIGSET_SIZE, SIGSYS,
     SYS_SECCOMP, SigAction, SigInfoSys, SigSet,
 };
 use sysring_sys::call;
@@ -206,8 +206,11 @@ pub unsafe fn deliver(signal: i32, info: *mut SigInfoSys, context: *mut Context)
     let forced = code == SYS_SECCOMP;
     if !forced {
         // A thread of the engine's or of a scope's, called out of a call it sleeps in: nobody else
-        // blocks the signals that libc keeps for itself.
-        if code == SI_TKILL && mask.with(SIGSYS).0 | UNBLOCKABLE | FAULTS == SigSet::ALL.0 {
+        // blocks the signals that libc keeps for itself. Or one of the application's that is in the engine, and
+        // has an alarm there.
+        if matches!(code, SI_TKILL | SI_TIMER)
+            && mask.with(SIGSYS).0 | UNBLOCKABLE | FAULTS == SigSet::ALL.0
+        {
             return;
         }
         if blocked {

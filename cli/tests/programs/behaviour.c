@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
 
 #include "ring.h"
 
@@ -210,6 +212,40 @@ static void forked(void)
 	close_ring(&r);
 }
 
+/* What accepts from a listener is never kept by it, though another process makes it block again and again. */
+static void shared_listener(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct io_uring_sqe *sqe;
+	struct sockaddr_un here = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sa_family_t);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(!bind(listener, (void *)&here, len) && !listen(listener, 8));
+	len = sizeof(here);
+	CHECK(!getsockname(listener, (void *)&here, &len));
+	pid_t other = fork();
+	while (!other)
+		fcntl(listener, F_SETFL, 0);
+	open_ring(&r, 8);
+	for (time_t end = time(0) + 3; time(0) < end;) {
+		push(&r, IORING_OP_ACCEPT, listener, 1);
+		CHECK(enter(&r, 1, 0) == 1 && !next(&r, &cqe));
+		sqe = push(&r, IORING_OP_ASYNC_CANCEL, -1, 2);
+		sqe->addr = 1;
+		CHECK(enter(&r, 1, 2) == 1);
+		CHECK(next(&r, &cqe) && next(&r, &cqe));
+	}
+	push(&r, IORING_OP_ACCEPT, listener, 3);
+	CHECK(enter(&r, 1, 0) == 1 && !next(&r, &cqe));
+	int peer = socket(AF_UNIX, SOCK_STREAM, 0);
+	CHECK(!connect(peer, (void *)&here, len));
+	CHECK(enter(&r, 0, 1) == 0 && next(&r, &cqe) && cqe.user_data == 3 && cqe.res >= 0);
+	kill(other, SIGKILL);
+	CHECK(waitpid(other, 0, 0) == other);
+	close_ring(&r);
+}
+
 /* A registered eventfd tells of completions that nobody waits for. */
 static void notified(void)
 {
@@ -374,7 +410,7 @@ int main(int argc, char **argv)
 		{ "descriptor", descriptor }, { "polled", polled },
 		{ "close_lets_go", close_lets_go }, { "interrupted", interrupted },
 		{ "no_room", no_room },
-		{ "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
+		{ "shared_listener", shared_listener }, { "forked", forked }, { "notified", notified }, { "many_rings", many_rings },
 		{ "threads_go_home", threads_go_home },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
 		{ "nothing_held_up", nothing_held_up },

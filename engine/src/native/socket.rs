@@ -8,7 +8,7 @@ use super::transfer::total;
 use super::{Attempt, Call, READABLE, Then, WRITABLE, is_nonblocking, would_block};
 use crate::op::MAX_RW_COUNT;
 use crate::op::moment::without_blocking_or_signals;
-use crate::op::socket::{STREAM, kind, socket_error};
+use crate::op::socket::{STREAM, kind, socket_error, uninterrupted};
 use crate::user;
 
 /// `SO_RCVTIMEO` and `SO_SNDTIMEO`.
@@ -141,6 +141,8 @@ pub fn accept(call: &Call, _: bool) -> Attempt {
     let fd = call.fd(0);
     match without_blocking_or_signals(fd, || Errno::from_ret(call.answer())) {
         Err(Errno::EAGAIN) => would_block(fd, READABLE, RECEIVE_LIMIT),
+        // It has slept: others have the listener, too.
+        Err(Errno::EINTR) => Attempt::SLEEPER,
         answer => Attempt::of(answer),
     }
 }
@@ -157,7 +159,8 @@ pub fn connect(call: &Call, again: bool) -> Attempt {
     if is_nonblocking(fd) {
         return Attempt::Done(call.answer());
     }
-    match without_blocking_or_signals(fd, || Errno::from_ret(call.answer())) {
+    let answer = without_blocking_or_signals(fd, || Errno::from_ret(call.answer()));
+    match answer.map_err(|e| uninterrupted(fd, e)) {
         Err(Errno::EINPROGRESS) if !has_limit(fd, SEND_LIMIT) => Attempt::ready(WRITABLE),
         // Under way already, in time or not at all, or behind others in a queue: it waits there.
         Err(Errno::EINPROGRESS | Errno::EALREADY | Errno::EAGAIN) => Attempt::SLEEPER,

@@ -1,7 +1,10 @@
 //! Sockets themselves: made, connected, accepted, shut down.
 //!
 //! `accept` and `connect` know no `MSG_DONTWAIT`: the socket is made non-blocking for the length of
-//! the call where it is not.
+//! the call where it is not, and an alarm ends one that sleeps all the same (`moment`).
+
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::io_uring::{FILE_INDEX_ALLOC, accept, cqe_flags};
 use sysring_sys::call;
@@ -91,11 +94,20 @@ pub fn prepare_accept(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     Ok(())
 }
 
+/// A connection that was heard of was gone: others accept from the same listeners, threads or processes.
+static RACED: AtomicBool = AtomicBool::new(false);
+
 pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if req.sqe.ioprio & accept::POLL_FIRST != 0 && !req.has(flag::POLLED) {
         if super::not_open(req) {
             return Issued::Done(Errno::EBADF.to_res());
         }
+        return Issued::Wait(READABLE);
+    }
+    // Relaxed, as where it is set: a hint.
+    let mut heard = req.has(flag::POLLED) && !req.has(flag::NOWAIT);
+    if heard && RACED.load(Relaxed) && is_idle(req.file.fd) {
+        // Too late: the listener is left as it is.
         return Issued::Wait(READABLE);
     }
     loop {
@@ -105,9 +117,14 @@ pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
             // SAFETY: both addresses are the application's, which asked for it.
             unsafe { call::accept4(req.file.fd, address, len, flags) }
         });
+        let answer = answer.map_err(|e| if e == Errno::EINTR { Errno::EAGAIN } else { e });
         if answer == Err(Errno::EAGAIN) && !req.has(flag::NOWAIT) {
+            if heard {
+                RACED.store(true, Relaxed);
+            }
             return Issued::Wait(READABLE);
         }
+        heard = false;
         let accepted = answer.is_ok();
         let Issued::Done(res) = open::install(ring, req, answer) else { unreachable!() };
         let cflags = if accepted && more_wait(req.file.fd) { cqe_flags::SOCK_NONEMPTY } else { 0 };
@@ -121,6 +138,11 @@ pub fn issue_accept(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         (req.res, req.cflags) = (res, cflags);
         return Issued::Set;
     }
+}
+
+/// Whether nothing waits there.
+fn is_idle(fd: Fd) -> bool {
+    call::poll_now(fd, READABLE as u16) == Ok(0)
 }
 
 /// Whether more connections wait at a listener. Of those of other families than IP the kernel does
@@ -193,7 +215,8 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
         // In the kernel a worker makes the call as it is, and this one does not wait.
         return Issued::of(call::connect(req.file.fd, to, len));
     }
-    match without_blocking(req.file.fd, || call::connect(req.file.fd, to, len)) {
+    let answer = without_blocking(req.file.fd, || call::connect(req.file.fd, to, len));
+    match answer.map_err(|e| uninterrupted(req.file.fd, e)) {
         Err(Errno::EINPROGRESS | Errno::EALREADY) if !req.has(flag::NOWAIT) => {
             req.scratch[0] = progress::BEGUN;
             Issued::Wait(WRITABLE)
@@ -205,6 +228,16 @@ pub fn issue_connect(_: &mut Locked<'_>, mut req: Req) -> Issued {
         Err(Errno::EAGAIN) if !req.has(flag::UNPOLLABLE) => Issued::Wait(WRITABLE),
         Err(Errno::EISCONN | Errno::EBADFD) if begun => Issued::of(socket_error(req.file.fd)),
         answer => Issued::of(answer),
+    }
+}
+
+/// What the attempt at a connection comes to that an alarm has interrupted: it goes on by itself, or it stood
+/// behind others and is to be made again.
+pub fn uninterrupted(fd: Fd, e: Errno) -> Errno {
+    match e {
+        Errno::EINTR if is_inet(fd) => Errno::EINPROGRESS,
+        Errno::EINTR => Errno::EAGAIN,
+        e => e,
     }
 }
 

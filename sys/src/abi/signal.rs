@@ -80,5 +80,7 @@ pub const SA_ONSTACK: u64 = 0x0800_0000;
 pub const SYS_SECCOMP: i32 = 1;
 /// `si_code` of a signal sent with `tkill` or `tgkill`.
 pub const SI_TKILL: i32 = -6;
+/// `si_code` of a signal that a timer has sent.
+pub const SI_TIMER: i32 = -2;
 
 const _: () = assert!(size_of::<SigAction>() == 32);

@@ -42,3 +42,38 @@ pub fn nanosleep(ns: i64) {
     // SAFETY: the time is ours; no remainder is asked for.
     let _ = unsafe { sys!(__NR_nanosleep, &raw const t as usize, 0) };
 }
+
+/// `timer_create(2)`, on `CLOCK_MONOTONIC`: a timer that sends a thread of this process a signal.
+pub fn timer_create(tid: i32, signal: i32) -> Result<i32> {
+    /// `struct sigevent`.
+    #[repr(C)]
+    struct Event {
+        value: usize,
+        signal: i32,
+        how: i32,
+        tid: i32,
+        rest: [i32; 11],
+    }
+    const SIGEV_THREAD_ID: i32 = 4;
+    const { assert!(size_of::<Event>() == 64) };
+    let event = Event { value: 0, signal, how: SIGEV_THREAD_ID, tid, rest: [0; 11] };
+    let mut id = 0i32;
+    let (clock, at) = (CLOCK_MONOTONIC as usize, &raw const event as usize);
+    // SAFETY: the structure is ours, and so is the number that the kernel writes.
+    unsafe { sys!(__NR_timer_create, clock, at, &raw mut id as usize) }.map(|_| id)
+}
+
+/// `timer_settime(2)`: has a timer go off in so many nanoseconds, and again each time as many have passed; 0
+/// stops it.
+pub fn timer_set(timer: i32, every: i64) -> Result<()> {
+    let (sec, nsec) = (every / NSEC_PER_SEC, every % NSEC_PER_SEC);
+    let spec = [sec, nsec, sec, nsec];
+    // SAFETY: the specification is ours; no old value is asked for.
+    unsafe { sys!(__NR_timer_settime, timer as usize, 0, spec.as_ptr() as usize, 0) }.map(drop)
+}
+
+/// `timer_delete(2)`.
+pub fn timer_delete(timer: i32) -> Result<()> {
+    // SAFETY: a number.
+    unsafe { sys!(__NR_timer_delete, timer as usize) }.map(drop)
+}
