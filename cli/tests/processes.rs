@@ -59,5 +59,5 @@ macro_rules! cases {
 
 cases! {
     setuid_later all_closed unshared sigsys_taken own_filter many_threads passed_on polled_by_a_ring executed started
-    cancelled_by_a_child left_by_a_child shared_by_processes inherited_alone
+    cancelled_by_a_child left_by_a_child shared_by_processes inherited_alone inherited_unused
 }

@@ -61,6 +61,8 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         g::__NR_fanotify_init,
         #[cfg(target_arch = "x86_64")]
         g::__NR_inotify_init,
+        #[cfg(target_arch = "x86_64")]
+        g::__NR_fork,
     ];
     for nr in always {
         p.on(nr, Program::suspect);
@@ -127,7 +129,8 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         p.land(others);
         p.verdict(ALLOW);
     });
-    // A child of `posix_spawn`, on a stack of its own: it will need room for its traps.
+    // A child with memory of its own is told that it is; one of `posix_spawn`, on a stack of its own, will
+    // need room for its traps.
     p.on(g::__NR_clone, |p| {
         p.load(data::arg(0));
         let copied = p.unless(op::JUMP_ANY_BIT, g::CLONE_VM);
@@ -135,6 +138,7 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         p.allow_null(1);
         p.suspect();
         p.land(copied);
+        p.suspect();
         p.land(concurrent);
         p.verdict(ALLOW);
     });

@@ -155,6 +155,8 @@ fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {
     }
     match nr {
         g::__NR_clone => return spawn::clone(args, context),
+        #[cfg(target_arch = "x86_64")]
+        g::__NR_fork => return spawn::fork(),
         g::__NR_inotify_init1 | g::__NR_fanotify_init => sysring_engine::process::notify(),
         #[cfg(target_arch = "x86_64")]
         g::__NR_inotify_init => sysring_engine::process::notify(),

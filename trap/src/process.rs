@@ -29,8 +29,9 @@ fn owner() -> Option<&'static AtomicI32> {
     unsafe { OWNER.load(Relaxed).as_ref() }
 }
 
-/// Notes that this process owns its memory. Called where a child of `vfork` never comes (what makes
-/// or uses a ring, or starts such a child), so that a forked process makes the page its own again.
+/// Notes that this process owns its memory. Called in a child that was forked, and, for one whose fork was
+/// not trapped, where a child of `vfork` never comes (what makes or uses a ring, or starts such a
+/// child).
 pub fn claim() {
     if let Some(owner) = owner()
         && owner.load(Relaxed) == 0

@@ -1,18 +1,55 @@
-//! Children that borrow their parent's memory and bring a stack of their own: `posix_spawn`'s.
+//! Children: those that get a copy of their parent's memory, and those that borrow it and bring a stack of
+//! their own, `posix_spawn`'s.
 //!
-//! That stack may be tiny (musl's is 5 KiB in the middle of the parent's) and the first trapped
+//! A copy is its owner's from the first moment. Were it so only when the child first comes with a ring, a
+//! child of `vfork` that it starts before could not tell that it is not the owner.
+//!
+//! A borrower's stack may be tiny (musl's is 5 KiB in the middle of the parent's) and the first trapped
 //! call in the child would push a signal frame over its end, into what the parent needs. So the
 //! child begins with an alternate signal stack of ours, unless it inherits one. The parent sleeps
 //! until the child is gone or another program, and takes the stack back.
 
 use sysring_sys::arch::gate_address;
-use sysring_sys::{Errno, Result, User};
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Result, User, call};
 
 use crate::context::{AltStack, Context};
 use crate::{memory, process, stack};
 
-/// `clone` with `CLONE_VM`, `CLONE_VFORK` and a stack.
+/// `clone` without `CLONE_VM`; or with it, `CLONE_VFORK` and a stack.
 pub fn clone(args: [usize; 6], context: &mut Context) -> Result<usize> {
+    if args[0] as u32 & g::CLONE_VM == 0 { copy(args, context) } else { lend(args, context) }
+}
+
+/// `fork`.
+#[cfg(target_arch = "x86_64")]
+pub fn fork() -> Result<usize> {
+    // SAFETY: the child has a copy of all memory, and goes on here on its copy of this stack.
+    own(unsafe { call::raw(g::__NR_fork, [0; 6]) })
+}
+
+/// A child with a copy of the memory.
+fn copy(mut args: [usize; 6], context: &mut Context) -> Result<usize> {
+    // It returns from this handler as the parent does, and only then to the stack that it was given.
+    let stack = core::mem::take(&mut args[1]);
+    // SAFETY: as in `fork`; the application's own call otherwise, through the gate.
+    let child = own(unsafe { call::raw(g::__NR_clone, args) })?;
+    if child == 0 && stack != 0 {
+        context.set_stack(stack);
+    }
+    Ok(child)
+}
+
+/// Passes the answer on, and in the child takes possession of its memory.
+fn own(answer: Result<usize>) -> Result<usize> {
+    if answer == Ok(0) {
+        process::claim();
+    }
+    answer
+}
+
+/// A child in this memory, on a stack of its own.
+fn lend(args: [usize; 6], context: &mut Context) -> Result<usize> {
     // The child is to find out that the memory is not its own.
     process::claim();
     // The child's way back out of the gate is a word on its stack, written here once for the

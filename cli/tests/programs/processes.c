@@ -506,6 +506,47 @@ static void inherited_alone(void)
 	close_ring(&r);
 }
 
+static int closes_in_a_borrower(void *arg)
+{
+	struct ring *r = arg;
+	pid_t other = vfork();
+	if (!other) {
+		close(r->fd);
+		_exit(0);
+	}
+	ends_well(other);
+	works(r);
+	_exit(0);
+}
+
+/* The same before the child has come with the ring, however it was made. */
+static void inherited_unused(void)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	struct ring r;
+	open_ring(&r, 8);
+	works(&r);
+	pid_t child = fork();
+	if (!child)
+		closes_in_a_borrower(&r);
+	ends_well(child);
+	child = syscall(__NR_clone, SIGCHLD, 0, 0, 0, 0);
+	if (!child)
+		closes_in_a_borrower(&r);
+	ends_well(child);
+#ifdef __NR_fork
+	child = syscall(__NR_fork);
+	if (!child)
+		closes_in_a_borrower(&r);
+	ends_well(child);
+#endif
+	/* On a stack that it is given, and with its parent asleep meanwhile. */
+	for (int flags = 0; flags <= CLONE_VFORK; flags += CLONE_VFORK)
+		ends_well(clone(closes_in_a_borrower, stack + sizeof(stack), flags | SIGCHLD, &r));
+	works(&r);
+	close_ring(&r);
+}
+
 /* A table of descriptors that threads of the engine's do not have. */
 static void own_table(void)
 {
@@ -599,6 +640,7 @@ int main(int argc, char **argv)
 		{ "left_by_a_child", left_by_a_child },
 		{ "shared_by_processes", shared_by_processes },
 		{ "inherited_alone", inherited_alone },
+		{ "inherited_unused", inherited_unused },
 		{ "own_table", own_table },
 	};
 	if (argc == 3 && !strcmp(argv[1], "after_exec")) {

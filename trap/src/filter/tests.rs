@@ -173,7 +173,7 @@ fn a_sleep_with_a_mask_is_trapped_and_without_is_not() {
 }
 
 #[test]
-fn only_children_on_a_borrowed_stack_are_trapped() {
+fn children_on_a_borrowed_stack_and_those_with_their_own_memory_are_trapped() {
     let vm = u64::from(g::CLONE_VM);
     let vfork = u64::from(g::CLONE_VFORK);
     with(preload(), |verdict| {
@@ -182,10 +182,14 @@ fn only_children_on_a_borrowed_stack_are_trapped() {
             (vm | vfork | 17, 1 << 32, TRAP),
             (vm | vfork, 0, ALLOW),
             (vm, 0x1000, ALLOW),
-            (vfork, 0x1000, ALLOW),
-            (17, 0, ALLOW),
+            (vfork, 0x1000, TRAP),
+            (17, 0, TRAP),
         ] {
             assert_eq!(verdict(call(g::__NR_clone, [flags, stack, 0, 0, 0, 0])), expected);
+        }
+        #[cfg(target_arch = "x86_64")]
+        for (nr, expected) in [(g::__NR_fork, TRAP), (g::__NR_vfork, ALLOW)] {
+            assert_eq!(verdict(call(nr, [0; 6])), expected);
         }
     });
 }
