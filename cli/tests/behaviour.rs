@@ -41,4 +41,5 @@ cases! {
     one_thread one_thread_reads descriptor polled close_lets_go interrupted no_room shared_listener forked
     notified many_rings threads_go_home few_descriptors
     overwritten nothing_held_up
+    copies_that_fail replaced chosen_number closed_under_a_waiter
 }

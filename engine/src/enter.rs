@@ -9,7 +9,7 @@ use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
-use crate::descriptors::{self, Held};
+use crate::descriptors::{self, Visit};
 use crate::locked::Locked;
 use crate::ring::Ring;
 use crate::wait::{Wait, wait};
@@ -44,8 +44,8 @@ pub fn enter(
     if flags & !FLAGS != 0 {
         return Err(Errno::EINVAL);
     }
-    let held = ring_of(fd, flags & enter::REGISTERED_RING != 0)?;
-    let ring = held.ring();
+    let visit = ring_of(fd, flags & enter::REGISTERED_RING != 0)?;
+    let ring = visit.ring();
     stats::add(&stats::get().enters, 1);
     // Relaxed: only whether; what was registered before it was enabled lies behind the lock.
     if ring.disabled().load(Relaxed) {
@@ -171,13 +171,13 @@ pub fn check_issuer(ring: &Ring) -> Result<()> {
 }
 
 /// The ring behind a descriptor, or an index into the registered ones.
-pub fn ring_of(fd: u32, registered: bool) -> Result<Held> {
+pub fn ring_of(fd: u32, registered: bool) -> Result<Visit> {
     if registered {
         return register::ring_fds::get(fd);
     }
     let fd = Fd::new(fd as i32);
-    match descriptors::find(fd) {
-        Some(held) => Ok(held),
+    match descriptors::find_to_visit(fd) {
+        Some(visit) => Ok(visit),
         None if descriptors::is_internal(fd) => Err(Errno::EBADF),
         None => call::fcntl(fd, g::F_GETFD, 0).and(Err(Errno::EOPNOTSUPP)),
     }
@@ -263,19 +263,19 @@ fn parse(
 /// Keeps the type of the registered table in one place.
 pub type RingSlot = AtomicPtr<Ring>;
 
-/// A slot's ring, held.
-pub fn held_from(slot: &RingSlot) -> Option<Held> {
+/// A slot's ring, for who is in a call with it.
+pub fn visit_to(slot: &RingSlot) -> Option<Visit> {
     loop {
         // Acquire pairs with the Release in `ring_fds::claim`: the ring's words are there.
         let ring = slot.load(Acquire);
         if ring.is_null() {
             return None;
         }
-        // SAFETY: rings are never unmapped; `hold` touches nothing but `refs` while that is 0.
-        let held = descriptors::hold(unsafe { &*ring });
-        // Still this one, now that it cannot go away? Relaxed: only compared, after the hold's Acquire.
+        // SAFETY: rings are never unmapped; a visit touches nothing but `refs` while that is 0.
+        let visit = Visit::of(unsafe { &*ring });
+        // Still this one, now that it cannot go away? Relaxed: only compared, after the visit's Acquire.
         if slot.load(Relaxed) == ring {
-            return held;
+            return visit;
         }
     }
 }

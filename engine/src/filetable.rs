@@ -255,7 +255,7 @@ impl Locked<'_> {
 
 /// A duplicate for the table; rings do not go into rings.
 fn duplicate(fd: Fd) -> Result<Fd> {
-    if descriptors::is_internal(fd) || descriptors::is_ring(fd) {
+    if descriptors::is_internal(fd) || descriptors::is_of_ring(fd) {
         return Err(Errno::EBADF);
     }
     descriptors::duplicate(fd)

@@ -10,6 +10,7 @@ use sysring_protocol::Inbox;
 use sysring_sys::abi::io_uring::{Params, setup};
 use sysring_sys::{Fd, Result, call};
 
+use crate::descriptors::OPEN;
 use crate::memory::Mapping;
 use crate::orders::Orders;
 use crate::overflow::OVERFLOW_ENTRIES;
@@ -80,10 +81,13 @@ pub struct Ring {
     /// The SQ array; null where there is none.
     pub(crate) array_at: AtomicPtr<AtomicU32>,
     pub(crate) state: UnsafeCell<State>,
-    /// Descriptors (as one), threads in `enter`, requests with workers. Zero: not in use.
-    pub refs: AtomicU32,
-    /// Descriptors that name the ring.
+    /// Descriptors (as one), threads in a call, requests with workers: `descriptors::hold` says where
+    /// each of them is counted. Zero: not in use.
+    pub refs: AtomicU64,
+    /// Descriptors that name the ring, those that nobody hears of as one.
     pub handles: AtomicU32,
+    /// How often such a one was made or met; 0: never, or none was left.
+    pub strays: AtomicU32,
     /// Its only known descriptor has been closed without a word, and counts still.
     pub adrift: AtomicBool,
     regions: UnsafeCell<Option<Regions>>,
@@ -100,6 +104,8 @@ pub struct Ring {
     pub rung: AtomicBool,
     /// The ring descriptor, as it was made.
     pub fd: AtomicI32,
+    /// The eventfd in it, which nothing else has in it: of a ring that is held.
+    pub shown: AtomicI32,
     pub sqpoll: crate::sqpoll::SqPoll,
     /// The register calls that are allowed, a bit each.
     calls: AtomicU64,
@@ -137,8 +143,9 @@ impl Ring {
 
     const fn blank() -> Ring {
         Ring {
-            refs: AtomicU32::new(0),
+            refs: AtomicU64::new(0),
             handles: AtomicU32::new(0),
+            strays: AtomicU32::new(0),
             adrift: AtomicBool::new(false),
             shape: UnsafeCell::new(Shape { flags: 0, sq_entries: 0, cq_entries: 0 }),
             regions: UnsafeCell::new(None),
@@ -156,6 +163,7 @@ impl Ring {
             bell: AtomicI32::new(-1),
             rung: AtomicBool::new(false),
             fd: AtomicI32::new(-1),
+            shown: AtomicI32::new(-1),
             sqpoll: crate::sqpoll::SqPoll::none(),
             calls: AtomicU64::new(restrict::ALL_CALLS),
             clock: AtomicU32::new(call::CLOCK_MONOTONIC),
@@ -204,6 +212,7 @@ impl Ring {
         // SAFETY: as nobody else has the state.
         unsafe { (*self.state.get()).queues = Some(queues) };
         self.adrift.store(false, Relaxed);
+        self.strays.store(0, Relaxed);
         self.remote.forget();
         self.sleepers.store(0, Relaxed);
         self.bell.store(-1, Relaxed);
@@ -233,6 +242,13 @@ impl Ring {
         };
         self.array_at.store(array.cast(), Relaxed);
         self.sqes_at.store(queues.sqes.start(), Relaxed);
+    }
+
+    /// Gives the ring the eventfd that tells of its CQEs.
+    pub fn show(&self, eventfd: Fd) {
+        self.lock().readiness.show(eventfd);
+        // Relaxed: who looks at it holds the ring, which `hold_first` tells of.
+        self.shown.store(eventfd.raw(), Relaxed);
     }
 
     /// What the ring was made with.
@@ -412,7 +428,7 @@ impl Ring {
         self.guarded.store(false, Relaxed);
         self.bell.store(-1, Relaxed);
         self.unsettled.store(false, Relaxed);
-        self.refs.store(1, Relaxed);
+        self.refs.store(OPEN, Relaxed);
         self.sqpoll.after_fork();
     }
 }

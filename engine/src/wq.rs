@@ -103,7 +103,7 @@ impl Batch {
         let entrusted = core::mem::take(&mut locked.entrusted_count);
         let count = core::mem::take(&mut locked.punted_count);
         if count + entrusted != 0 {
-            locked.ring.refs.fetch_add(count + entrusted, Relaxed);
+            locked.ring.refs.fetch_add(u64::from(count + entrusted), Relaxed);
             stats::add(&stats::get().worker, u64::from(count + entrusted));
         }
         if count != 0 {

@@ -6,7 +6,7 @@ mod client;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use client::{Client, sqe};
-use sysring_engine::process;
+use sysring_engine::{descriptors, process};
 use sysring_sys::abi::io_uring::{
     BufEntry, BufReg, MemRegionReg, OFF_PBUF_RING, OFF_PBUF_SHIFT, RegionDesc, op, pbuf_ring,
     register, setup, sqe_flags,
@@ -144,6 +144,67 @@ fn a_copy_of_the_descriptor_is_known_and_outlives_it() {
     let entered = sysring_engine::enter(set as u32, 0, 0, 0, none, 8, &caller);
     assert_eq!(entered, Err(Errno::EOPNOTSUPP));
     drop(other);
+}
+
+/// While the ring's number shows something else, too.
+#[test]
+fn a_copy_that_is_met_while_memory_is_shown_leaves_the_ring_its_number() {
+    process::set_unheard();
+    let mut ring = Client::new(8, 0);
+    let first = ring.fd;
+    let flags = pbuf_ring::MMAP;
+    let mut shape = BufReg { ring_entries: 4, bgid: GROUP, flags, ..BufReg::default() };
+    ring.register(register::PBUF_RING, &mut shape);
+    // While the number shows the memory, no copy of the ring can be made of it.
+    assert_eq!(ring.enter(0, 0), Ok(0));
+    // SAFETY: takes a number.
+    let copy = unsafe { libc::fcntl(first.raw(), libc::F_DUPFD, first.raw() + 1) };
+    let copy = Fd::new(copy);
+    let mut shape = BufReg { ring_entries: 4, bgid: GROUP + 1, flags, ..BufReg::default() };
+    ring.register(register::PBUF_RING, &mut shape);
+    // SAFETY: asks.
+    assert_ne!(unsafe { libc::fcntl(first.raw(), libc::F_GET_SEALS) }, -1);
+    ring.fd = copy;
+    assert_eq!(ring.one(sqe(op::NOP, -1, 1)), 0);
+    // SAFETY: asks.
+    assert_eq!(unsafe { libc::fcntl(first.raw(), libc::F_GET_SEALS) }, -1);
+    ring.fd = first;
+    assert_eq!(ring.one(sqe(op::NOP, -1, 1)), 0);
+    assert_eq!(descriptors::close(copy), Some(Ok(())));
+}
+
+/// A copy's number that is another file's, without a word.
+#[test]
+fn what_takes_the_place_of_a_copy_is_itself() {
+    process::set_unheard();
+    let mut ring = Client::new(8, 0);
+    // SAFETY: takes numbers.
+    let copy = Fd::new(unsafe { libc::dup(ring.fd.raw()) });
+    let first = std::mem::replace(&mut ring.fd, copy);
+    assert_eq!(ring.one(sqe(op::NOP, -1, 1)), 0);
+    // Another ring's.
+    let other = Client::new(8, 0);
+    // SAFETY: takes a number that is ours.
+    assert_eq!(unsafe { libc::dup2(other.fd.raw(), copy.raw()) }, copy.raw());
+    ring.push(sqe(op::NOP, -1, 1));
+    assert_eq!(ring.enter(1, 0), Ok(0));
+    ring.fd = first;
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    assert_eq!(ring.reap().len(), 1);
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors; and numbers that are ours.
+    unsafe {
+        assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
+        assert_eq!(libc::dup2(ends[0], copy.raw()), copy.raw());
+    }
+    let mut poll = sqe(op::POLL_ADD, copy.raw(), 2);
+    poll.op_flags = libc::POLLOUT as u32;
+    ring.push(poll);
+    assert_eq!(ring.enter(1, 0), Ok(1));
+    assert!(ring.reap().is_empty());
+    assert_eq!(ring.one(sqe(op::CLOSE, copy.raw(), 3)), 0);
+    // SAFETY: asks.
+    assert_eq!(unsafe { libc::fcntl(copy.raw(), libc::F_GETFD) }, -1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -137,6 +138,100 @@ static void close_lets_go(void)
 	CHECK(poll(&p, 1, 50) == 0);
 	close_ring(&r);
 	CHECK(poll(&p, 1, 2000) == 1 && read(pair[1], buf, 8) == 0);
+}
+
+/* An operation that is done at once, by whatever number the ring has. */
+static int works(struct ring *r, int number)
+{
+	struct io_uring_cqe cqe;
+	push(r, IORING_OP_NOP, -1, 7);
+	return syscall(__NR_io_uring_enter, number, 1, 0, 0, 0, 0) == 1 && next(r, &cqe) &&
+	       cqe.user_data == 7;
+}
+
+/* A copy that cannot be made leaves what it was to replace as it is. */
+static void copies_that_fail(void)
+{
+	struct ring r;
+	open_ring(&r, 8);
+	int closed = dup(0);
+	close(closed);
+	CHECK(dup2(closed, r.fd) == -1 && errno == EBADF && works(&r, r.fd));
+	CHECK(dup3(closed, r.fd, 0) == -1 && errno == EBADF && works(&r, r.fd));
+	CHECK(dup3(0, r.fd, 0x1234) == -1 && errno == EINVAL && works(&r, r.fd));
+	CHECK(dup3(r.fd, r.fd, 0) == -1 && errno == EINVAL && works(&r, r.fd));
+	CHECK(dup2(r.fd, r.fd) == r.fd && works(&r, r.fd));
+	close_ring(&r);
+}
+
+/* A ring's number that becomes another ring's, and then something else's. */
+static void replaced(void)
+{
+	struct ring r, other;
+	open_ring(&r, 8);
+	open_ring(&other, 8);
+	CHECK(dup2(r.fd, other.fd) == other.fd && works(&r, other.fd) && works(&r, r.fd));
+	CHECK(dup2(0, r.fd) == r.fd && works(&r, other.fd));
+	CHECK(enter(&r, 0, 0) == -1 && errno == EOPNOTSUPP);
+	close(r.fd);
+	close_ring(&other);
+	CHECK(enter(&other, 0, 0) == -1 && errno == EBADF);
+}
+
+/* A copy at a number that the program chooses is the ring, until it is closed and another file's. */
+static void chosen_number(void)
+{
+	enum { NUMBER = 20 };
+	struct ring r;
+	struct io_uring_cqe cqe;
+	int pair[2];
+	char full[4096] = { 0 };
+	open_ring(&r, 8);
+	CHECK(dup2(r.fd, NUMBER) == NUMBER && works(&r, NUMBER) && works(&r, r.fd));
+	CHECK(!close(NUMBER) && works(&r, r.fd) && fcntl(NUMBER, F_GETFD) == -1);
+	CHECK(syscall(__NR_io_uring_enter, NUMBER, 0, 0, 0, 0, 0) == -1 && errno == EBADF);
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair));
+	while (write(pair[0], full, sizeof(full)) > 0)
+		;
+	CHECK(dup2(pair[0], NUMBER) == NUMBER);
+	CHECK(syscall(__NR_io_uring_enter, NUMBER, 0, 0, 0, 0, 0) == -1 && errno == EOPNOTSUPP);
+	push(&r, IORING_OP_POLL_ADD, NUMBER, 1)->poll32_events = POLLOUT;
+	CHECK(enter(&r, 1, 0) == 1 && !next(&r, &cqe));
+	push(&r, IORING_OP_CLOSE, NUMBER, 2);
+	CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == 2 && cqe.res == 0);
+	CHECK(fcntl(NUMBER, F_GETFD) == -1);
+	/* Once more, and it is the last that is left. */
+	CHECK(dup2(r.fd, NUMBER) == NUMBER && !close(r.fd));
+	r.fd = NUMBER;
+	CHECK(works(&r, r.fd) && works(&r, r.fd));
+	push(&r, IORING_OP_CLOSE, NUMBER, 3);
+	CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == 3 && cqe.res == -EBADF);
+	close_ring(&r);
+	CHECK(enter(&r, 0, 0) == -1 && errno == EBADF);
+}
+
+static void *closes_soon(void *number)
+{
+	usleep(50000);
+	CHECK(!close(*(int *)number));
+	return 0;
+}
+
+/* Who waits has the ring for as long: closing its descriptor meanwhile takes nothing from it. */
+static void closed_under_a_waiter(void)
+{
+	struct ring r;
+	struct io_uring_cqe cqe;
+	struct __kernel_timespec later = { 0, 200000000 };
+	pthread_t thread;
+	open_ring(&r, 8);
+	struct io_uring_sqe *sqe = push(&r, IORING_OP_TIMEOUT, -1, 5);
+	sqe->addr = (unsigned long)&later;
+	sqe->len = 1;
+	CHECK(enter(&r, 1, 0) == 1 && !pthread_create(&thread, 0, closes_soon, &r.fd));
+	CHECK(enter(&r, 0, 1) == 0);
+	CHECK(next(&r, &cqe) && cqe.user_data == 5 && cqe.res == -ETIME);
+	CHECK(!pthread_join(thread, 0) && enter(&r, 0, 0) == -1 && errno == EBADF);
 }
 
 static volatile sig_atomic_t alarms;
@@ -414,6 +509,9 @@ int main(int argc, char **argv)
 		{ "threads_go_home", threads_go_home },
 		{ "few_descriptors", few_descriptors }, { "overwritten", overwritten },
 		{ "nothing_held_up", nothing_held_up },
+		{ "copies_that_fail", copies_that_fail }, { "replaced", replaced },
+		{ "chosen_number", chosen_number },
+		{ "closed_under_a_waiter", closed_under_a_waiter },
 	};
 	if (argc > 2)
 		how_many = atoi(argv[2]);

@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use sysring_sys::{Errno, Fd, Result, call};
 
 use super::handle::drop_handle;
+use super::stray;
 use super::table::{self, INTERNAL, TABLE, entry, is_internal, is_ring};
 use super::unshare::unshared;
 
@@ -19,7 +20,7 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
     // Acquire pairs with the Release that named the ring here: its words are there.
     let ring = entry.load(Acquire);
     if ring.is_null() {
-        return None;
+        return stray::close_below(fd);
     }
     if ring == INTERNAL {
         return Some(Err(Errno::EBADF));
@@ -30,7 +31,11 @@ pub fn close(fd: Fd) -> Option<Result<()>> {
     }
     let closed = call::close(fd);
     // SAFETY: rings are never unmapped.
-    drop_handle(unsafe { &*ring });
+    let ring = unsafe { &*ring };
+    // Who came with the number just before that found a copy of the descriptor there.
+    stray::forget_if_closed(ring, fd);
+    drop_handle(ring);
+    stray::look_after_all();
     Some(closed)
 }
 

@@ -7,21 +7,16 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use sysring_sys::abi::io_uring::op;
 
-use super::hold::put;
+use super::{hold, stray};
 use crate::cancel::Match;
 use crate::locked::Locked;
 use crate::request::{Req, Stage};
 use crate::ring::Ring;
 use crate::{sqpoll, wait, wq};
 
-/// Another way to name the ring is there.
-pub(crate) fn add_handle(ring: &Ring) {
-    // Relaxed: who adds one has another, or a hold.
-    ring.handles.fetch_add(1, Relaxed);
-}
-
-/// The same, if it has not closed meanwhile.
-pub(super) fn add_handle_if_open(ring: &Ring) -> bool {
+/// Another way to name the ring is there, or will be: if it has not closed meanwhile.
+#[must_use]
+pub(crate) fn add_handle_if_open(ring: &Ring) -> bool {
     // Relaxed: whether it is open is all that is asked; the hold brings the rest.
     ring.handles.fetch_update(Relaxed, Relaxed, |n| if n == 0 { None } else { Some(n + 1) }).is_ok()
 }
@@ -30,14 +25,23 @@ pub(super) fn add_handle_if_open(ring: &Ring) -> bool {
 pub(crate) fn drop_handle(ring: &Ring) {
     // The Release half of each pairs with the Acquire half of the last one: what was done by other names
     // comes before the end.
+    // Relaxed: as in `stray`. Who has a handle may take a hold, and needs it to look at the ring after that.
+    let looks = ring.strays.load(Relaxed) != 0;
+    if looks {
+        hold::take_another(ring);
+    }
     if ring.handles.fetch_sub(1, AcqRel) == 1 {
-        shut(ring);
-        put(ring);
+        hold::close(ring);
+    }
+    if looks {
+        stray::look_after(ring);
+        hold::put(ring);
     }
 }
 
-/// The last descriptor is gone: what is under way is cancelled, and nothing new begins.
-fn shut(ring: &Ring) {
+/// The last descriptor is gone, and nobody is in a call: what is under way is cancelled, and nothing
+/// new begins.
+pub(super) fn shut(ring: &Ring) {
     let mut locked = ring.lock();
     locked.closing = true;
     // Under the lock: who is about to start the thread anew finds that the ring closes, or we find

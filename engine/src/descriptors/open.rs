@@ -14,7 +14,7 @@ use super::close::close;
 use super::hold::{hold_first, revoke};
 use super::own::{keep, let_go};
 use super::table::{FLOOR, entry, lose};
-use super::{pool, table};
+use super::{pool, stray, table};
 use crate::register::{self, ring_fds};
 use crate::ring::Ring;
 use crate::shape::Shape;
@@ -60,7 +60,7 @@ pub(crate) fn create_nameless(events: sysring_events::Ring) -> Result<&'static R
     const SHAPE: Shape = Shape { flags: setup::NO_SQARRAY, sq_entries: 64, cq_entries: 64 };
     create_as(SHAPE, &Params::default(), Some(events), |ring| {
         let eventfd = keep(call::eventfd(0)?)?;
-        ring.lock().readiness.show(eventfd);
+        ring.show(eventfd);
         begin(ring, &Params::default()).map(|()| ring)
     })
 }
@@ -72,6 +72,7 @@ fn create_as<T>(
     open: impl FnOnce(&'static Ring) -> Result<T>,
 ) -> Result<T> {
     table::make()?;
+    stray::look_after_all();
     let taken = pool::take()?;
     // SAFETY: rings are never unmapped, and nobody has a `&mut` to one.
     let ring: &'static Ring = unsafe { &*taken };
@@ -100,7 +101,7 @@ fn create_as<T>(
 /// Opens a ring under a name, which leads to it once it is whole.
 fn open(ring: &'static Ring, params: &Params) -> Result<Name> {
     let eventfd = keep(call::eventfd(0)?)?;
-    ring.lock().readiness.show(eventfd);
+    ring.show(eventfd);
     if ring.shape().has(setup::REGISTERED_FD_ONLY) {
         let index = ring_fds::claim_any(ring).ok_or(Errno::EBUSY)?;
         return begin(ring, params).map(|()| Name::Index(index)).inspect_err(|_| {

@@ -225,7 +225,7 @@ pub fn issue_close(ring: &mut Locked<'_>, req: Req) -> Issued {
     }
     let fd = Fd::new(req.sqe.fd);
     // The kernel does not let a ring close a ring.
-    if descriptors::is_ring(fd) || descriptors::is_internal(fd) {
+    if descriptors::is_of_ring(fd) || descriptors::is_internal(fd) {
         return Issued::Done(Errno::EBADF.to_res());
     }
     if req.has(flag::ASYNC) {

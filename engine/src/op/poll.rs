@@ -12,6 +12,7 @@ use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll::Armed;
 use crate::request::{At, Req, Stage, flag};
+use crate::ring::fd_of;
 use crate::{descriptors, driver};
 
 /// What poll reports whether it was asked for or not.
@@ -104,7 +105,7 @@ const POLLNVAL: u32 = 0x20;
 /// A ring is writable while its submission queue has room; its descriptor, an epoll instance,
 /// cannot say so itself.
 fn room_to_submit(req: Req) -> u32 {
-    let Some(held) = descriptors::get(req.file.fd) else { return 0 };
+    let Some(held) = descriptors::get_anew(req.file.fd) else { return 0 };
     let target = held.ring();
     // The queues of such a ring may be exchanged by its owner, who is somebody else or ourselves.
     let exchanged = target.shape().has(setup::DEFER_TASKRUN) && !core::ptr::eq(target, req.ring);
@@ -149,8 +150,9 @@ impl Locked<'_> {
             // Where the two cannot be compared, better an end too early than none.
             return call::same_file(eventfd.fd, fd).unwrap_or(true);
         }
-        let shown = Fd::new(self.ring.fd.load(Relaxed));
-        if !self.ring.watched.load(Relaxed) || !shown.is_valid() {
+        let shown = fd_of(self.ring);
+        // Its number may be another file's by now, which is not to be touched.
+        if !self.ring.watched.load(Relaxed) || !descriptors::leads_to(shown, self.ring) {
             return false;
         }
         let added = call::epoll_ctl(fd, call::EpollOp::Add, shown, 0, 0);

@@ -48,8 +48,8 @@ pub fn register(fd: u32, opcode: u32, arg: User<u8>, nr_args: u32) -> Result<usi
         let alone = table::row(opcode).and_then(|row| row.alone).ok_or(Errno::EINVAL)?;
         return alone(arg, nr_args);
     }
-    let held = ring_of(fd, registered)?;
-    let ring = held.ring();
+    let visit = ring_of(fd, registered)?;
+    let ring = visit.ring();
     if ring.submitter().load(Relaxed) != 0 {
         check_issuer(ring)?;
     }

@@ -10,8 +10,8 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use sysring_sys::abi::io_uring::RsrcUpdate;
 use sysring_sys::{Errno, Fd, Result, User};
 
-use crate::descriptors::{self, Held};
-use crate::enter::{RingSlot, held_from};
+use crate::descriptors::{self, Visit};
+use crate::enter::{RingSlot, visit_to};
 use crate::ring::Ring;
 use crate::user;
 
@@ -25,10 +25,10 @@ static RINGS: [RingSlot; SLOTS] = [const { AtomicPtr::new(ptr::null_mut()) }; SL
 ///
 /// # Errors
 /// `EINVAL`: no such index. `EBADF`: nothing there.
-pub fn get(index: u32) -> Result<Held> {
+pub fn get(index: u32) -> Result<Visit> {
     let slot = RINGS.get(index as usize).ok_or(Errno::EINVAL)?;
     // A task of the kernel's has indexes up to 16 only.
-    held_from(slot).ok_or(if index < A_TASKS { Errno::EBADF } else { Errno::EINVAL })
+    visit_to(slot).ok_or(if index < A_TASKS { Errno::EBADF } else { Errno::EINVAL })
 }
 
 /// `REGISTER_RING_FDS`; how many were registered.
@@ -60,7 +60,9 @@ fn register_one(at: User<RsrcUpdate>) -> Result<()> {
     };
     // The index names the ring as a descriptor does, and outlives it: counted before anybody can
     // find it there and free it.
-    descriptors::add_handle(held.ring());
+    if !descriptors::add_handle_if_open(held.ring()) {
+        return Err(Errno::EBADF);
+    }
     given.offset = claim_wanted(held.ring(), given.offset)
         .inspect_err(|_| descriptors::drop_handle(held.ring()))?;
     user::write(at, &given).inspect_err(|_| empty(given.offset))
@@ -91,7 +93,7 @@ pub fn disclaim(index: u32) {
 }
 
 fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
-    // Release pairs with the Acquire in `held_from`: the ring's words are there.
+    // Release pairs with the Acquire in `visit_to`: the ring's words are there.
     slot.compare_exchange(ptr::null_mut(), ring, Release, Relaxed).is_ok()
 }
 

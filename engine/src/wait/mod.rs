@@ -74,9 +74,6 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             // The first stage is over and there is something: that is enough.
             break;
         }
-        if locked.closing {
-            break;
-        }
         locked.progress();
     }
     waiter.leave();
