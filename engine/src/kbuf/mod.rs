@@ -14,9 +14,10 @@ use sysring_sys::{Errno, Result};
 
 use crate::memory;
 use crate::region::Region;
-use pile::{Pile, Run};
+use pile::Pile;
 use ring::BufRing;
 
+pub use pile::Run;
 pub use ring::Shape;
 pub use take::Bundle;
 
@@ -121,19 +122,22 @@ impl Groups {
         }
     }
 
-    /// PROVIDE_BUFFERS: `count` buffers of `len` bytes each.
+    /// PROVIDE_BUFFERS: of a run as many buffers as the group has room for.
     ///
     /// # Errors
-    /// `EINVAL`: the group is a ring. `ENOMEM`.
-    pub fn provide(&mut self, id: u16, run: (u64, u32, u16, u32)) -> Result<()> {
+    /// `EINVAL`: the group is a ring. `EOVERFLOW`: there is no room for any. `ENOMEM`.
+    pub fn provide(&mut self, id: u16, mut run: Run) -> Result<()> {
         if self.find(id).is_none() {
             self.add(id, Source::Pile(Pile::default()))?;
         }
         let Source::Pile(pile) = &mut self.find(id).ok_or(Errno::ENOMEM)?.source else {
             return Err(Errno::EINVAL);
         };
-        let (address, len, id, count) = run;
-        pile.push_back(Run { next: None, address, len, id, count })
+        run.count = run.count.min(pile.room());
+        if run.count == 0 {
+            return Err(Errno::EOVERFLOW);
+        }
+        pile.push_back(run)
     }
 
     /// REMOVE_BUFFERS: how many were there to remove, at most `count`.

@@ -12,7 +12,10 @@ use crate::memory;
 pub struct Run {
     pub next: Option<NonNull<Run>>,
     pub address: u64,
+    /// How much of each may be used.
     pub len: u32,
+    /// From one to the next.
+    pub stride: u32,
     pub id: u16,
     pub count: u32,
 }
@@ -22,9 +25,19 @@ pub struct Run {
 pub struct Pile {
     first: Option<NonNull<Run>>,
     last: Option<NonNull<Run>>,
+    /// Buffers in all runs.
+    count: u32,
 }
 
 impl Pile {
+    /// Buffers that may be in a pile: with more, numbers of 16 bits could not tell them apart.
+    const MOST: u32 = u16::MAX as u32;
+
+    /// How many more may be provided.
+    pub fn room(&self) -> u32 {
+        Self::MOST.saturating_sub(self.count)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
@@ -37,6 +50,7 @@ impl Pile {
             None => self.first = Some(block),
         }
         self.last = Some(block);
+        self.count += run.count;
         Ok(())
     }
 
@@ -46,6 +60,7 @@ impl Pile {
         if let Ok(block) = new_run(run) {
             self.first = Some(block);
             self.last = self.last.or(Some(block));
+            self.count += run.count;
         }
     }
 
@@ -54,9 +69,10 @@ impl Pile {
         // SAFETY: listed runs are alive and reached through the pile only.
         let run = unsafe { block.as_mut() };
         let taken = Taken { address: run.address, len: run.len, id: run.id, ..Taken::NONE };
-        run.address = run.address.wrapping_add(u64::from(run.len));
+        run.address = run.address.wrapping_add(u64::from(run.stride));
         run.id = run.id.wrapping_add(1);
         run.count -= 1;
+        self.count -= 1;
         if run.count == 0 {
             self.drop_first();
         }

@@ -61,7 +61,8 @@ impl Locked<'_> {
         if let Some(group) = self.groups.find(req.sqe.buf_index)
             && let Source::Pile(pile) = &mut group.source
         {
-            pile.push_front(Run { next: None, address, len: req.full, id, count: 1 });
+            let (len, stride) = (req.full, req.full);
+            pile.push_front(Run { next: None, address, len, stride, id, count: 1 });
         }
     }
 

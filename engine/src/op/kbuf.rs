@@ -4,6 +4,7 @@ use sysring_sys::{Errno, Result, User};
 
 use super::{MAX_RW_COUNT, check_range, must_be_zero};
 use crate::issue::Issued;
+use crate::kbuf::Run;
 use crate::locked::Locked;
 use crate::request::Req;
 
@@ -32,8 +33,15 @@ pub fn prepare_provide(_: &mut Locked<'_>, req: Req) -> Result<()> {
 }
 
 pub fn issue_provide(ring: &mut Locked<'_>, req: Req) -> Issued {
-    let len = req.sqe.len.min(MAX_RW_COUNT as u32);
-    let run = (req.sqe.addr, len, req.sqe.off as u16, req.sqe.fd as u32);
+    let run = Run {
+        next: None,
+        address: req.sqe.addr,
+        // One that is longer than a transfer may be still lies as far from the next.
+        len: req.sqe.len.min(MAX_RW_COUNT as u32),
+        stride: req.sqe.len,
+        id: req.sqe.off as u16,
+        count: req.sqe.fd as u32,
+    };
     Issued::of(ring.groups.provide(req.sqe.buf_index, run))
 }
 
