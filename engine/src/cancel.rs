@@ -6,6 +6,7 @@ use sysring_sys::{Errno, Fd, Result, call};
 use crate::locked::Locked;
 use crate::op::table::row_flag;
 use crate::request::{At, Req, Stage, flag};
+use crate::timeout::is_counting;
 use crate::{thread, wq};
 
 /// Workers that run what was cancelled.
@@ -71,6 +72,11 @@ impl Match {
         Ok(Match { flags, user_data, fd, opcode: opcode as u8, file: Fd::NONE })
     }
 
+    /// Whether a request is meant, and may be.
+    fn may_cancel(&self, req: Req) -> bool {
+        cancellable(req) && self.means(req)
+    }
+
     fn means_several(&self) -> bool {
         self.flags & (cancel::ALL | cancel::ANY) != 0
     }
@@ -119,27 +125,83 @@ impl Locked<'_> {
             };
             call::fcntl(what.file, sysring_sys::raw::general::F_GETFD, 0)?;
         }
-        let (mut cancelled, mut lists) = (0, 0);
+        if what.means_several() {
+            return Ok(self.cancel_several(&what));
+        }
+        let first = self.first_meant(&what).ok_or(Errno::ENOENT)?;
+        self.cancel_one(first)
+    }
+
+    /// Of those that are meant the one that the kernel comes to first.
+    fn first_meant(&mut self, what: &Match) -> Option<Req> {
+        let mut first: Option<(Kept, Req)> = None;
         let mut at = self.in_flight;
         while let Some(req) = at {
-            // Stopping a request takes no other off the list but its linked timeout, which is
-            // passed over here and still knows what comes next.
             at = req.flight.next;
-            if !what.means(req) || !cancellable(req) {
+            let kept = Kept::of(req);
+            if first.is_some_and(|(least, _)| least <= kept) || !what.may_cancel(req) {
                 continue;
             }
-            let list = req.row.flags & row_flag::LISTS;
-            let answer = self.cancel_one(req);
-            if !what.means_several() {
-                return answer;
+            if kept == Kept::Apart {
+                return Some(req);
+            }
+            first = Some((kept, req));
+        }
+        match first? {
+            (Kept::Timers, _) => self.first_timeout(|req| what.may_cancel(req)),
+            (_, req) => Some(req),
+        }
+    }
+
+    /// Cancels all that are meant, in the kernel's order; how many.
+    fn cancel_several(&mut self, what: &Match) -> usize {
+        let mut cancelled = 0;
+        for kept in [Kept::Apart, Kept::Waitids, Kept::Futexes] {
+            let mut here = 0;
+            let mut at = self.in_flight;
+            while let Some(req) = at {
+                // Stopping a request takes no other off the list but its linked timeout, which is
+                // passed over here and still knows what comes next.
+                at = req.flight.next;
+                if Kept::of(req) == kept && what.may_cancel(req) {
+                    let _ = self.cancel_one(req);
+                    here += 1;
+                }
             }
             // All of a list go at once, and count as one.
-            if what.flags & cancel::ALL == 0 || list == 0 || lists & list == 0 {
+            let at_once = what.flags & cancel::ALL != 0 && kept != Kept::Apart;
+            cancelled += if at_once { here.min(1) } else { here };
+        }
+        cancelled + self.cancel_timeouts(what)
+    }
+
+    /// Of `cancel_several` the timeouts: those that count, then the others as they were begun.
+    fn cancel_timeouts(&mut self, what: &Match) -> usize {
+        let mut cancelled = 0;
+        while self.timers.some_count()
+            && let Some(req) = self.first_timeout(|req| is_counting(req) && what.may_cancel(req))
+        {
+            self.take_down(req);
+            cancelled += 1;
+        }
+        let mut at = self.oldest_in_flight();
+        while let Some(req) = at {
+            // As above.
+            at = req.flight.prev;
+            if Kept::of(req) == Kept::Timers && what.may_cancel(req) {
+                self.take_down(req);
                 cancelled += 1;
             }
-            lists |= list;
         }
-        if what.means_several() { Ok(cancelled) } else { Err(Errno::ENOENT) }
+        cancelled
+    }
+
+    fn oldest_in_flight(&self) -> Option<Req> {
+        let mut oldest = self.in_flight?;
+        while let Some(older) = oldest.flight.next {
+            oldest = older;
+        }
+        Some(oldest)
     }
 
     /// Stops one request, if it can be stopped where it is. What that is answered with: 0, or of
@@ -243,12 +305,27 @@ impl Locked<'_> {
             req.sqe.opcode == op::POLL_ADD && req.stage == Stage::Parked && what.means(req)
         })
     }
+}
 
-    /// A timeout by its user_data: one that stands alone, or one linked to a request.
-    #[must_use]
-    pub fn find_timer(&self, what: Match, linked: bool) -> Option<Req> {
-        let opcode = if linked { op::LINK_TIMEOUT } else { op::TIMEOUT };
-        self.find(|req| req.sqe.opcode == opcode && req.stage == Stage::Timer && what.means(req))
+/// Where the kernel keeps what waits, in the order in which it looks there: what several requests are
+/// meant by ends in that order. What a list has is the newest first, but for timeouts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kept {
+    /// With a worker, or by who polls for it.
+    Apart,
+    Waitids,
+    Futexes,
+    Timers,
+}
+
+impl Kept {
+    fn of(req: Req) -> Kept {
+        match req.row.flags & row_flag::LISTS {
+            row_flag::WAITID_LIST => Kept::Waitids,
+            row_flag::FUTEX_LIST => Kept::Futexes,
+            _ if req.stage == Stage::Timer => Kept::Timers,
+            _ => Kept::Apart,
+        }
     }
 }
 

@@ -268,6 +268,13 @@ impl Locked<'_> {
         self.in_flight = Some(req);
     }
 
+    /// Makes one that is in the list the newest.
+    pub fn refile(&mut self, req: Req) {
+        let stage = req.stage.get();
+        self.unfile(req);
+        self.file(req, stage);
+    }
+
     /// Takes it off.
     #[inline(always)]
     pub fn unfile(&mut self, req: Req) {

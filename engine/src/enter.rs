@@ -3,15 +3,16 @@
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::{GeteventsArg, REG_WAIT_TS, RegWait, enter, setup};
 use sysring_sys::abi::signal::SigSet;
-use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use crate::descriptors::{self, Visit};
 use crate::locked::Locked;
 use crate::ring::Ring;
+use crate::time::{comes, end_of_wait, nanoseconds};
 use crate::wait::{Wait, wait};
 use crate::{Caller, driver, iopoll, process, register, relief, sqpoll, stats, user};
 
@@ -245,17 +246,21 @@ fn parse(
     how.sigmask = told.sigmask;
     let now = call::now(call::CLOCK_MONOTONIC);
     if let Some(ts) = told.time {
-        let time = ts.tv_sec.saturating_mul(NSEC_PER_SEC).saturating_add(ts.tv_nsec);
-        let absolute = flags & enter::ABS_TIMER != 0;
-        // What another clock says is turned into what ours will say then.
-        let from = if absolute { call::now(locked.ring.clock.load(Relaxed)) } else { 0 };
-        how.deadline = Some(now.saturating_add(time.saturating_sub(from)));
+        let time = nanoseconds(&ts);
+        how.deadline = if flags & enter::ABS_TIMER == 0 {
+            end_of_wait(now, time)
+        } else {
+            // What another clock says is turned into what ours will say then.
+            let clock = call::now(locked.ring.clock.load(Relaxed));
+            comes(time).map(|at| now.saturating_add(at.saturating_sub(clock)))
+        };
     }
     if told.min_wait_usec != 0 {
         let at_least = now.saturating_add(i64::from(told.min_wait_usec) * 1000);
         how.min_deadline = Some(at_least);
-        // The first stage runs its time even where the whole was to be shorter.
-        how.deadline = how.deadline.map(|deadline| deadline.max(at_least));
+        // The first stage runs its time even where the whole was to be shorter; and is the whole where
+        // nothing else ends it.
+        how.deadline = Some(how.deadline.map_or(at_least, |deadline| deadline.max(at_least)));
     }
     Ok(how)
 }

@@ -70,6 +70,7 @@ pub mod stats;
 mod submit;
 mod tag;
 pub mod thread;
+mod time;
 mod timeout;
 mod unsettled;
 pub mod user;

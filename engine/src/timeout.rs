@@ -1,4 +1,7 @@
 //! The ring's timers: a heap by deadline, and timeouts that count completions.
+//!
+//! Of several that are meant alike, or due alike, the kernel takes them in the order of its lists. That
+//! order is kept as numbers in the timers, and looked for when somebody asks.
 
 use core::ptr;
 
@@ -7,7 +10,8 @@ use sysring_sys::{Errno, Result, call};
 
 use crate::locked::Locked;
 use crate::memory;
-use crate::request::{Req, Stage, flag};
+use crate::request::{Req, flag};
+use crate::time::end_of_timer;
 
 /// A binary heap of requests, earliest deadline first. Each knows its place, so any can be taken
 /// out.
@@ -16,6 +20,8 @@ pub struct Timers {
     heap: *mut Req,
     len: u32,
     room: u32,
+    /// How many were begun so far.
+    begun: u64,
     /// One was added since somebody last saw to it that they are kept.
     pub fresh: bool,
     /// Members that count completions.
@@ -35,7 +41,15 @@ impl Default for Timers {
 
 impl Timers {
     pub const fn new() -> Timers {
-        Timers { heap: ptr::null_mut(), len: 0, room: 0, fresh: false, counting: 0, fired: 0 }
+        Timers {
+            heap: ptr::null_mut(),
+            len: 0,
+            room: 0,
+            begun: 0,
+            fresh: false,
+            counting: 0,
+            fired: 0,
+        }
     }
 
     #[must_use]
@@ -71,19 +85,41 @@ impl Timers {
         req.heap_index = index;
     }
 
-    /// Adds a timer.
+    /// Adds a timer: one that begins.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn insert(&mut self, req: Req) -> Result<()> {
+    pub fn insert(&mut self, mut req: Req) -> Result<()> {
         if self.len == self.room {
             self.grow()?;
         }
+        req.begun = self.begun;
+        self.begun += 1;
         self.len += 1;
         self.fresh = true;
         self.put(self.len - 1, req);
         self.up(self.len - 1);
         Ok(())
+    }
+
+    /// Gives a timer that goes on another deadline.
+    pub fn postpone(&mut self, mut req: Req, deadline: i64) {
+        req.deadline = deadline;
+        self.fresh = true;
+        self.up(req.heap_index);
+        self.down(req.heap_index);
+    }
+
+    /// The first of those that have a key, by that.
+    pub fn first_by<K: Ord>(&self, key: impl Fn(Req) -> Option<K>) -> Option<Req> {
+        let all = (0..self.len).map(|index| self.at(index));
+        let keyed = all.filter_map(|req| Some((key(req)?, req)));
+        keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, req)| req)
+    }
+
+    /// Whether there are timeouts that count completions.
+    pub fn some_count(&self) -> bool {
+        self.counting != 0
     }
 
     /// Takes a timer out, if it is in.
@@ -105,7 +141,7 @@ impl Timers {
             self.up(hole);
             self.down(last.heap_index);
         }
-        if req.scratch[1] != 0 && counts(req) {
+        if is_counting(req) {
             self.counting -= 1;
         }
     }
@@ -115,7 +151,7 @@ impl Timers {
         while index > 0 {
             let parent = (index - 1) / 2;
             let above = self.at(parent);
-            if above.deadline <= req.deadline {
+            if due(above) <= due(req) {
                 break;
             }
             self.put(index, above);
@@ -131,11 +167,11 @@ impl Timers {
             if child >= self.len {
                 break;
             }
-            if child + 1 < self.len && self.at(child + 1).deadline < self.at(child).deadline {
+            if child + 1 < self.len && due(self.at(child + 1)) < due(self.at(child)) {
                 child += 1;
             }
             let below = self.at(child);
-            if req.deadline <= below.deadline {
+            if due(req) <= due(below) {
                 break;
             }
             self.put(index, below);
@@ -167,9 +203,25 @@ impl Timers {
     }
 }
 
+/// Of two that are due at one time who was begun first goes off first.
+fn due(req: Req) -> (i64, u64) {
+    (req.deadline, req.begun)
+}
+
 /// Whether a timer's number is of completions it waits for, not of its shots.
 fn counts(req: Req) -> bool {
     req.sqe.opcode == op::TIMEOUT && req.sqe.op_flags & timeout::MULTISHOT == 0
+}
+
+/// Whether a timer waits for completions, too.
+#[must_use]
+pub fn is_counting(req: Req) -> bool {
+    req.scratch[1] != 0 && counts(req)
+}
+
+/// How many completions a timeout still waits for after `counted`, if for any; below 1 it need not wait.
+fn left(req: Req, counted: u32) -> Option<i64> {
+    is_counting(req).then(|| req.scratch[1] as i64 - i64::from(counted.wrapping_sub(req.sequence)))
 }
 
 impl Locked<'_> {
@@ -203,9 +255,10 @@ impl Locked<'_> {
                 }
                 // From when it was due, so that shots do not drift; unless we are late by more. Never
                 // now: a shot a round, or an interval of nothing would keep us here.
-                let next = req.deadline.saturating_add(req.scratch[0] as i64);
+                let next = end_of_timer(req.deadline, req.scratch[0] as i64);
                 req.deadline = next.max(now.saturating_add(1));
                 if self.timers.insert(req).is_ok() {
+                    self.refile(req);
                     return;
                 }
             }
@@ -258,16 +311,35 @@ impl Locked<'_> {
             return;
         }
         let now = self.counted();
-        while let Some(req) = self.find(|req| {
-            req.sqe.opcode == op::TIMEOUT
-                && req.stage == Stage::Timer
-                && req.scratch[1] != 0
-                && req.sqe.op_flags & timeout::MULTISHOT == 0
-                && u64::from(now.wrapping_sub(req.sequence)) >= req.scratch[1]
-        }) {
+        while let Some(req) = self.timers.first_by(|req| reached(req, now)) {
             self.timers.remove(req);
             self.timers.fired = self.timers.fired.wrapping_add(1);
             self.complete(req, 0, 0);
         }
     }
+
+    /// The first in the kernel's list of the timeouts that fit: before those that wait for nothing but
+    /// their time are those that count, by what they still wait for, and of equals who was begun first.
+    pub fn first_timeout(&mut self, fits: impl Fn(Req) -> bool) -> Option<Req> {
+        let now = self.counted();
+        self.timers.first_by(|req| {
+            let listed = req.sqe.opcode == op::TIMEOUT && fits(req);
+            let left = left(req, now);
+            listed.then_some((left.is_none(), left, req.begun))
+        })
+    }
+
+    /// The same of linked timeouts, which are in a list of their own.
+    #[must_use]
+    pub fn first_linked_timeout(&self, fits: impl Fn(Req) -> bool) -> Option<Req> {
+        self.timers.first_by(|req| {
+            let listed = req.sqe.opcode == op::LINK_TIMEOUT && fits(req);
+            listed.then_some(req.begun)
+        })
+    }
+}
+
+/// The order of a timeout among those whose count is reached, if it is one.
+fn reached(req: Req, counted: u32) -> Option<(i64, u64)> {
+    left(req, counted).filter(|left| *left <= 0).map(|left| (left, req.begun))
 }

@@ -202,5 +202,6 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         return Issued::Done(Errno::ENOMEM.to_res());
     }
     ring.readiness.armed_edge = true;
+    ring.refile(target);
     Issued::Done(0)
 }

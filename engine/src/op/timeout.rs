@@ -1,14 +1,14 @@
 //! TIMEOUT, TIMEOUT_REMOVE and LINK_TIMEOUT.
 
+use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::{LINK_TIMEOUT_UPDATE, op, timeout};
-use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::{Errno, Result, User, call};
 
 use super::must_be_zero;
-use crate::cancel::Match;
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::request::{Req, Stage, flag};
+use crate::time::{comes, end_of_timer, nanoseconds};
 use crate::user;
 
 const CLOCKS: u32 = timeout::BOOTTIME | timeout::REALTIME;
@@ -54,24 +54,19 @@ fn read_time(arg: u64, flags: u32) -> Result<i64> {
     Ok(nanoseconds(&time))
 }
 
-/// Saturating: a time too far away to be counted is never.
-pub fn nanoseconds(time: &Timespec) -> i64 {
-    time.tv_sec.saturating_mul(NSEC_PER_SEC).saturating_add(time.tv_nsec)
-}
-
-/// The monotonic time at which a request's time is up.
+/// The monotonic time at which a request's time is up, by the clock that `flags` name. One that is over
+/// already is so since now: who began it earlier goes off earlier.
 fn deadline(time: i64, flags: u32) -> i64 {
     let now = call::now(call::CLOCK_MONOTONIC);
     if flags & timeout::ABS == 0 {
-        return now.saturating_add(time);
+        return end_of_timer(now, time);
     }
-    match flags & CLOCKS {
-        0 => time,
-        timeout::REALTIME => {
-            now.saturating_add(time.saturating_sub(call::now(call::CLOCK_REALTIME)))
-        }
-        _ => now.saturating_add(time.saturating_sub(call::now(call::CLOCK_BOOTTIME))),
-    }
+    let clock = match flags & CLOCKS {
+        0 => return comes(time).map_or(i64::MAX, |at| at.max(now)),
+        timeout::REALTIME => call::CLOCK_REALTIME,
+        _ => call::CLOCK_BOOTTIME,
+    };
+    now.saturating_add(time.saturating_sub(call::now(clock)).max(0))
 }
 
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
@@ -117,11 +112,8 @@ pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
     super::plain_file_only(req).map_err(|_| Errno::EINVAL)?;
     let flags = req.sqe.op_flags;
     if flags & (timeout::UPDATE | LINK_TIMEOUT_UPDATE) != 0 {
-        if flags & CLOCKS == CLOCKS {
-            return Err(Errno::EINVAL);
-        }
-        let known =
-            timeout::UPDATE | LINK_TIMEOUT_UPDATE | timeout::ABS | CLOCKS | timeout::IMMEDIATE_ARG;
+        // Not the clock: that stays the timer's.
+        let known = timeout::UPDATE | LINK_TIMEOUT_UPDATE | timeout::ABS | timeout::IMMEDIATE_ARG;
         if flags & !known != 0 {
             return Err(Errno::EINVAL);
         }
@@ -133,23 +125,34 @@ pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 }
 
 pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
-    let flags = req.sqe.op_flags;
-    let linked = flags & LINK_TIMEOUT_UPDATE != 0;
     // One whose time has come is not there any more.
     ring.fire_timers();
-    let Some(mut timer) = ring.find_timer(Match::user_data(req.sqe.addr), linked) else {
-        return Issued::Done(Errno::ENOENT.to_res());
-    };
+    let (flags, meant) = (req.sqe.op_flags, |timer: Req| timer.sqe.user_data == req.sqe.addr);
+    // What is removed is no linked one, whatever else is said.
+    let linked = flags & timeout::UPDATE != 0 && flags & LINK_TIMEOUT_UPDATE != 0;
+    let found = if linked { ring.first_linked_timeout(meant) } else { ring.first_timeout(meant) };
+    let Some(timer) = found else { return Issued::Done(Errno::ENOENT.to_res()) };
     if flags & timeout::UPDATE == 0 {
         ring.take_down(timer);
         return Issued::Done(0);
     }
-    ring.timers.remove(timer);
-    if timer.sqe.op_flags & timeout::MULTISHOT == 0 {
-        // What is updated waits for the time only.
-        timer.scratch[COUNT] = 0;
+    Issued::of(update(ring, timer, req))
+}
+
+/// Has a timer wait for the time of `req` instead, by the clock that it has.
+fn update(ring: &mut Locked<'_>, mut timer: Req, req: Req) -> Result<()> {
+    let clock = timer.sqe.op_flags & CLOCKS;
+    let time = req.scratch[TIME];
+    let deadline = deadline(time as i64, clock | req.sqe.op_flags & timeout::ABS);
+    if timer.sqe.opcode == op::LINK_TIMEOUT {
+        ring.timers.postpone(timer, deadline);
+        return Ok(());
     }
-    timer.scratch[TIME] = req.scratch[TIME];
-    timer.deadline = deadline(req.scratch[TIME] as i64, flags);
-    Issued::of(ring.timers.insert(timer))
+    ring.timers.remove(timer);
+    // It counts no completions any more, and no shots: what is repeated is so for ever.
+    timer.scratch = [time, 0];
+    timer.deadline = deadline;
+    ring.timers.insert(timer)?;
+    ring.refile(timer);
+    Ok(())
 }

@@ -1,11 +1,12 @@
 //! `REGISTER_SYNC_CANCEL`.
 
-use sysring_sys::abi::NSEC_PER_SEC;
+use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::SyncCancelReg;
 use sysring_sys::{Errno, Result, User, call};
 
 use crate::cancel::Match;
 use crate::ring::Ring;
+use crate::time::{end_of_wait, nanoseconds};
 use crate::wait::{Wait, wait};
 use crate::{Caller, user};
 
@@ -19,11 +20,11 @@ pub fn sync_cancel(ring: &Ring, arg: User<u8>, nr_args: u32) -> Result<usize> {
         return Err(Errno::EINVAL);
     }
     let what = Match::parse_any(given.flags, given.addr, given.fd, u32::from(given.opcode))?;
-    let never = given.timeout_sec == -1 && given.timeout_nsec == -1;
-    let deadline = (!never).then(|| {
-        let time = given.timeout_sec.saturating_mul(NSEC_PER_SEC);
-        call::now(call::CLOCK_MONOTONIC).saturating_add(time.saturating_add(given.timeout_nsec))
-    });
+    let time = Timespec { tv_sec: given.timeout_sec, tv_nsec: given.timeout_nsec };
+    let deadline = match (time.tv_sec, time.tv_nsec) {
+        (-1, -1) => None,
+        _ => end_of_wait(call::now(call::CLOCK_MONOTONIC), nanoseconds(&time)),
+    };
     let mut locked = ring.lock_as_submitter();
     let mut waited_for = false;
     loop {

@@ -76,6 +76,8 @@ pub struct Request {
     pub flight: Links,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
+    /// How many timers its ring had begun before this one.
+    pub begun: u64,
     /// The count of CQEs from which a timeout counts its own; how often its ring had told others
     /// when a poll began to listen.
     pub sequence: u32,
@@ -117,6 +119,7 @@ impl Request {
             flight: Links::default(),
             queued: None,
             deadline: 0,
+            begun: 0,
             sequence: 0,
             heap_index: NOWHERE,
             worker: 0,

@@ -40,7 +40,7 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
     let mut result = Ok(());
     loop {
         // Seen once: the application moves the queue's head.
-        let (enough, ready) = (waiter.enough(), locked.cq_ready());
+        let (enough, ready) = (waiter.enough, locked.cq_ready());
         if ready >= enough || waiter.is_called_back(&mut locked) {
             result = Ok(());
             break;

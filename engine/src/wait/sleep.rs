@@ -102,7 +102,7 @@ pub fn earliest<const N: usize>(times: [Option<i64>; N]) -> Option<i64> {
 #[must_use]
 pub fn time_left(until: Option<i64>) -> Option<Timespec> {
     until.map(|at| {
-        let left = (at - call::now(call::CLOCK_MONOTONIC)).max(0);
+        let left = at.saturating_sub(call::now(call::CLOCK_MONOTONIC)).max(0);
         Timespec { tv_sec: left / NSEC_PER_SEC, tv_nsec: left % NSEC_PER_SEC }
     })
 }

@@ -19,7 +19,10 @@ use crate::{Caller, user};
 pub struct Waiter<'c> {
     how: &'c Wait,
     caller: &'c Caller,
-    min_complete: u32,
+    /// How many completions are enough by now.
+    pub enough: u32,
+    /// When one is, if that is still to come.
+    min_deadline: Option<i64>,
     /// The ring has a thread of its own, which sees to timers and readiness.
     polled: bool,
     /// How many timeouts had gone off when it came.
@@ -52,20 +55,13 @@ impl<'c> Waiter<'c> {
         Waiter {
             how,
             caller,
-            min_complete: how.min_complete.min(locked.cq_most()),
+            enough: how.min_complete.min(locked.cq_most()),
+            min_deadline: how.min_deadline,
             polled: locked.ring.shape().has(setup::SQPOLL) && locked.ring.sqpoll.is_here(),
             timeouts: locked.timers.fired,
             mask: None,
             guards: false,
             lookout: Lookout::new(),
-        }
-    }
-
-    /// How many completions are enough by now.
-    pub fn enough(&self) -> u32 {
-        match self.how.min_deadline {
-            Some(at) if call::now(call::CLOCK_MONOTONIC) >= at => self.min_complete.min(1),
-            _ => self.min_complete,
         }
     }
 
@@ -116,7 +112,7 @@ impl<'c> Waiter<'c> {
         } else if has_guarded {
             relief::hand_over();
         }
-        let until = sleep::earliest([self.how.deadline, self.how.min_deadline, timer]);
+        let until = sleep::earliest([self.how.deadline, self.min_deadline, timer]);
         Bed { turn, alone, set, until }
     }
 
@@ -159,12 +155,17 @@ impl<'c> Waiter<'c> {
     }
 
     /// Looks at the clock.
-    pub fn passed(&self) -> Passed {
-        let Wait { deadline, min_deadline, .. } = *self.how;
-        let now =
-            sleep::earliest([deadline, min_deadline]).map(|_| call::now(call::CLOCK_MONOTONIC));
-        let passed = |at: Option<i64>| at.is_some_and(|at| now.is_some_and(|now| now >= at));
-        Passed { deadline: passed(deadline), min_deadline: passed(min_deadline) }
+    pub fn passed(&mut self) -> Passed {
+        let times = [self.how.deadline, self.min_deadline];
+        let now = sleep::earliest(times).map(|_| call::now(call::CLOCK_MONOTONIC));
+        let [deadline, min_deadline] =
+            times.map(|at| at.is_some_and(|at| now.is_some_and(|now| now >= at)));
+        if min_deadline {
+            // Once: a time that is over would let nobody sleep.
+            self.min_deadline = None;
+            self.enough = self.enough.min(1);
+        }
+        Passed { deadline, min_deadline }
     }
 
     /// Ends the wait: somebody else looks after the workers.
