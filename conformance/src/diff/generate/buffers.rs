@@ -110,9 +110,14 @@ impl Generator {
             entry.sqe.addr = buffer(CLASSIC, from);
             entry.sqe.off = from;
             entry.sqe.buf_index = self.random.pick(&[CLASSIC, CLASSIC, CLASSIC, RING]);
+            if self.random.percent(10) {
+                // As many as a group may have, or nearly: small ones, for few of them are used.
+                entry.sqe.fd = self.random.pick(&[65_530, 65_535, 65_536]);
+                (entry.sqe.len, entry.sqe.off) = (1, 0);
+            }
         } else {
             entry.sqe.opcode = op::REMOVE_BUFFERS;
-            entry.sqe.fd = self.random.pick(&[1, 2, 100, 0]);
+            entry.sqe.fd = self.random.pick(&[1, 2, 100, 65_536, 0]);
             entry.sqe.buf_index = self.random.pick(&[CLASSIC, CLASSIC, RING, NO_GROUP]);
         }
     }

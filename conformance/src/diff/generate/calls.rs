@@ -22,8 +22,11 @@ impl Generator {
         };
         let (flags, arg, arg_at, size) = match self.random.below(9) {
             0 => (1 << self.random.pick(&[8u32, 9, 15, 31]), Vec::new(), 0, 0),
-            // Waits a little for what does not come.
-            1 => (WITH, waits([0, 200_000], 0, times), PLACE, 24),
+            // Waits a little for what does not come; and for times that are over.
+            1 => {
+                let over = [[0, 200_000], [0, 200_000], [1 << 63, 0], [u64::MAX, 0], [0, u64::MAX]];
+                (WITH, waits(self.random.pick(&over), 0, times), PLACE, 24)
+            }
             2 => {
                 let at = self.random.pick(&[WILD, FORBIDDEN]);
                 (WITH, waits([0, 0], 0, at), PLACE, 24)
@@ -32,7 +35,12 @@ impl Generator {
             4 => (WITH, Vec::new(), WILD, 24),
             // A time that is over, whichever clock it is of; and one that nothing can come before.
             5 => (WITH | enter::ABS_TIMER, waits([1, 0], 0, times), PLACE, 24),
-            6 => (WITH | enter::NO_IOWAIT, waits([0, 200_000], 100, times), PLACE, 24),
+            // A wait of two stages, or of one: then the time is none, or one that goes round.
+            6 => {
+                let time = self.random.pick(&[[0, 200_000], [0, 200_000], [1 << 62, 0]]);
+                let at = self.random.pick(&[times, times, 0]);
+                (WITH | enter::NO_IOWAIT, waits(time, 100, at), PLACE, 24)
+            }
             7 => return self.registered_wait(),
             _ => {
                 let more = [0, 0, enter::SQ_WAIT, enter::SQ_WAKEUP, enter::NO_IOWAIT];

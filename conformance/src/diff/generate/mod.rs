@@ -25,7 +25,7 @@ mod waiting;
 
 pub use nature::resolve;
 use nature::{
-    cancels, may_skip, polls_first, punted, receives_nothing, runs_at_once, shoot_once,
+    cancels, is_listed, may_skip, polls_first, punted, receives_nothing, runs_at_once, shoot_once,
     shows_its_thread, uses_vector, wakes, writes,
 };
 
@@ -60,6 +60,8 @@ pub struct Generator {
     polls_first: bool,
     /// Something connects where nobody listens.
     refused: bool,
+    /// Which timeouts there are, and in which order, is certain at any time: the first may be ended.
+    lists: bool,
 }
 
 /// The program of a seed.
@@ -79,7 +81,9 @@ pub fn generate(seed: u64) -> Program {
         vectors: false,
         polls_first: false,
         refused: false,
+        lists: false,
     };
+    generator.lists = generator.random.percent(10);
     if generator.program.buffers {
         generator.provide_groups();
     }
@@ -150,6 +154,7 @@ impl Generator {
             let mut entry = self.entry();
             while at > 0
                 && (shows_its_thread(&entry.sqe)
+                    || self.lists && is_listed(&entry.sqe)
                     || receives_nothing(&entry)
                     || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
                         && group.iter().any(|e| punted(&e.sqe))
@@ -226,14 +231,17 @@ impl Generator {
         if self.random.percent(12) && !selects {
             entry.sqe.flags |= sqe_flags::ASYNC;
         }
-        if self.random.percent(4) {
+        if self.random.percent(4) && !self.lists {
             entry.sqe.flags |= sqe_flags::IO_DRAIN;
+        }
+        if self.lists {
+            Generator::in_order(&mut entry);
         }
         if entry.sqe.opcode == op::NOP && self.random.percent(5) && may_skip(&entry.sqe) {
             entry.sqe.flags |= sqe_flags::CQE_SKIP_SUCCESS;
         }
         let mut spoilt = false;
-        if self.random.percent(15) {
+        if self.random.percent(15) && !(self.lists && is_listed(&entry.sqe)) {
             self.spoil(&mut entry);
             spoilt = true;
         }
@@ -270,6 +278,9 @@ impl Generator {
     }
 
     fn fill(&mut self, entry: &mut Entry, number: u64) {
+        if self.lists && self.random.percent(40) {
+            return self.listed_timeout(entry, number);
+        }
         match self.random.below(125) {
             0..10 => self.nop(entry),
             10..30 => self.read_write(entry, number),

@@ -141,6 +141,11 @@ pub(super) fn cancels(sqe: &Sqe) -> bool {
     matches!(sqe.opcode, op::ASYNC_CANCEL | op::POLL_REMOVE | op::TIMEOUT_REMOVE)
 }
 
+/// Whether a request has to do with the list of timeouts.
+pub(super) fn is_listed(sqe: &Sqe) -> bool {
+    sqe.opcode == op::TIMEOUT || cancels(sqe)
+}
+
 /// Whether a request wakes words: of two of one chain the same is true as of two of a batch.
 pub(super) fn wakes(sqe: &Sqe) -> bool {
     sqe.opcode == op::FUTEX_WAKE

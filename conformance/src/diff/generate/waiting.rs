@@ -2,6 +2,7 @@
 
 use sysring_sys::abi::io_uring::{self as uring, Sqe, op, sqe_flags};
 
+use super::nature::is_listed;
 use super::{Generator, LONG, SHORT, bytes};
 use crate::diff::layout::*;
 use crate::diff::program::{Entry, Scrub, Waits};
@@ -47,7 +48,7 @@ impl Generator {
 
     pub(super) fn timeout(&mut self, entry: &mut Entry, number: u64) {
         let place = ARENA + number * SLOT + AUX;
-        let short = self.random.percent(50);
+        let short = !self.lists && self.random.percent(50);
         let time = if short { SHORT } else { LONG };
         entry.sqe.opcode = op::TIMEOUT;
         entry.sqe.fd = -1;
@@ -64,7 +65,7 @@ impl Generator {
             entry.sqe.off = self.random.pick(&[1, 2, 3]);
         }
         let mut parts = [time / 1_000_000_000, time % 1_000_000_000];
-        if self.random.percent(6) && entry.sqe.off == 0 {
+        if !self.lists && self.random.percent(6) && entry.sqe.off == 0 {
             // More nanoseconds than a second has; who is waited for is not to take long.
             let much = if short { 1_000_000_000 } else { 2_000_000_000 };
             parts = self.random.pick(&[[0, 0], [0, much], [u64::MAX, 0], [0, u64::MAX]]);
@@ -78,10 +79,46 @@ impl Generator {
         entry.sqe.fd = -1;
         entry.sqe.addr = self.victim();
         if self.random.percent(30) {
-            let place = ARENA + number * SLOT + AUX;
-            entry.sqe.op_flags = 1 << 1;
-            entry.sqe.off = place;
-            entry.memory.push((place, bytes(&[LONG / 1_000_000_000 + 1, 0])));
+            self.timeout_update(entry, number);
+        }
+    }
+
+    fn timeout_update(&mut self, entry: &mut Entry, number: u64) {
+        let place = ARENA + number * SLOT + AUX;
+        // A clock, which no update names; and as if it were a linked timeout.
+        let flags = self.random.pick(&[0, 0, 1, 1, 1 << 2, 1 << 3, 1 | 1 << 3, 1 << 4]);
+        // Long past by the clock on the wall, and far off by those that begin with the machine.
+        let seconds = if flags & 1 != 0 { 100_000_000 } else { LONG / 1_000_000_000 + 1 };
+        entry.sqe.op_flags = 1 << 1 | flags;
+        entry.sqe.off = place;
+        entry.memory.push((place, bytes(&[seconds, 0])));
+    }
+
+    /// What programs do whose timeouts are in a known order: begin them, change them, and end the first
+    /// of them all.
+    pub(super) fn listed_timeout(&mut self, entry: &mut Entry, number: u64) {
+        match self.random.below(5) {
+            0..3 => self.timeout(entry, number),
+            3 => {
+                entry.sqe.opcode = op::TIMEOUT_REMOVE;
+                entry.sqe.fd = -1;
+                entry.sqe.addr = self.victim();
+                self.timeout_update(entry, number);
+            }
+            _ => {
+                entry.sqe.opcode = op::ASYNC_CANCEL;
+                entry.sqe.fd = -1;
+                entry.sqe.len = u32::from(op::TIMEOUT);
+                entry.sqe.op_flags = uring::cancel::OP;
+            }
+        }
+    }
+
+    /// Has whoever begins, changes or ends a timeout do it when it is submitted.
+    pub(super) fn in_order(entry: &mut Entry) {
+        if is_listed(&entry.sqe) {
+            entry.sqe.flags &= !sqe_flags::ASYNC;
+            entry.sqe.personality = 0;
         }
     }
 
