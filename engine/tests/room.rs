@@ -52,11 +52,3 @@ fn all_who_wait_for_room_are_told_of_it() {
     ring.publish();
     all_come_back(&answers, 3);
 }
-
-#[test]
-fn nobody_waits_for_room_in_a_ring_that_is_closed() {
-    let ring = full();
-    let answers = waiting(ring.fd, 2);
-    drop(ring);
-    all_come_back(&answers, 2);
-}
