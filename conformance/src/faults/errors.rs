@@ -97,10 +97,12 @@ pub fn of(nr: u64, args: [u64; 3]) -> &'static [i32] {
             &[EIO, ENOMEM, EINTR]
         }
         // Sockets.
-        nr::__NR_connect => &[EINTR, ENOMEM, ENOBUFS],
-        nr::__NR_bind | nr::__NR_listen | nr::__NR_getsockopt | nr::__NR_setsockopt => {
-            &[ENOMEM, ENOBUFS]
-        }
+        // One that is interrupted has begun, and goes on: that cannot be made up.
+        nr::__NR_connect
+        | nr::__NR_bind
+        | nr::__NR_listen
+        | nr::__NR_getsockopt
+        | nr::__NR_setsockopt => &[ENOMEM, ENOBUFS],
         nr::__NR_getsockname | nr::__NR_getpeername => &[ENOBUFS],
         nr::__NR_fstatfs => &[EINTR, EIO, ENOMEM],
         nr::__NR_readlinkat | nr::__NR_getdents64 => &[EIO, ENOMEM],
