@@ -20,7 +20,7 @@ pub mod hint {
 }
 
 /// A small cache of hints by descriptor number. A number may have been closed and opened again as
-/// something else; a wrong hint makes one call slower or go another way, never wrong.
+/// something else: a wrong hint makes one call slower, or sends it another way with the same result.
 #[derive(Debug)]
 pub struct Hints {
     entries: [Entry; HINTS],

@@ -37,7 +37,8 @@ pub struct Readiness {
     shown: Fd,
     /// Requests registered and waiting.
     pub parked: u32,
-    /// One was added since somebody last saw to it that they are waited for.
+    /// A request was registered, and nobody has looked yet whether a thread sleeps on the set for it; if
+    /// none does, the driver has to (`Locked::leave`).
     pub fresh: bool,
     /// Something is to be done when the application next comes with the ring: it is `inherited`, or
     /// its descriptor is `aside`.

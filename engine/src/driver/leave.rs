@@ -61,9 +61,9 @@ impl Locked<'_> {
             // it looks after what is left meanwhile.
             self.be_looked_after();
         }
-        // Who spins on the queue comes in when it sees the flag, and is served at once. But some who
-        // would wait take it for a reason not to: where the driver sees to progress, they are not
-        // told, nor is anybody for ever.
+        // An application that spins on the queue enters when it sees the flag, and is served at once. But
+        // there are some that would have waited, and with the flag set do not. So it is not set where the
+        // driver sees to progress; and who has come in for nothing often enough is not called again.
         let spins = !heard && !self.waits && self.looks < PATIENCE;
         if spins || !promised && !is_there() {
             self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);

@@ -106,8 +106,9 @@ impl Locked<'_> {
         })
     }
 
-    /// As `read` has it: what was put on a pile one by one is this request's alone once it is taken,
-    /// and so is a ring's, all of it that the request may fill, where the file cannot be waited for.
+    /// What a read does with the buffer it has taken, before its bytes are known. One of PROVIDE_BUFFERS is
+    /// used up. One of a ring stays where it is while the read may still park and give it back; on a file
+    /// that cannot be waited for, as much as the read may fill is used up.
     pub fn claim_buffer(&mut self, mut req: Req, waits: bool) {
         if !req.has(flag::BUFFER_TAKEN) || req.buffer.consumed {
             return;
