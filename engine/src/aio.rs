@@ -17,7 +17,6 @@ use sysring_sys::{Errno, Fd, Result, User};
 use crate::hints::hint;
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::memory::PAGE;
 use crate::poll;
 use crate::request::{At, Req, Stage, flag};
 use crate::wait::time_left;
@@ -53,8 +52,6 @@ pub struct Aio {
     queued: usize,
     /// Submitted and not reaped.
     pub in_flight: u32,
-    /// Counts submissions: what a request is told in that of its own it is told at once.
-    round: u32,
     /// A thread sleeps in the kernel until enough are done: the completion ring is the kernel's
     /// to read meanwhile, for two readers would take the same events.
     pub counted: bool,
@@ -98,7 +95,6 @@ impl Aio {
             queue: [NO_REQUEST; BATCH],
             queued: 0,
             in_flight: 0,
-            round: 0,
             counted: false,
         }
     }
@@ -146,17 +142,12 @@ impl Locked<'_> {
     /// Queues a transfer of a file that is opened with `O_DIRECT`; `request` says all but which file.
     /// As io_uring does, we ask it not to wait (for dirty pages, a block to be allocated, the disk's
     /// queue): it says so then, and a worker waits. The way through the kernel is shorter, too.
-    ///
-    /// One block of `len` bytes the device takes or refuses at once, and who submits it hears of that.
-    /// Of more a part may be refused later: then a worker is to go on with the same file, whatever has
-    /// become of its number.
+    /// It may say so late, when the file's number leads elsewhere: the worker has a duplicate.
     ///
     /// # Errors
     /// `EBADF`.
-    pub fn aio_transfer(&mut self, req: Req, mut request: Iocb, len: usize) -> Result<Issued> {
-        if len > PAGE || !self.submitter || self.aio.counted {
-            self.hold_file(req)?;
-        }
+    pub fn aio_transfer(&mut self, req: Req, mut request: Iocb) -> Result<Issued> {
+        self.hold_file(req)?;
         if self.hints.look(req.file.fd) & hint::WAITS == 0 {
             request.rw_flags |= RwFlags::NOWAIT.0;
         }
@@ -189,7 +180,6 @@ impl Locked<'_> {
             ..request
         };
         self.aio.queued += 1;
-        req.sequence = self.aio.round;
         req.stage = At::new(Stage::Aio);
         Issued::Aio
     }
@@ -202,7 +192,6 @@ impl Locked<'_> {
             self.aio_flush();
             self.aio_reap();
             self.run_tasks();
-            self.aio.round = self.aio.round.wrapping_add(1);
         }
     }
 
@@ -317,9 +306,7 @@ impl Locked<'_> {
         let issued = match req.res == Errno::EAGAIN.to_res() && !req.has(flag::NOWAIT) {
             true if req.has(flag::CANCELED) => Issued::Done(Errno::ECANCELED.to_res()),
             // We asked it not to wait; the request did not.
-            true if req.file.owned || req.sequence == self.aio.round => Issued::Work,
-            // Told late, when its number may lead elsewhere.
-            true => Issued::Done(req.res),
+            true => Issued::Work,
             false => finish(self, req),
         };
         self.carry_on(req, issued);

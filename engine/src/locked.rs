@@ -227,10 +227,10 @@ impl Drop for Locked<'_> {
                     self.reap();
                 }
             }
-            self.aio_submit();
+            self.aio_flush();
             let wake = self.commit();
             // What completions have set going.
-            self.aio_submit();
+            self.aio_flush();
             let begun = self.timers.fresh | self.readiness.fresh;
             let polled = ring.shape().has(setup::SQPOLL);
             let waited_for = self.submitter || ring.sleepers.load(Relaxed) != 0;

@@ -9,9 +9,7 @@
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
-use sysring_sys::abi::aio::{
-    IOCB_CMD_FDSYNC, IOCB_CMD_FSYNC, IOCB_CMD_PREAD, IOCB_CMD_PWRITE, Iocb,
-};
+use sysring_sys::abi::aio::{IOCB_CMD_FDSYNC, IOCB_CMD_FSYNC, Iocb};
 use sysring_sys::call::{self, RwFlags};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, arch};
@@ -87,7 +85,6 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if let Err(e) = ring.stabilise(req) {
         return Issued::Done(e.to_res());
     }
-    let goes_on = asked::may_go_on(req);
     if request.rw_flags & RwFlags::NOWAIT.0 != 0 {
         req.set(flag::NOWAIT);
     }
@@ -98,9 +95,7 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     if syncs {
         return ring.aio_queue(req, request);
     }
-    let vectored = !matches!(request.opcode, IOCB_CMD_PREAD | IOCB_CMD_PWRITE);
-    let len = if vectored || goes_on { usize::MAX } else { request.nbytes as usize };
-    ring.aio_transfer(req, request, len).unwrap_or_else(|e| Issued::Done(e.to_res()))
+    ring.aio_transfer(req, request).unwrap_or_else(|e| Issued::Done(e.to_res()))
 }
 
 /// A call as kernel AIO has it, but for the file.

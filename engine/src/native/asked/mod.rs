@@ -28,8 +28,8 @@ pub use can::of_number as attributes_of;
 use extensions::Extended;
 pub use extensions::{ForeignHandler, Handler, Handlers};
 pub use pending::{
-    add_deadline, after, answer, attach, before, forget, hand_over, may_go_on, next, pause,
-    release, take_back, take_path,
+    add_deadline, after, answer, attach, before, forget, hand_over, next, pause, release,
+    take_back, take_path,
 };
 
 /// A call and what is asked of it.
@@ -268,10 +268,6 @@ impl Asked {
         if self.path == Path::Aio && self.is_asked::<Timing>() {
             self.timing.completed = vdso::monotonic();
         }
-    }
-
-    fn may_go_on(&self) -> bool {
-        self.is_asked::<Full>() || self.is_asked::<Retry>()
     }
 
     fn note_cache(&mut self, attempt: Attempt) {

@@ -93,11 +93,6 @@ pub fn take_back(req: Req) {
     }
 }
 
-/// Whether the call may be made once more after an answer.
-pub fn may_go_on(req: Req) -> bool {
-    of(req).is_some_and(|asked| asked.may_go_on())
-}
-
 /// Which way it goes on.
 #[inline]
 pub fn take_path(req: Req, then: Then) {

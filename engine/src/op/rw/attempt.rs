@@ -93,7 +93,7 @@ fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
     let (opcode, offset) = (direction.aio_opcode(vectored), offset(req).0);
     let rw_flags = req.sqe.op_flags;
     let request = Iocb { rw_flags, opcode, buf, nbytes, offset, ..Iocb::default() };
-    match ring.aio_transfer(req, request, segments.total) {
+    match ring.aio_transfer(req, request) {
         Ok(issued) => issued,
         Err(e) => failed(ring, req, e),
     }

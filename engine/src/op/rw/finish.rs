@@ -38,7 +38,7 @@ pub(crate) fn finish(ring: &mut Locked<'_>, req: Req) -> Issued {
         };
     }
     let segments = Segments::of(req);
-    // A number may lead to another file by now. What kernel AIO did is told as it is, as io_uring does.
+    // A bare number may lead to another file by now.
     if n == 0 || n as usize >= segments.total || !req.file.owned || !is_regular(req.file.fd) {
         return done(ring, req, n as usize, segments.total);
     }
