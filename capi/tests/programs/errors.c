@@ -130,7 +130,8 @@ static int descriptors(void)
 	int readable = sysring_descriptor(calls), told = sysring_set_eventfd(calls, counter);
 	int made = sysring_calls_create(&other, NULL);
 	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-	CHECK(readable == -EMFILE && told == -EMFILE && made == -EMFILE);
+	/* What the caller gets counts towards its limit; what the library keeps does not. */
+	CHECK(readable == -EMFILE && told == 0 && made == -EMFILE);
 	CHECK(sysring_set_eventfd(calls, counter) == 0 && sysring_set_eventfd(calls, -1) == 0);
 	sysring_calls_destroy(calls);
 	CHECK(!close(counter) && !close(file) && !close(ends[0]) && !close(ends[1]));
