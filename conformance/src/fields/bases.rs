@@ -27,7 +27,7 @@ impl Base {
             // Gives memory away that both sides need.
             (op::MADVISE, "len" | "off") => value > 0x1000,
             // A disk full of nothing.
-            (op::FALLOCATE, "addr" | "off") => value > 1 << 32 && value < 1 << 60,
+            (op::FALLOCATE, "addr" | "off") => (1 << 32..1 << 60).contains(&value),
             _ => false,
         }
     }

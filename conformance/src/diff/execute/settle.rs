@@ -26,6 +26,9 @@ const CALM_ENTRUSTED: u64 = 200_000_000;
 /// hard-linked behind it is given to workers, which come late on a machine that is busy.
 const PATIENCE: u64 = 400_000_000;
 
+/// What a ring that polls says to who would cancel.
+const REFUSED: i32 = -libc::EINVAL;
+
 /// Whether a thread of its own works at a request.
 fn by_worker(sqe: &Sqe) -> bool {
     let sleeps = matches!(sqe.opcode, op::SPLICE | op::TEE | op::FUTEX_WAIT | op::FUTEX_WAITV);
@@ -161,7 +164,8 @@ impl Run<'_> {
             }
             while started.elapsed() < LOST {
                 self.reap();
-                if self.swept == Some(0) {
+                // Nothing was there to be cancelled, or the ring polls, and cancels nothing.
+                if matches!(self.swept, Some(0 | REFUSED)) {
                     self.forgive(|out| out.doubtful);
                 }
                 if self.swept.is_some() && self.out.iter().all(optional) {
