@@ -1,5 +1,5 @@
 //! Tests that ask how long something took, or give another thread so long to come by: a busy machine
-//! may fail them, and they may pass at a later try. Nothing else is given one.
+//! may fail them, and they may pass at a later try, all of them.
 
 /// Names as libtest prints them, and what the machine must have time for.
 const RESTING_ON_TIME: &[(&str, &str)] = &[

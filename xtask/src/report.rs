@@ -11,6 +11,8 @@ pub struct Report {
     pub tally: Tally,
     /// What failed.
     pub failed: Vec<String>,
+    /// What it said of that: the end of the output may be all that is kept of it.
+    pub said: Vec<String>,
     /// What passed at a later try. The machine may have been at fault; it is to be looked into.
     pub later: Vec<String>,
 }
@@ -32,6 +34,7 @@ impl Report {
     pub fn pardoned(mut self) -> Report {
         self.tally.later += self.tally.failed;
         self.tally.failed = 0;
+        self.said.clear();
         self.later.append(&mut self.failed);
         self
     }
@@ -41,12 +44,14 @@ impl AddAssign for Report {
     fn add_assign(&mut self, other: Report) {
         self.tally += other.tally;
         self.failed.extend(other.failed);
+        self.said.extend(other.said);
         self.later.extend(other.later);
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.said.iter().try_for_each(|line| writeln!(f, "| {line}"))?;
         self.later.iter().try_for_each(|name| writeln!(f, "passed at a later try: {name}"))?;
         self.failed.iter().try_for_each(|name| writeln!(f, "failed: {name}"))?;
         write!(f, "{}", self.tally)

@@ -1,7 +1,9 @@
 //! One step of the test run: a command, watched and counted.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::libtest::Libtest;
 use crate::report::Report;
@@ -9,6 +11,9 @@ use crate::tally::Tally;
 
 /// The seconds a step may use before it counts as hung.
 const LIMIT: &str = "1800";
+
+/// How many of its last lines are told again at the end, if it failed.
+const KEPT: usize = 40;
 
 /// Where a step's outcome is read.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -32,10 +37,10 @@ pub struct Step<'a> {
 impl Step<'_> {
     /// Runs the command to its end and tells how it went.
     ///
-    /// Tests that [rest on time](crate::on_time) are run once more if nothing else fails: one that
-    /// waits for the scheduler of a busy machine must not stop everything, and must not be forgotten
-    /// either: the report names it, and does not count it as passed. Programs with a summary try
-    /// again by themselves what rests on time, and tell what passed so.
+    /// Tests that [rest on time](crate::on_time), and a few others, are run once more if nothing else
+    /// fails: one that waits for the scheduler of a busy machine must not stop everything, and must
+    /// not be forgotten either: the report names it, and does not count it as passed. Programs with a
+    /// summary try again by themselves, and tell what passed so.
     pub fn run(&self) -> Report {
         match self.outcome {
             Outcome::Status if watch(self.name, self.command, self.environment, |_| true) => {
@@ -54,9 +59,10 @@ impl Step<'_> {
         if well && tested && run.unfinished == 0 && run.tally.failed == 0 {
             return Report { tally: run.tally, ..Report::default() };
         }
-        let first = self.failed(run.tally, &run.failed);
+        let may_pass_later = run.may_pass_later();
         let names: Vec<&str> = run.failed.iter().map(String::as_str).collect();
-        if names.is_empty() || !run.failed_by_time_alone() {
+        let first = Report { said: run.said, ..self.failed(run.tally, &run.failed) };
+        if names.is_empty() || !may_pass_later {
             return first;
         }
         let command = [self.command, &["--exact"], &names].concat();
@@ -70,7 +76,12 @@ impl Step<'_> {
     fn sum_up(&self) -> Report {
         let mut tally = Tally::default();
         let mut later = Vec::new();
+        let mut said = VecDeque::new();
         let well = watch(self.name, self.command, self.environment, |line| {
+            if said.len() == KEPT {
+                said.pop_front();
+            }
+            said.push_back(line.to_owned());
             tally += Tally::of_summary(line).unwrap_or_default();
             if let Some(name) = line.strip_prefix("passed at a later try: ") {
                 later.push(format!("{}: {name}", self.name));
@@ -81,7 +92,7 @@ impl Step<'_> {
         if well && checked && tally.failed == 0 {
             return Report { tally, later, ..Report::default() };
         }
-        Report { later, ..self.failed(tally, &[]) }
+        Report { later, said: said.into(), ..self.failed(tally, &[]) }
     }
 
     /// After a run with something that failed, which may have had no name.
@@ -94,7 +105,7 @@ impl Step<'_> {
             [] => vec![self.name.to_owned()],
             names => names.iter().map(|name| format!("{}: {name}", self.name)).collect(),
         };
-        Report { tally, failed, later: Vec::new() }
+        Report { tally, failed, ..Report::default() }
     }
 }
 
@@ -106,6 +117,7 @@ pub fn watch(
     mut is_wanted: impl FnMut(&str) -> bool,
 ) -> bool {
     println!("== {name}: {}", command.join(" "));
+    let start = Instant::now();
     let child = Command::new("timeout")
         .args(["--kill-after=10", LIMIT])
         .args(command)
@@ -127,7 +139,9 @@ pub fn watch(
             println!("{line}");
         }
     }
-    match child.wait() {
+    let ended = child.wait();
+    println!("== {name}: {} s", start.elapsed().as_secs());
+    match ended {
         Ok(status) if status.success() => true,
         ended => {
             println!("{name} failed: {}", ended.map_or_else(|e| e.to_string(), |s| s.to_string()));
@@ -147,15 +161,15 @@ mod tests {
 
     const ON_TIME: &str = "sqpoll_submits_by_itself";
 
-    /// Two tests, of which these fail.
+    /// Three tests, of which these fail.
     fn failing(names: &[&str]) -> String {
         let failed: Vec<String> =
             names.iter().map(|name| format!("echo test {name} ... FAILED; ")).collect();
         format!(
-            "echo running 2 tests; {}echo 'test result: FAILED. {} passed; {} failed; 0 ignored'; \
+            "echo running 3 tests; {}echo 'test result: FAILED. {} passed; {} failed; 0 ignored'; \
              exit 1",
             failed.concat(),
-            2 - names.len(),
+            3 - names.len(),
             names.len()
         )
     }
@@ -167,15 +181,15 @@ mod tests {
         let lucky =
             format!("if [ \"$*\" = '--exact {ON_TIME}' ]; then {passes}; exit; fi; {first}");
         let report = run(Outcome::Libtest, &lucky);
-        assert_eq!(report.tally, Tally { passed: 1, failed: 0, skipped: 0, later: 1 });
+        assert_eq!(report.tally, Tally { passed: 2, failed: 0, skipped: 0, later: 1 });
         assert_eq!(report.later, [format!("step: {ON_TIME}")]);
         assert!(report.failed.is_empty());
         let told =
-            format!("passed at a later try: step: {ON_TIME}\n1 passed, 0 failed, 0 skipped, 1");
+            format!("passed at a later try: step: {ON_TIME}\n2 passed, 0 failed, 0 skipped, 1");
         assert!(report.to_string().starts_with(&told), "{report}");
 
         let report = run(Outcome::Libtest, &first);
-        assert_eq!(report.tally, Tally { passed: 1, failed: 1, skipped: 0, later: 0 });
+        assert_eq!(report.tally, Tally { passed: 2, failed: 1, skipped: 0, later: 0 });
         assert_eq!(report.failed, [format!("step: {ON_TIME}")]);
         // Nothing was run.
         let nothing = format!("[ $# = 0 ] || exit 0; {first}");
@@ -183,13 +197,22 @@ mod tests {
     }
 
     #[test]
-    fn any_other_test_has_no_second_try() {
-        for names in [&["one"][..], &["one", ON_TIME]] {
-            let lucky = format!("[ $# = 0 ] || exit 0; {}", failing(names));
+    fn of_others_a_few_have_a_second_try() {
+        let passes = |count| format!("echo 'test result: ok. {count} passed; 0 failed; 0 ignored'");
+        for (names, later) in [(&["a", ON_TIME][..], 2), (&["a", "b"], 2), (&["a", "b", "c"], 0)] {
+            let lucky =
+                format!("[ $# = 0 ] || {{ {}; exit; }}; {}", passes(names.len()), failing(names));
             let report = run(Outcome::Libtest, &lucky);
-            assert_eq!(report.tally.failed, names.len() as i64);
-            assert!(report.later.is_empty());
+            assert_eq!(report.later.len(), later);
+            assert_eq!(report.tally.later, later as i64);
+            assert_eq!(report.failed.len(), names.len() - later);
         }
+    }
+
+    #[test]
+    fn what_failed_is_told_again() {
+        let report = run(Outcome::Summary, "echo A: 1, 2; echo '3 passed, 1 failed, 0 skipped'");
+        assert!(report.to_string().starts_with("| A: 1, 2\n| 3 passed"), "{report}");
     }
 
     #[test]
@@ -223,6 +246,6 @@ mod tests {
             assert_eq!(run(outcome, "true"), Report::failed("step"));
         }
         let nothing = "echo '0 passed, 0 failed, 0 skipped'";
-        assert_eq!(run(Outcome::Summary, nothing), Report::failed("step"));
+        assert_eq!(run(Outcome::Summary, nothing).failed, ["step"]);
     }
 }
