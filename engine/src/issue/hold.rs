@@ -29,29 +29,32 @@ impl Locked<'_> {
     /// the number itself ([`Req::is_bare`]).
     ///
     /// # Errors
-    /// `EBADF`.
+    /// As [`File::held`].
     pub fn hold_file(&mut self, mut req: Req) -> Result<()> {
-        if req.file.owned || !req.file.fd.is_valid() {
-            return Ok(());
-        }
-        req.file = File::held(req.file.fd)?;
+        req.file = req.file.held()?;
         self.readiness.has_bare |= req.file.is_bare();
         Ok(())
     }
 
     /// The same for a second file, named by `fd` as `fixed` says.
+    ///
+    /// # Errors
+    /// As [`File::held`]; `EBADF` where there is none.
     pub fn hold_other(&mut self, mut req: Req, fd: i32, fixed: bool) -> Result<()> {
-        let fd = if fixed {
-            self.use_tag(req, self.files.tag(fd as u32));
-            self.files.get(fd as u32)?
-        } else {
-            Fd::new(fd)
-        };
-        if !fixed && descriptors::is_internal(fd) {
-            return Err(Errno::EBADF);
+        if !req.other.is_held() {
+            req.other = File::named(self.named(req, fd, fixed)?);
         }
-        req.other = File::held(fd)?;
+        req.other = req.other.held()?;
         Ok(())
+    }
+
+    fn named(&mut self, req: Req, fd: i32, fixed: bool) -> Result<Fd> {
+        if fixed {
+            self.use_tag(req, self.files.tag(fd as u32));
+            return self.files.get(fd as u32);
+        }
+        let fd = Fd::new(fd);
+        if descriptors::is_internal(fd) { Err(Errno::EBADF) } else { Ok(fd) }
     }
 
     /// Gives the files back.

@@ -47,8 +47,10 @@ pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     let ends_only = options & (g::WSTOPPED | g::WCONTINUED) == 0;
     if ends_only && by_pidfd && !req.file.owned {
         req.file = File::named(fd);
-        if ring.hold_file(req).is_err() || req.is_bare() {
-            return Issued::Done(Errno::EMFILE.to_res());
+        match ring.hold_file(req) {
+            Ok(()) if req.is_bare() => return Issued::Done(Errno::EMFILE.to_res()),
+            Ok(()) => {}
+            Err(e) => return Issued::Done(e.to_res()),
         }
     } else if ends_only
         && which == g::P_PID

@@ -11,7 +11,9 @@ pub struct File {
     pub fd: Fd,
     /// It is a duplicate of the engine's, to be closed with the request.
     pub owned: bool,
-    /// Of one that could not be duplicated: its device and inode, by which it is known again.
+    /// It could not be duplicated, and is to be used after the submission.
+    bare: bool,
+    /// Its device and inode then, by which it is known again.
     inode: (u64, u64),
 }
 
@@ -22,30 +24,40 @@ impl File {
     /// One that the application has, for as long as its submission takes.
     #[inline(always)]
     pub const fn named(fd: Fd) -> File {
-        File { fd, owned: false, inode: (0, 0) }
+        File { fd, owned: false, bare: false, inode: (0, 0) }
     }
 
     /// A descriptor of the engine's.
     pub const fn owned(fd: Fd) -> File {
-        File { fd, owned: true, inode: (0, 0) }
+        File { owned: true, ..File::named(fd) }
     }
 
-    /// No file any more. What it was known by then counts no more, either.
+    /// No file any more. What it was known by counts for nothing then.
     #[inline(always)]
     pub fn forget(&mut self) {
-        (self.fd, self.owned) = (Fd::NONE, false);
+        (self.fd, self.owned, self.bare) = (Fd::NONE, false, false);
     }
 
     /// To be used after the submission: a duplicate, or where no descriptor is left the number, which
-    /// the application may close, and get again for something else.
+    /// the application may close, and get again for something else. Held once, it is the same file or
+    /// none whenever it is held again.
     ///
     /// # Errors
-    /// `EBADF`.
-    pub fn held(fd: Fd) -> Result<File> {
-        match descriptors::duplicate(fd) {
-            Ok(fd) => Ok(File::owned(fd)),
+    /// `EBADF`, and what `fstat(2)` has against a file that cannot be duplicated.
+    pub fn held(self) -> Result<File> {
+        if self.owned || !self.fd.is_valid() {
+            return Ok(self);
+        }
+        match descriptors::duplicate(self.fd) {
+            Ok(copy) if self.bare && call::inode(copy) != Ok(self.inode) => {
+                descriptors::let_go(copy);
+                Err(Errno::EBADF)
+            }
+            Ok(copy) => Ok(File::owned(copy)),
+            Err(_) if self.bare && self.is_there() => Ok(self),
+            Err(_) if self.bare => Err(Errno::EBADF),
             Err(Errno::EBADF) => Err(Errno::EBADF),
-            Err(_) => Ok(File { inode: call::inode(fd)?, ..File::named(fd) }),
+            Err(_) => Ok(File { bare: true, inode: call::inode(self.fd)?, ..self }),
         }
     }
 
@@ -53,7 +65,7 @@ impl File {
     #[inline(always)]
     #[must_use]
     pub fn is_bare(&self) -> bool {
-        !self.owned && self.fd.is_valid()
+        self.bare
     }
 
     /// Whether that leads to the same file still, as far as can be told: what has no inode of its own
@@ -61,5 +73,32 @@ impl File {
     #[must_use]
     pub fn is_there(&self) -> bool {
         call::inode(self.fd) == Ok(self.inode)
+    }
+
+    /// Whether it is to be used after the submission.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.owned || self.bare
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_held_again_only_as_the_same_file() {
+        let [this, other] = ["/dev/null", "/dev/zero"].map(|name| fs::File::open(name).unwrap());
+        let fd = Fd::new(this.as_raw_fd());
+        let bare = File { bare: true, inode: call::inode(fd).unwrap(), ..File::named(fd) };
+        let held = bare.held().unwrap();
+        assert!(held.owned && !held.is_bare());
+        assert_eq!(call::inode(held.fd), Ok(bare.inode));
+        descriptors::let_go(held.fd);
+        let astray = File { fd: Fd::new(other.as_raw_fd()), ..bare };
+        assert_eq!(astray.held().err(), Some(Errno::EBADF));
     }
 }
