@@ -321,10 +321,11 @@ impl Locked<'_> {
     }
 
     /// Ends those whose number leads elsewhere by now, before anybody sleeps for them: they would wait
-    /// for ever if it was the last that led to their file.
+    /// for ever if it was the last that led to their file. Whether there were any.
     #[cold]
-    pub fn end_strays(&mut self) {
+    pub fn end_strays(&mut self) -> bool {
         self.readiness.has_bare = false;
+        let mut ended = false;
         let mut at = self.in_flight;
         while let Some(req) = at {
             at = req.flight.next;
@@ -332,9 +333,11 @@ impl Locked<'_> {
                 self.readiness.has_bare = true;
                 if !req.has_its_files() {
                     self.complete(req, Errno::EBADF.to_res(), 0);
+                    ended = true;
                 }
             }
         }
+        ended
     }
 
     fn note_armed(&mut self, mut req: Req, events: u32) {

@@ -50,11 +50,10 @@ pub fn wait<'r>(mut locked: Locked<'r>, how: Wait, caller: &Caller) -> (Locked<'
             locked.reap();
             break;
         }
-        if locked.readiness.has_bare {
-            locked.end_strays();
-            if locked.cq_ready() != ready {
-                continue;
-            }
+        if locked.readiness.has_bare && locked.end_strays() {
+            // What was linked to them has its turn.
+            locked.progress();
+            continue;
         }
         let mask = match waiter.mask() {
             Ok(mask) => mask,
