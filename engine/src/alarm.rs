@@ -22,7 +22,8 @@ struct Timer {
 }
 
 /// Timers that nobody uses now, by the low bits of the thread id. (A thread that has ended leaves its own
-/// until another needs the place.)
+/// until another needs the place. One that gets the very id of such a thread has a timer that reaches
+/// nobody: ids come round after all others.)
 static KEPT: Mutex<[Option<Timer>; 16]> = Mutex::new([None; 16]);
 
 /// In a child of `fork`, which inherits no timers.

@@ -13,7 +13,7 @@ use sysring_sys::{Errno, Fd, call};
 use super::handle::shut;
 use super::own::let_go;
 use super::table::{INTERNAL, entry};
-use super::{pool, stray};
+use super::{own, pool, stray};
 use crate::locked::Locked;
 use crate::request::Stage;
 use crate::ring::Ring;
@@ -268,6 +268,7 @@ pub(crate) fn each(mut act: impl FnMut(&'static Ring)) {
 /// After `fork`, in the child, before anything else.
 pub(crate) fn after_fork() {
     pool::after_fork();
+    own::after_fork();
     let mut in_use = 0;
     let mut at = pool::first();
     while !at.is_null() {

@@ -64,6 +64,11 @@ fn out_of_the_way(fd: Fd) -> Result<Fd> {
 /// One at a time: who comes in between would take the raised limit for the application's.
 static RAISED: Mutex<()> = Mutex::new(());
 
+/// In a child of `fork`, which was perhaps taken while another thread had it.
+pub(super) fn after_fork() {
+    RAISED.reset();
+}
+
 #[cold]
 fn beyond_the_limit(fd: Fd) -> Result<Fd> {
     let _raised = RAISED.lock();
