@@ -8,11 +8,16 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use client::{Client, sqe};
-use sysring_sys::abi::io_uring::{op, register, sqe_flags};
+use sysring_sys::abi::io_uring::{Sqe, op, register, sqe_flags};
 use sysring_sys::{Errno, User};
 
 /// One entry without bytes.
 static NOTHING: [usize; 2] = [0, 0];
+
+/// A transfer of it.
+fn of_nothing(opcode: u8, fd: i32) -> Sqe {
+    Sqe { addr: NOTHING.as_ptr() as u64, len: 1, ..sqe(opcode, fd, 1) }
+}
 
 /// The answer to a vector of no bytes: at once, by a thread, and with registered credentials.
 fn each_way(opcode: u8, fd: i32) -> [i32; 3] {
@@ -20,10 +25,7 @@ fn each_way(opcode: u8, fd: i32) -> [i32; 3] {
     let credentials = register::PERSONALITY;
     let id = sysring_engine::register(ring.fd.raw() as u32, credentials, User::NULL, 0).unwrap();
     [(0, 0), (sqe_flags::ASYNC, 0), (0, id as u16)].map(|(flags, personality)| {
-        let mut nothing = sqe(opcode, fd, 1);
-        (nothing.addr, nothing.len) = (NOTHING.as_ptr() as u64, 1);
-        (nothing.flags, nothing.personality) = (flags, personality);
-        ring.push(nothing);
+        ring.push(Sqe { flags, personality, ..of_nothing(opcode, fd) });
         assert_eq!(ring.enter(1, 1), Ok(1));
         ring.reap()[0].res
     })
@@ -58,9 +60,7 @@ fn a_datagram_of_nothing_is_sent_under_the_number_of_a_file() {
     assert_eq!(unsafe { libc::dup2(near.as_raw_fd(), number) }, number);
     // SAFETY: as above.
     let near = unsafe { UnixDatagram::from_raw_fd(number) };
-    let mut nothing = sqe(op::WRITEV, near.as_raw_fd(), 2);
-    (nothing.addr, nothing.len) = (NOTHING.as_ptr() as u64, 1);
-    ring.push(nothing);
+    ring.push(of_nothing(op::WRITEV, near.as_raw_fd()));
     assert_eq!(ring.enter(1, 1), Ok(1));
     assert_eq!(ring.reap()[0].res, 0);
     far.set_nonblocking(true).unwrap();
@@ -91,9 +91,7 @@ fn a_datagram_of_nothing_waits_for_room() {
         sent += 1;
     }
     near.set_nonblocking(false).unwrap();
-    let mut nothing = sqe(op::WRITEV, near.as_raw_fd(), 1);
-    (nothing.addr, nothing.len) = (NOTHING.as_ptr() as u64, 1);
-    ring.push(nothing);
+    ring.push(of_nothing(op::WRITEV, near.as_raw_fd()));
     assert_eq!(ring.enter(1, 0), Ok(1));
     assert!(ring.reap().is_empty());
 

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use client::{Client, sqe};
 use sysring_sys::Errno;
-use sysring_sys::abi::io_uring::{Sqe, op};
+use sysring_sys::abi::io_uring::{Sqe, op, sqe_flags};
 use sysring_sys::raw::general::{O_DIRECT, O_NONBLOCK};
 
 /// They give numbers away, of which there is one set in the process.
@@ -25,6 +25,11 @@ struct Blocks([u8; 8192]);
 fn lead(number: &impl AsRawFd, file: &impl AsRawFd) {
     // SAFETY: both are open; whoever has the number uses it for no memory.
     assert!(unsafe { libc::dup2(file.as_raw_fd(), number.as_raw_fd()) } >= 0);
+}
+
+/// Two connections, of which we write to the near ends.
+fn two_streams() -> [(UnixStream, UnixStream); 2] {
+    [(); 2].map(|()| UnixStream::pair().unwrap())
 }
 
 /// Another descriptor of the same file.
@@ -75,8 +80,7 @@ fn what_ends_short_does_not_go_on_in_another_file() {
 #[test]
 fn what_waits_again_waits_for_the_same_file() {
     let _turn = TURN.lock();
-    let ((mut one, first), (mut two, second)) =
-        (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+    let [(mut one, first), (mut two, second)] = two_streams();
     let mut ring = Client::new(8, 0);
     let number = another(&first);
 
@@ -108,8 +112,7 @@ fn what_waits_again_waits_for_the_same_file() {
 #[test]
 fn what_is_cancelled_takes_nobody_elses_place() {
     let _turn = TURN.lock();
-    let ((mut one, first), (_two, second)) =
-        (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+    let [(mut one, first), (_two, second)] = two_streams();
     let mut ring = Client::new(8, 0);
     let number = another(&first);
     let (mut to, mut gone) = ([0], [0]);
@@ -159,8 +162,7 @@ impl Drop for Exhausted {
 #[test]
 fn duplicates_lie_above_the_limit() {
     let _turn = TURN.lock();
-    let ((mut one, first), (mut two, second)) =
-        (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+    let [(mut one, first), (mut two, second)] = two_streams();
     let mut ring = Client::new(8, 0);
     let number = another(&first);
     let exhausted = Exhausted::new();
@@ -198,12 +200,23 @@ fn a_bare_number_is_known_again() {
 }
 
 fn with_bare_numbers() {
-    let ((mut one, first), (mut two, second)) =
-        (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+    let [(mut one, first), (mut two, second)] = two_streams();
     let mut ring = Client::new(8, 0);
     let numbers = [another(&first), another(&first)];
     Exhausted::limit(&libc::rlimit { rlim_cur: 64, rlim_max: 64 });
     let _fillers: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+
+    // Nobody can wake it any more: it ends before anybody sleeps, and its successor has its turn.
+    let mut never = [0];
+    let flags = sqe_flags::IO_HARDLINK;
+    ring.push(Sqe { flags, ..receive(&numbers[0], &mut never, 0, 1) });
+    ring.push(sqe(op::NOP, -1, 2));
+    assert_eq!(ring.enter(2, 0), Ok(2));
+    lead(&numbers[0], &second);
+    assert_eq!(ring.enter(0, 2), Ok(0));
+    let ended: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+    assert_eq!(ended, [(1, Errno::EBADF.to_res()), (2, 0)]);
+    lead(&numbers[0], &first);
 
     // Its number leads to another file, whose bytes are not taken for its own.
     let mut to = [[0], [0]];
