@@ -1,7 +1,6 @@
 //! `io_uring_enter(2)`.
 
-use core::sync::atomic::AtomicPtr;
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::abi::Timespec;
 use sysring_sys::abi::io_uring::{GeteventsArg, REG_WAIT_TS, RegWait, enter, setup};
@@ -263,24 +262,4 @@ fn parse(
         how.deadline = Some(how.deadline.map_or(at_least, |deadline| deadline.max(at_least)));
     }
     Ok(how)
-}
-
-/// Keeps the type of the registered table in one place.
-pub type RingSlot = AtomicPtr<Ring>;
-
-/// A slot's ring, for who is in a call with it.
-pub fn visit_to(slot: &RingSlot) -> Option<Visit> {
-    loop {
-        // Acquire pairs with the Release in `ring_fds::claim`: the ring's words are there.
-        let ring = slot.load(Acquire);
-        if ring.is_null() {
-            return None;
-        }
-        // SAFETY: rings are never unmapped; a visit touches nothing but `refs` while that is 0.
-        let visit = Visit::of(unsafe { &*ring });
-        // Still this one, now that it cannot go away? Relaxed: only compared, after the visit's Acquire.
-        if slot.load(Relaxed) == ring {
-            return visit;
-        }
-    }
 }

@@ -11,7 +11,6 @@ use sysring_sys::abi::io_uring::RsrcUpdate;
 use sysring_sys::{Errno, Fd, Result, User};
 
 use crate::descriptors::{self, Visit};
-use crate::enter::{RingSlot, visit_to};
 use crate::ring::Ring;
 use crate::user;
 
@@ -19,7 +18,9 @@ use crate::user;
 const SLOTS: usize = 1024;
 const A_TASKS: u32 = 16;
 
-static RINGS: [RingSlot; SLOTS] = [const { AtomicPtr::new(ptr::null_mut()) }; SLOTS];
+type Slot = AtomicPtr<Ring>;
+
+static RINGS: [Slot; SLOTS] = [const { AtomicPtr::new(ptr::null_mut()) }; SLOTS];
 
 /// The ring with this index.
 ///
@@ -29,6 +30,23 @@ pub fn get(index: u32) -> Result<Visit> {
     let slot = RINGS.get(index as usize).ok_or(Errno::EINVAL)?;
     // A task of the kernel's has indexes up to 16 only.
     visit_to(slot).ok_or(if index < A_TASKS { Errno::EBADF } else { Errno::EINVAL })
+}
+
+/// A slot's ring, for who is in a call with it.
+fn visit_to(slot: &Slot) -> Option<Visit> {
+    loop {
+        // Acquire pairs with the Release in `claim`: the ring's words are there.
+        let ring = slot.load(Acquire);
+        if ring.is_null() {
+            return None;
+        }
+        // SAFETY: rings are never unmapped; a visit touches nothing but `refs` while that is 0.
+        let visit = Visit::of(unsafe { &*ring });
+        // Still this one, now that it cannot go away? Relaxed: only compared, after the visit's Acquire.
+        if slot.load(Relaxed) == ring {
+            return visit;
+        }
+    }
 }
 
 /// `REGISTER_RING_FDS`; how many were registered.
@@ -92,7 +110,7 @@ pub fn disclaim(index: u32) {
     RINGS[index as usize].store(ptr::null_mut(), Relaxed);
 }
 
-fn claim(slot: &RingSlot, ring: *mut Ring) -> bool {
+fn claim(slot: &Slot, ring: *mut Ring) -> bool {
     // Release pairs with the Acquire in `visit_to`: the ring's words are there.
     slot.compare_exchange(ptr::null_mut(), ring, Release, Relaxed).is_ok()
 }
