@@ -147,7 +147,7 @@ impl Locked<'_> {
     /// # Errors
     /// `EBADF`.
     pub fn aio_transfer(&mut self, req: Req, mut request: Iocb) -> Result<Issued> {
-        self.hold_file(req)?;
+        self.share_file(req)?;
         if self.hints.look(req.file.fd) & hint::WAITS == 0 {
             request.rw_flags |= RwFlags::NOWAIT.0;
         }

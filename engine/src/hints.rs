@@ -1,8 +1,11 @@
 //! What is known of the files that a ring reads and writes, by descriptor number.
 
+use core::num::NonZeroU32;
+
 use sysring_sys::raw::general as g;
 use sysring_sys::{Fd, call};
 
+use crate::locked::Locked;
 use crate::{iopoll, nowait};
 
 /// What is known of a descriptor's file: a hint, never trusted where an error would do harm.
@@ -70,6 +73,11 @@ impl Hints {
         self.within = false;
     }
 
+    /// The submission that lasts, by its number.
+    pub fn submission(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.submission).filter(|_| self.within)
+    }
+
     /// Whether the number's file is opened with `O_DIRECT` still.
     fn is_still_direct(&mut self, fd: Fd) -> bool {
         self.is_still(fd, |fd| call::file_flags(fd).is_ok_and(|flags| flags & g::O_DIRECT != 0))
@@ -95,17 +103,6 @@ impl Hints {
         let still = ask(fd);
         entry.seen = if still { submission } else { 0 };
         still
-    }
-
-    /// As `look`; that a file is direct is asked once more, for AIO would wait for another that has
-    /// got its number where nobody may.
-    pub fn look_twice(&mut self, fd: Fd) -> u8 {
-        let hint = self.look(fd);
-        if hint & hint::DIRECT == 0 || self.is_still_direct(fd) {
-            return hint;
-        }
-        self.forget(fd);
-        self.look(fd)
     }
 
     #[inline(always)]
@@ -146,5 +143,18 @@ impl Hints {
         if entry.fd == fd.raw() {
             entry.hint |= hint;
         }
+    }
+}
+
+impl Locked<'_> {
+    /// As `look`; that a file is direct is asked once more, for AIO would wait for another that has
+    /// got its number where nobody may.
+    pub fn look_twice(&mut self, fd: Fd) -> u8 {
+        let hint = self.hints.look(fd);
+        if hint & hint::DIRECT == 0 || self.is_lent(fd) || self.hints.is_still_direct(fd) {
+            return hint;
+        }
+        self.hints.forget(fd);
+        self.hints.look(fd)
     }
 }

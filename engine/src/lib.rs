@@ -36,6 +36,7 @@ mod hints;
 pub mod iopoll;
 mod issue;
 mod kbuf;
+mod lent;
 mod listeners;
 mod locked;
 mod memory;

@@ -9,6 +9,7 @@ use crate::filetable::FileTable;
 use crate::filter::Filters;
 use crate::hints::Hints;
 use crate::kbuf::Groups;
+use crate::lent::Lent;
 use crate::personality;
 use crate::poll::Readiness;
 use crate::queues::Queues;
@@ -103,6 +104,8 @@ pub struct State {
     pub listened_to: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
     pub hints: Hints,
+    /// Duplicates of files that transfers are under way on.
+    pub lent: Lent,
 }
 
 /// What a sleeper in `enter` knew of the timers when it went to sleep.
@@ -167,5 +170,6 @@ impl State {
         listened_to: false,
         closing: false,
         hints: Hints::new(),
+        lent: Lent::new(),
     };
 }

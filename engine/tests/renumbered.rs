@@ -77,6 +77,42 @@ fn what_ends_short_does_not_go_on_in_another_file() {
     }
 }
 
+/// How many descriptors of the process lead to a file that has no name any more.
+fn descriptors_of(file: &File) -> usize {
+    let path = |fd: &Path| std::fs::read_link(fd).ok();
+    let own = path(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    all.filter(|entry| path(&entry.as_ref().unwrap().path()) == own).count()
+}
+
+#[test]
+fn what_is_under_way_on_a_file_shares_a_duplicate_of_it() {
+    let _turn = TURN.lock();
+    let folder = std::env::temp_dir();
+    let Some((short, long)) = filled(&folder, 3, 4096).zip(filled(&folder, 4, 8192)) else {
+        return eprintln!("skipped: no O_DIRECT in {}", folder.display());
+    };
+    let mut ring = Client::new(8, 0);
+    let number = another(&long);
+    let mut to = [const { Blocks([0; 8192]) }; 5];
+    let mut read = |ring: &mut Client, at: usize| {
+        let addr = to[at].0.as_mut_ptr() as u64;
+        ring.push(Sqe { addr, len: 8192, ..sqe(op::READ, number.as_raw_fd(), at as u64) });
+    };
+    for _ in 0..50 {
+        lead(&number, &long);
+        (0..4).for_each(|at| read(&mut ring, at));
+        assert_eq!(ring.enter(4, 0), Ok(4));
+        lead(&number, &short);
+        read(&mut ring, 4);
+        assert_eq!(ring.enter(1, 5), Ok(1));
+        let mut seen: Vec<_> = ring.reap().iter().map(|c| (c.user_data, c.res)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [(0, 8192), (1, 8192), (2, 8192), (3, 8192), (4, 4096)]);
+        assert_eq!([&long, &short].map(descriptors_of), [1, 2]);
+    }
+}
+
 #[test]
 fn what_waits_again_waits_for_the_same_file() {
     let _turn = TURN.lock();

@@ -62,14 +62,14 @@ impl Locked<'_> {
     pub fn release_file(&mut self, req: Req) {
         self.disarm(req);
         if req.file.owned || req.other.owned {
-            Self::let_go_of_files(req);
+            self.let_go_of_files(req);
         }
     }
 
     #[cold]
-    fn let_go_of_files(mut req: Req) {
+    fn let_go_of_files(&mut self, mut req: Req) {
         for file in [req.file, req.other] {
-            if file.owned {
+            if file.owned && (!file.lent || self.lent.leave(file.fd)) {
                 descriptors::let_go(file.fd);
             }
         }

@@ -75,7 +75,7 @@ pub fn sync(call: &Call, _: bool) -> Attempt {
 /// Sends a call to kernel AIO, if its file is direct in fact. A worker makes it if not.
 pub fn issue(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     let fd = req.file.fd;
-    if ring.hints.look_twice(fd) & hint::DIRECT == 0 {
+    if ring.look_twice(fd) & hint::DIRECT == 0 {
         seen(fd).store(0, Relaxed);
         return Issued::Work;
     }

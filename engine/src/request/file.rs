@@ -11,6 +11,8 @@ pub struct File {
     pub fd: Fd,
     /// It is a duplicate of the engine's, to be closed with the request.
     pub owned: bool,
+    /// Others have it, too ([`crate::lent`]).
+    pub lent: bool,
     /// It could not be duplicated, and is to be used after the submission.
     bare: bool,
     /// Its device and inode then, by which it is known again.
@@ -24,7 +26,7 @@ impl File {
     /// One that the application has, for as long as its submission takes.
     #[inline(always)]
     pub const fn named(fd: Fd) -> File {
-        File { fd, owned: false, bare: false, inode: (0, 0) }
+        File { fd, owned: false, lent: false, bare: false, inode: (0, 0) }
     }
 
     /// A descriptor of the engine's.
@@ -32,10 +34,15 @@ impl File {
         File { owned: true, ..File::named(fd) }
     }
 
+    /// One that others may have, too.
+    pub const fn lent(fd: Fd) -> File {
+        File { lent: true, ..File::owned(fd) }
+    }
+
     /// No file any more. What it was known by counts for nothing then.
     #[inline(always)]
     pub fn forget(&mut self) {
-        (self.fd, self.owned, self.bare) = (Fd::NONE, false, false);
+        (self.fd, self.owned, self.lent, self.bare) = (Fd::NONE, false, false, false);
     }
 
     /// To be used after the submission: a duplicate, or where no descriptor is left the number, which

@@ -54,7 +54,7 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
     }
     let direction = Direction::of(req);
     if *known & hint::DIRECT != 0 {
-        *known = ring.hints.look_twice(req.file.fd);
+        *known = ring.look_twice(req.file.fd);
     }
     let hint = *known;
     if ring.ring.shape().has(setup::IOPOLL) {
