@@ -10,7 +10,7 @@ use crate::report::Report;
 use crate::tally::Tally;
 
 /// The seconds a step may use before it counts as hung.
-const LIMIT: &str = "1800";
+const LIMIT: &str = "2700";
 
 /// How many of its last lines are told again at the end, if it failed.
 const KEPT: usize = 40;
