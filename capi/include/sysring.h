@@ -353,9 +353,9 @@ int sysring_step_init(struct sysring_step *step,
                       const struct sysring_call *call);
 
 /* In a chain: has the call work on the descriptor that an earlier step opens (0: the first), in place of
-   its own. If there is none it is not made, and its result is -ECANCELED; -EINVAL if that step opens
-   nothing, or this call has no descriptor that docs/calls.md lists as kept (close has none there, and
-   may be used). */
+   its own. If there is none it is not made, and its result is -ECANCELED; -EBADF if a step between the two
+   closes it; -EINVAL if that step opens nothing, or this call has no descriptor that docs/calls.md lists
+   as kept (close has none there, and may be used). */
 void sysring_step_on(struct sysring_step *step,
                      uint32_t earlier);
 

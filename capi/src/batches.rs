@@ -40,9 +40,9 @@ pub unsafe extern "C" fn sysring_step_init(
 }
 
 /// In a chain: has the call work on the descriptor that an earlier step opens (0: the first), in place of
-/// its own. If there is none it is not made, and its result is -ECANCELED; -EINVAL if that step opens
-/// nothing, or this call has no descriptor that docs/calls.md lists as kept (close has none there, and
-/// may be used).
+/// its own. If there is none it is not made, and its result is -ECANCELED; -EBADF if a step between the two
+/// closes it; -EINVAL if that step opens nothing, or this call has no descriptor that docs/calls.md lists
+/// as kept (close has none there, and may be used).
 ///
 /// # Safety
 /// `step` was made by `sysring_step_init`.

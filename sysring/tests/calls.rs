@@ -284,6 +284,27 @@ fn chains_work_on_what_they_open() {
 }
 
 #[test]
+fn a_chain_leaves_alone_what_it_has_closed() {
+    let calls = Calls::new().unwrap();
+    let mut buffer = [0; 5];
+    let mut chain = [[
+        Step::new(Call::openat(Fd::CWD, c"/dev/null", 0, 0)),
+        Step::close(0),
+        // It most likely has the number that was the first one's.
+        Step::new(Call::openat(Fd::CWD, c"/proc/version", 0, 0)),
+        Step::new(Call::read(Fd::NONE, &mut buffer)).on(0),
+        Step::close(0),
+        Step::close(2),
+    ]];
+    calls.run_chains(&mut chain).unwrap();
+    let results = chain[0].each_ref().map(|step| step.result().unwrap());
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    assert_eq!((results[1], results[3], results[4]), (Ok(0), Err(Errno::EBADF), Err(Errno::EBADF)));
+    assert_eq!(results[5], Ok(0));
+    assert_eq!(buffer, [0; 5]);
+}
+
+#[test]
 fn a_step_is_issued_once() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let calls = Calls::new().unwrap();

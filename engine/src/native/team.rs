@@ -178,12 +178,15 @@ fn make(chain: &mut [Step]) {
 /// The descriptor that a step of a chain, counted from 1, has opened.
 fn opened(before: &[Step], on: u16) -> Result<usize> {
     let step = before.get(on as usize - 1).ok_or(Errno::EINVAL)?;
-    match step.issued() {
+    let fd = match step.issued() {
         Some(Ok(Issued::Done(fd))) if table::opens(step.call().nr) => {
-            usize::try_from(fd).map_err(|_| Errno::ECANCELED)
+            usize::try_from(fd).map_err(|_| Errno::ECANCELED)?
         }
-        _ => Err(Errno::EINVAL),
-    }
+        _ => return Err(Errno::EINVAL),
+    };
+    // Once the chain has closed it, the number may be another file's.
+    let is_closed = before.iter().any(|step| step.on == on && step.call().nr == g::__NR_close);
+    if is_closed { Err(Errno::EBADF) } else { Ok(fd) }
 }
 
 /// A call on another descriptor.

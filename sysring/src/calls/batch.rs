@@ -28,9 +28,9 @@ impl<'a, 'm> Step<'a, 'm> {
     }
 
     /// In a [chain](Calls::run_chains): has the call work on the descriptor that an earlier step
-    /// opens, in place of its own. If there is none, it is not made, and answers `ECANCELED`.
-    /// `EINVAL` if that step opens nothing, this call is not one of those with a descriptor that
-    /// `docs/calls.md` lists as kept, or this is no chain.
+    /// opens, in place of its own. If there is none, it is not made, and answers `ECANCELED`; `EBADF`
+    /// if a step between the two closes it. `EINVAL` if that step opens nothing, this call is not one
+    /// of those with a descriptor that `docs/calls.md` lists as kept, or this is no chain.
     #[inline]
     #[must_use]
     pub fn on(mut self, step: usize) -> Step<'a, 'm> {
