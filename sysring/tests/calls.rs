@@ -7,7 +7,10 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use sysring::calls::{Accept, Call, Calls, Issued, Listener, Slot, Statx, StatxFlags, Step, Time};
@@ -149,7 +152,6 @@ fn cancelled_calls_are_answered() {
 #[test]
 fn a_listener_calls_back_and_wakes_futures() {
     use std::future::Future;
-    use std::task::{Context, Poll, Waker};
 
     let listener = Listener::new(Calls::new().unwrap()).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -397,7 +399,7 @@ fn a_listener_ends_with_as_much_pending_as_there_may_be() {
     drop(listener);
     assert_eq!(receiver.recv_timeout(Duration::from_secs(60)), Ok(Err(Errno::ECANCELED)));
     // A callback has the last of it.
-    let listener = std::sync::Arc::new(Listener::new(Calls::new().unwrap()).unwrap());
+    let listener = Arc::new(Listener::new(Calls::new().unwrap()).unwrap());
     let (kept, tell) = (listener.clone(), sender);
     let time = Time::from(Duration::from_millis(20));
     let then = move |result| {
@@ -415,8 +417,83 @@ fn a_listener_hears_what_is_its_own() {
     let shared = Calls::builder().shared().build().unwrap();
     let refused = Listener::new(shared).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    // The word that comes back with the answer could be that of a callback.
+    for heard in [false, true] {
+        let busy = Calls::new().unwrap();
+        let time = Time::from(Duration::from_millis(if heard { 1 } else { 1_000_000 }));
+        assert!(matches!(busy.issue(Call::sleep(&time).user_data(1)), Ok(Issued::Pending(_))));
+        if heard {
+            busy.wait(1).unwrap();
+        }
+        let refused = Listener::new(busy).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    }
     let listener = Listener::new(Calls::new().unwrap()).unwrap();
     let time = Time::from(Duration::from_millis(1));
     let aside = listener.call_back(Call::sleep(&time).into_slot(&SLOT), |_| ());
     assert_eq!(aside, Err(Errno::EINVAL));
+}
+
+/// Polls its future where it is woken.
+struct Eager {
+    answer: std::sync::Mutex<sysring::calls::Answer>,
+    told: std::sync::mpsc::Sender<Poll<Result<usize, Errno>>>,
+}
+
+impl Eager {
+    fn poll(self: &Arc<Eager>) {
+        let waker = Waker::from(Arc::clone(self));
+        let mut answer = self.answer.lock().unwrap();
+        let polled = Pin::new(&mut *answer).poll(&mut Context::from_waker(&waker));
+        self.told.send(polled).unwrap();
+    }
+}
+
+impl Wake for Eager {
+    fn wake(self: Arc<Eager>) {
+        self.poll();
+    }
+}
+
+#[test]
+fn an_answer_may_be_polled_by_its_waker() {
+    let listener = Listener::new(Calls::new().unwrap()).unwrap();
+    let time = Time::from(Duration::from_millis(20));
+    let answer = listener.answer(Call::sleep(&time)).unwrap().into();
+    let (told, polls) = std::sync::mpsc::channel();
+    // In case it hangs the test goes on without it.
+    let listener = std::mem::ManuallyDrop::new(listener);
+    Arc::new(Eager { answer, told }).poll();
+    assert_eq!(polls.recv(), Ok(Poll::Pending));
+    assert_eq!(polls.recv_timeout(Duration::from_secs(60)), Ok(Poll::Ready(Ok(0))));
+    drop(std::mem::ManuallyDrop::into_inner(listener));
+}
+
+/// Issues a call when it goes.
+struct LastWord(Arc<Listener>, std::sync::mpsc::Sender<()>);
+
+impl Drop for LastWord {
+    fn drop(&mut self) {
+        // SAFETY: the call takes nothing.
+        let call = unsafe { Call::raw(libc::SYS_getppid as u32, [0; 6]) };
+        let sender = self.1.clone();
+        self.0.call_back(call, move |_| sender.send(()).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_callback_that_is_not_called_may_issue_calls_when_it_goes() {
+    let calls = Calls::builder().limit(1).build().unwrap();
+    let listener = Arc::new(Listener::new(calls).unwrap());
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let accept = move || Call::accept(&server, Accept::default());
+    listener.call_back(accept(), |_| ()).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let last = LastWord(listener.clone(), sender);
+    // On another thread, in case it hangs.
+    let refused = std::thread::spawn(move || {
+        listener.call_back(accept(), move |_| drop(last)).expect_err("one is pending")
+    });
+    receiver.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(refused.join().unwrap(), Errno::EAGAIN);
 }

@@ -75,11 +75,16 @@ impl Listener {
     /// # Errors
     /// If there is no thread to be had. [`InvalidInput`](io::ErrorKind::InvalidInput): the context's
     /// events are [shared](super::Builder::shared): others would hear what is for us, and we what is
-    /// for others.
+    /// for others. The same for one that has calls pending, or answers that were not taken.
     pub fn new(calls: Calls<'static>) -> io::Result<Listener> {
+        let refused = |why| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         if calls.events().file().is_some() {
-            let why = "a listener needs a ring of events of its own";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            return refused("a listener needs a ring of events of its own");
+        }
+        // What those brought along could be the key of one of ours, which would hear their answer. In
+        // this order: what is not pending any more has its answer there.
+        if calls.pending() != 0 || calls.next().is_some() {
+            return refused("a listener needs a context without calls of others");
         }
         let ends = AtomicBool::new(false);
         let shared = Arc::new(Shared { calls, waiting: Mutex::default(), ends });
@@ -115,9 +120,9 @@ impl Listener {
         let id = self.shared.issue(call, {
             let state = Arc::clone(&state);
             Box::new(move |result| {
-                if let State::Polled(waker) =
-                    std::mem::replace(&mut *lock(&state), State::Answered(result))
-                {
+                let before = std::mem::replace(&mut *lock(&state), State::Answered(result));
+                // Without the lock: a waker may poll here and now.
+                if let State::Polled(waker) = before {
                     waker.wake();
                 }
             })
@@ -166,7 +171,9 @@ impl Shared {
                 Ok(None)
             }
             Err(e) => {
-                lock(&self.waiting).callbacks.remove(&key);
+                let unheard = lock(&self.waiting).callbacks.remove(&key);
+                // Without the lock: what it has captured may issue calls when it goes.
+                drop(unheard);
                 Err(e)
             }
         }
