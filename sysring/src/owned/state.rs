@@ -7,12 +7,12 @@ use std::task::Waker;
 use std::time::Duration;
 
 use sysring_sys::Result;
-use sysring_sys::abi::io_uring::feat;
+use sysring_sys::abi::io_uring::{feat, sqe_flags};
 
 use super::pool::Groups;
 use super::request::Completion;
 use super::slots::{After, Key, Slots};
-use crate::ring::{Ring as Raw, Sqe, Timespec};
+use crate::ring::{Ring as Raw, Sqe, SyncCancel, Timespec};
 use crate::{Errno, op};
 
 pub struct State {
@@ -29,6 +29,11 @@ pub struct State {
     pub driver: Option<Waker>,
     /// Entries that nobody waits for and that use no memory, for which there was no room.
     left: Vec<Sqe>,
+    /// One that is under way may hold back all that comes behind it (`IOSQE_IO_DRAIN`), requests to
+    /// cancel included.
+    drains: bool,
+    /// What was cancelled meanwhile, and has not ended.
+    held: Vec<Key>,
     /// Numbers of groups of buffers.
     pub(super) groups: Groups,
     /// Waits may be told how long (Linux 5.11).
@@ -48,6 +53,8 @@ impl State {
             entered,
             driver: None,
             left: Vec::new(),
+            drains: false,
+            held: Vec::new(),
             groups: Groups::default(),
             knows_time,
             limit: Box::new(Duration::ZERO.into()),
@@ -133,6 +140,7 @@ impl State {
     /// What they point to stays until the operation has ended.
     pub unsafe fn push(&mut self, entries: &[Sqe]) -> Result<()> {
         self.make_room(entries.len())?;
+        self.drains |= entries.iter().any(|entry| entry.raw().flags & sqe_flags::IO_DRAIN != 0);
         // SAFETY: the caller's word.
         unsafe { self.raw.submission().push_all(entries) }.map_err(|_| Errno::EBUSY)
     }
@@ -184,6 +192,25 @@ impl State {
     pub fn cancel(&mut self, key: Key) {
         self.push_for_nobody(op::AsyncCancel::new(key.user_data()).build());
         let _ = self.submit();
+        if self.drains {
+            self.held.push(key);
+            self.cancel_held();
+        }
+    }
+
+    /// Whether something is to be cancelled that may not be found yet.
+    pub fn must_cancel_again(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Cancels by a call, which nothing holds back. It finds what has begun: what is held back itself
+    /// is to be looked for again.
+    fn cancel_held(&mut self) {
+        self.held.retain(|key| !self.slots.is_over(*key));
+        for key in &self.held {
+            let now = SyncCancel::user_data(key.user_data()).timeout(Duration::ZERO);
+            let _ = self.raw.register().cancel(&now);
+        }
     }
 
     /// Takes what has arrived; how many completions that was.
@@ -198,6 +225,8 @@ impl State {
             let (more, notification) = (cqe.more(), cqe.is_notification());
             afters.extend(self.slots.arrive(cqe.user_data(), completion, more, notification));
         }
+        self.drains &= self.slots.under_way() != 0;
+        self.cancel_held();
         count
     }
 }

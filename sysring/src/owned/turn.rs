@@ -199,6 +199,7 @@ fn is_of_the_moment(e: Errno) -> bool {
 impl Drop for Shared {
     /// No handle is left, so every operation under way was abandoned and cancelled.
     fn drop(&mut self) {
+        const SHORTLY: Duration = Duration::from_millis(10);
         let deadline = Instant::now() + Ring::PATIENCE;
         loop {
             let state = self.lock();
@@ -206,7 +207,8 @@ impl Drop for Shared {
             if state.slots.under_way() == 0 || left.is_zero() {
                 return;
             }
-            let (_state, turned) = self.try_turn(state, Sleep::AtMost(left));
+            let most = if state.must_cancel_again() { left.min(SHORTLY) } else { left };
+            let (_state, turned) = self.try_turn(state, Sleep::AtMost(most));
             if turned.is_err() {
                 // It cannot be waited for (on this thread, say): what is under way is leaked.
                 return;

@@ -235,3 +235,34 @@ fn an_invalid_operation_does_not_keep_others_from_room() {
         }
     });
 }
+
+#[test]
+fn what_drains_holds_no_cancellation_back() {
+    both(|ring| {
+        let alive = Alive::default();
+        let (reader, _writer) = pipe();
+        let mut before = ring.read(&reader, alive.buffer(8));
+        let mut drained = ring.read(&reader, alive.buffer(8)).drain();
+        let mut behind = ring.read(&reader, alive.buffer(8));
+        before.start();
+        drained.start();
+        behind.start();
+        ring.submit().unwrap();
+        // Held back yet, and so are the requests to cancel them.
+        drop(drained);
+        drop(behind);
+        drop(before);
+        settle(&ring);
+        assert_eq!(alive.count(), 0);
+
+        // The ring is dropped with all of them.
+        let mut before = ring.read(&reader, alive.buffer(8));
+        let mut drained = ring.read(&reader, alive.buffer(8)).drain();
+        before.start();
+        drained.start();
+        ring.submit().unwrap();
+        drop((drained, before));
+        drop(ring);
+        assert_eq!(alive.count(), 0);
+    });
+}
