@@ -105,13 +105,10 @@ impl Executor {
         let inner = &self.inner;
         let id = inner.next.replace(inner.next.get() + 1);
         let end = Rc::new(RefCell::new(End::Awaited(None)));
-        let told = Rc::clone(&end);
+        let told = Told(Rc::clone(&end));
         let task = async move {
             let value = future.await;
-            let before = told.replace(End::Here(value));
-            if let End::Awaited(Some(waker)) = before {
-                waker.wake();
-            }
+            told.tell(End::Here(value));
         };
         let alarm = inner.queue.alarm(id);
         let spawned = Spawned { future: Box::pin(task), alarm: Arc::clone(&alarm) };
@@ -123,10 +120,12 @@ impl Executor {
     /// Runs a future to its end, and tasks beside it.
     ///
     /// # Panics
-    /// If it is called by a task of the same executor.
+    /// If it is called by a task of the same executor; and with the future and each task that does.
+    /// Such a task is over then, and the next run goes on with the others.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let inner = &self.inner;
         assert!(!inner.running.replace(true), "a task runs the executor that it is run by");
+        let mut running = Running { inner, round: VecDeque::new() };
         let mut future = pin!(future);
         let alarm = inner.queue.alarm(ROOT);
         let waker = Waker::from(Arc::clone(&alarm));
@@ -136,24 +135,36 @@ impl Executor {
             driver.rung.store(false, SeqCst);
             inner.ring.driven_by(&Waker::from(Arc::clone(&driver)));
             // Those that are woken from now on wait for the next round, and so do submissions.
-            let mut round = std::mem::take(&mut *inner.queue.lock());
-            let is_idle = round.is_empty();
-            while let Some(id) = round.pop_front() {
+            running.round = std::mem::take(&mut *inner.queue.lock());
+            let is_idle = running.round.is_empty();
+            while let Some(id) = running.round.pop_front() {
                 if id != ROOT {
                     inner.poll(id);
                     continue;
                 }
                 alarm.rung.store(false, SeqCst);
                 if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                    inner.ring.driven_by_nobody();
-                    inner.running.set(false);
-                    // The next run polls the rest.
-                    inner.queue.lock().extend(round);
+                    drop(running);
                     return value;
                 }
             }
             if is_idle { inner.sleep() } else { inner.ring.turn(Turn::Never) }
         }
+    }
+}
+
+/// An executor that runs, and the tasks that are still to be polled in this round.
+struct Running<'e> {
+    inner: &'e Inner,
+    round: VecDeque<u64>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.inner.ring.driven_by_nobody();
+        self.inner.running.set(false);
+        // The next run polls the rest.
+        self.inner.queue.lock().extend(self.round.drain(..));
     }
 }
 
@@ -220,9 +231,31 @@ enum End<T> {
     Awaited(Option<Waker>),
     Here(T),
     Taken,
+    /// It was dropped before it had come.
+    Never,
 }
 
-/// A task that was spawned: awaiting it brings its value. Dropping it lets the task go on.
+/// Tells who awaits a task of its end, and if there never will be one.
+struct Told<T>(Rc<RefCell<End<T>>>);
+
+impl<T> Told<T> {
+    fn tell(&self, end: End<T>) {
+        if let End::Awaited(Some(waker)) = self.0.replace(end) {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Told<T> {
+    fn drop(&mut self) {
+        if matches!(*self.0.borrow(), End::Awaited(_)) {
+            self.tell(End::Never);
+        }
+    }
+}
+
+/// A task that was spawned: awaiting it brings its value. Dropping it lets the task go on. To await one
+/// that has panicked, or whose executor is gone, is a panic.
 pub struct Task<T> {
     end: Rc<RefCell<End<T>>>,
 }
@@ -239,6 +272,7 @@ impl<T> Future for Task<T> {
                 Poll::Pending
             }
             End::Taken => panic!("a task was polled after its end"),
+            End::Never => panic!("a task is awaited that was dropped before its end"),
         }
     }
 }
@@ -253,7 +287,7 @@ impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match *self.end.borrow() {
             End::Awaited(_) => "Task(running)",
-            End::Here(_) | End::Taken => "Task(over)",
+            End::Here(_) | End::Taken | End::Never => "Task(over)",
         })
     }
 }

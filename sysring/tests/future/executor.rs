@@ -1,6 +1,9 @@
 //! The executor.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -165,5 +168,25 @@ fn time_runs_out_or_does_not() {
         while ring.under_way() > 0 {
             ring.wait(None);
         }
+    });
+}
+
+#[test]
+fn a_task_that_panics_leaves_the_others_to_the_next_run() {
+    both(|ring| {
+        let executor = Executor::new(&ring);
+        let bad = executor.spawn(async { panic!("on purpose") });
+        let pause = sleep(&ring, Duration::from_millis(1));
+        let good = executor.spawn(async move { pause.await.map(|()| 7) });
+        let run = |task: Pin<Box<dyn Future<Output = i32> + '_>>| {
+            let run = AssertUnwindSafe(|| executor.run(task));
+            catch_unwind(run).map_err(|panic| panic.downcast_ref().map(|text: &&str| *text))
+        };
+        let awaited = Box::pin(async { good.await.unwrap() });
+        assert_eq!(run(Box::pin(std::future::pending())), Err(Some("on purpose")));
+        assert_eq!(run(awaited), Ok(7));
+        // Its own end never comes.
+        let gone = "a task is awaited that was dropped before its end";
+        assert_eq!(run(Box::pin(async { bad.await })), Err(Some(gone)));
     });
 }
