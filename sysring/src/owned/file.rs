@@ -46,17 +46,28 @@ pub(super) fn filled<B: BufMut>(mut buffer: B, result: Result<u32>) -> WithBuf<B
 /// Whose position a transfer moves: the file's own.
 pub(super) const CURRENT: u64 = !0;
 
+/// An offset that was asked for: one that would mean the file's position is refused, as others are that
+/// no file has.
+pub(super) const fn at(offset: u64) -> u64 {
+    if offset == CURRENT { CURRENT - 1 } else { offset }
+}
+
 impl Ring {
     /// Reads at the file's position, or what comes next of a pipe, as `read(2)`.
     ///
     /// The count is 0 at the end of the file. If the operation is dropped, what it has read all the
     /// same is lost, and the position has moved.
     pub fn read<B: BufMut>(&self, file: &Handle, buffer: B) -> Operation<Read<B>> {
-        self.read_at(file, buffer, CURRENT)
+        self.read_from(file, buffer, CURRENT)
     }
 
-    /// Reads at an offset, as `pread(2)`. The count is 0 behind the end of the file.
+    /// Reads at an offset, as `pread(2)`. The count is 0 behind the end of the file. `EINVAL`: beyond
+    /// what offsets there are (2⁶³).
     pub fn read_at<B: BufMut>(&self, file: &Handle, buffer: B, offset: u64) -> Operation<Read<B>> {
+        self.read_from(file, buffer, at(offset))
+    }
+
+    fn read_from<B: BufMut>(&self, file: &Handle, buffer: B, offset: u64) -> Operation<Read<B>> {
         let place = file.place(self);
         self.operation(Read { place, buffer, offset, _file: file.clone() })
     }
@@ -65,11 +76,15 @@ impl Ring {
     ///
     /// If the operation is dropped, all, a part or nothing may have been written.
     pub fn write<B: Buf>(&self, file: &Handle, buffer: B) -> Operation<Write<B>> {
-        self.write_at(file, buffer, CURRENT)
+        self.write_to(file, buffer, CURRENT)
     }
 
-    /// Writes at an offset, as `pwrite(2)`.
+    /// Writes at an offset, as `pwrite(2)`. `EINVAL`: beyond what offsets there are (2⁶³).
     pub fn write_at<B: Buf>(&self, file: &Handle, buffer: B, offset: u64) -> Operation<Write<B>> {
+        self.write_to(file, buffer, at(offset))
+    }
+
+    fn write_to<B: Buf>(&self, file: &Handle, buffer: B, offset: u64) -> Operation<Write<B>> {
         let place = file.place(self);
         self.operation(Write { place, buffer, offset, _file: file.clone() })
     }
@@ -77,7 +92,7 @@ impl Ring {
     /// As [`read_at`](Ring::read_at), into a registered buffer. `EFAULT`: it is another ring's.
     pub fn read_fixed(&self, file: &Handle, buffer: FixedBuf, offset: u64) -> Operation<ReadFixed> {
         let place = file.place(self);
-        let index = buffer.index(self).unwrap_or(NO_BUFFER);
+        let (index, offset) = (buffer.index(self).unwrap_or(NO_BUFFER), at(offset));
         self.operation(ReadFixed { place, buffer, offset, index, _file: file.clone() })
     }
 
@@ -89,7 +104,7 @@ impl Ring {
         offset: u64,
     ) -> Operation<WriteFixed> {
         let place = file.place(self);
-        let index = buffer.index(self).unwrap_or(NO_BUFFER);
+        let (index, offset) = (buffer.index(self).unwrap_or(NO_BUFFER), at(offset));
         self.operation(WriteFixed { place, buffer, offset, index, _file: file.clone() })
     }
 
@@ -104,7 +119,7 @@ impl Ring {
     }
 
     /// Opens a file, as `openat(2)`; relative paths begin in the current directory. `EINVAL`: the
-    /// path contains a zero byte.
+    /// path contains a zero byte, or the options make no sense together.
     ///
     /// If the operation is dropped and the file is opened all the same, it is closed.
     pub fn open(&self, path: impl AsRef<Path>, options: OpenOptions) -> Operation<Open> {
@@ -253,7 +268,8 @@ unsafe impl Request for Fsync {
     }
 }
 
-/// How a file is opened: as [`std::fs::OpenOptions`], always close-on-exec.
+/// How a file is opened: as [`std::fs::OpenOptions`], always close-on-exec. What makes no sense together
+/// (to be emptied, and only read) is answered `EINVAL` when it is opened.
 ///
 /// ```
 /// use sysring::owned::OpenOptions;
@@ -266,6 +282,10 @@ unsafe impl Request for Fsync {
 pub struct OpenOptions {
     read: bool,
     write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
     flags: u32,
     mode: u32,
 }
@@ -273,7 +293,16 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// Nothing is set: not even reading.
     pub const fn new() -> OpenOptions {
-        OpenOptions { read: false, write: false, flags: g::O_CLOEXEC, mode: 0o666 }
+        OpenOptions {
+            read: false,
+            write: false,
+            append: false,
+            truncate: false,
+            create: false,
+            create_new: false,
+            flags: g::O_CLOEXEC,
+            mode: 0o666,
+        }
     }
 
     /// To be read.
@@ -300,23 +329,27 @@ impl OpenOptions {
 
     /// To be written, always behind its end.
     pub const fn append(mut self, yes: bool) -> OpenOptions {
-        self.write |= yes;
-        self.flag(g::O_APPEND, yes)
+        self.append = yes;
+        self
     }
 
     /// Emptied.
-    pub const fn truncate(self, yes: bool) -> OpenOptions {
-        self.flag(g::O_TRUNC, yes)
+    pub const fn truncate(mut self, yes: bool) -> OpenOptions {
+        self.truncate = yes;
+        self
     }
 
     /// Made if it is not there.
-    pub const fn create(self, yes: bool) -> OpenOptions {
-        self.flag(g::O_CREAT, yes)
+    pub const fn create(mut self, yes: bool) -> OpenOptions {
+        self.create = yes;
+        self
     }
 
-    /// Made, and `EEXIST` if it is there.
-    pub const fn create_new(self, yes: bool) -> OpenOptions {
-        self.flag(g::O_CREAT | g::O_EXCL, yes)
+    /// Made, and `EEXIST` if it is there, whatever is said of [`create`](OpenOptions::create) and
+    /// [`truncate`](OpenOptions::truncate).
+    pub const fn create_new(mut self, yes: bool) -> OpenOptions {
+        self.create_new = yes;
+        self
     }
 
     /// The permissions of a new file, before the umask; 0o666 if not given.
@@ -326,22 +359,32 @@ impl OpenOptions {
     }
 
     /// Other flags (`O_*`).
-    pub const fn custom_flags(self, flags: u32) -> OpenOptions {
-        self.flag(flags, true)
-    }
-
-    const fn flag(mut self, flag: u32, yes: bool) -> OpenOptions {
-        self.flags = if yes { self.flags | flag } else { self.flags & !flag };
+    pub const fn custom_flags(mut self, flags: u32) -> OpenOptions {
+        self.flags |= flags & !g::O_ACCMODE;
         self
     }
 
-    fn to_flags(self) -> u32 {
-        let access = match (self.read, self.write) {
+    /// What std refuses is none: to read a file must not empty it.
+    fn to_flags(self) -> Option<u32> {
+        let access = match (self.read, self.write || self.append) {
             (true, true) => g::O_RDWR,
             (false, true) => g::O_WRONLY,
-            _ => g::O_RDONLY,
+            (true, false) => g::O_RDONLY,
+            (false, false) => return None,
         };
-        self.flags | access
+        let changes = self.truncate || self.create || self.create_new;
+        let refused = match (self.write, self.append) {
+            (false, false) => changes,
+            (_, true) => self.truncate && !self.create_new,
+            (true, false) => false,
+        };
+        let flag = |flag, yes| if yes { flag } else { 0 };
+        let creation = match self.create_new {
+            true => g::O_CREAT | g::O_EXCL,
+            false => flag(g::O_CREAT, self.create) | flag(g::O_TRUNC, self.truncate),
+        };
+        let flags = self.flags | access | flag(g::O_APPEND, self.append) | creation;
+        (!refused).then_some(flags)
     }
 }
 
@@ -369,8 +412,9 @@ unsafe impl Request for Open {
     type Output = Result<Handle>;
 
     fn entry(&mut self) -> Sqe {
-        let Some(path) = &self.path else { return invalid() };
-        let flags = self.options.to_flags();
+        let (Some(path), Some(flags)) = (&self.path, self.options.to_flags()) else {
+            return invalid();
+        };
         match self.direct {
             None => op::OpenAt::new(Fd::CWD, path.as_ptr())
                 .open_flags(flags)

@@ -3,7 +3,7 @@
 use sysring_sys::abi::{Iovec, Msghdr};
 use sysring_sys::raw::net;
 
-use super::file::CURRENT;
+use super::file::{CURRENT, at};
 use super::handle::{Handle, Place};
 use super::operation::Operation;
 use super::request::{Completion, Request};
@@ -21,7 +21,7 @@ impl Ring {
     ///
     /// `EINVAL`: more than 1024 buffers. All else is as of [`read`](Ring::read).
     pub fn readv<S: BufMutSet>(&self, file: &Handle, buffers: S) -> Operation<ReadV<S>> {
-        self.readv_at(file, buffers, CURRENT)
+        self.readv_from(file, buffers, CURRENT)
     }
 
     /// The same at an offset, as `preadv(2)`.
@@ -42,6 +42,15 @@ impl Ring {
         buffers: S,
         offset: u64,
     ) -> Operation<ReadV<S>> {
+        self.readv_from(file, buffers, at(offset))
+    }
+
+    fn readv_from<S: BufMutSet>(
+        &self,
+        file: &Handle,
+        buffers: S,
+        offset: u64,
+    ) -> Operation<ReadV<S>> {
         let (place, vectors) = (file.place(self), Vectors::default());
         self.operation(ReadV { place, buffers, vectors, offset, _file: file.clone() })
     }
@@ -49,11 +58,20 @@ impl Ring {
     /// Writes several buffers, one after the other, at the file's position, as `writev(2)`. The count
     /// may be less than they hold. `EINVAL`: more than 1024 buffers.
     pub fn writev<S: BufSet>(&self, file: &Handle, buffers: S) -> Operation<WriteV<S>> {
-        self.writev_at(file, buffers, CURRENT)
+        self.writev_to(file, buffers, CURRENT)
     }
 
     /// The same at an offset, as `pwritev(2)`.
     pub fn writev_at<S: BufSet>(
+        &self,
+        file: &Handle,
+        buffers: S,
+        offset: u64,
+    ) -> Operation<WriteV<S>> {
+        self.writev_to(file, buffers, at(offset))
+    }
+
+    fn writev_to<S: BufSet>(
         &self,
         file: &Handle,
         buffers: S,

@@ -204,3 +204,53 @@ fn several_buffers_stay_until_their_operation_has_ended() {
         drop(writer);
     });
 }
+
+#[test]
+fn an_offset_is_never_the_position() {
+    both(|ring| {
+        let file = Handle::from(std::fs::File::open("/proc/version").unwrap());
+        assert_eq!(ring.read_at(&file, [0; 5], u64::MAX).wait().0, Err(Errno::EINVAL));
+        assert_eq!(ring.readv_at(&file, [[0; 5]], u64::MAX).wait().0, Err(Errno::EINVAL));
+        assert_eq!(ring.read(&file, [0; 5]).wait().1, *b"Linux");
+        let (_, writer) = pipe();
+        assert_eq!(ring.write_at(&writer, "x", u64::MAX).wait().0, Err(Errno::EINVAL));
+        assert_eq!(ring.writev_at(&writer, ["x"], u64::MAX).wait().0, Err(Errno::EINVAL));
+    });
+}
+
+/// Each set of options, ours and std's.
+fn every_option() -> impl Iterator<Item = (OpenOptions, std::fs::OpenOptions)> {
+    (0..64).map(|bits: u32| {
+        let is = |bit: u32| bits >> bit & 1 != 0;
+        let mut of_std = std::fs::OpenOptions::new();
+        of_std.read(is(0)).write(is(1)).append(is(2));
+        of_std.truncate(is(3)).create_new(is(4)).create(is(5));
+        let ours = OpenOptions::new().read(is(0)).write(is(1)).append(is(2));
+        (ours.truncate(is(3)).create_new(is(4)).create(is(5)), of_std)
+    })
+}
+
+#[test]
+fn options_mean_what_they_do_to_std() {
+    both(|ring| {
+        let path = std::env::temp_dir().join(format!("sysring-options-{}", std::process::id()));
+        for (ours, of_std) in every_option() {
+            for is_there in [false, true] {
+                let prepared = || match is_there {
+                    true => std::fs::write(&path, "data").unwrap(),
+                    false => drop(std::fs::remove_file(&path)),
+                };
+                prepared();
+                let opened = ring.open(&path, ours).wait().map_err(|e| e.raw());
+                let left = std::fs::read(&path).ok();
+                prepared();
+                let by_std = of_std.open(&path).map_err(|e| e.raw_os_error());
+                // std's refusals have no number.
+                let by_std = by_std.map_err(|e| e.unwrap_or(Errno::EINVAL.raw()));
+                let expected = (by_std.map(drop), std::fs::read(&path).ok());
+                assert_eq!((opened.map(drop), left), expected, "{ours:?}");
+            }
+        }
+        let _ = std::fs::remove_file(&path);
+    });
+}
