@@ -37,7 +37,7 @@ const ALWAYS: &[u32] = &[
     g::__NR_set_thread_area,
     #[cfg(target_arch = "x86_64")]
     g::__NR_modify_ldt,
-    // Who it is, and what it may do.
+    // Who it is, and what it may do; its keys are looked up, and kept, by who it is.
     g::__NR_setuid,
     g::__NR_setgid,
     g::__NR_setreuid,
@@ -49,6 +49,9 @@ const ALWAYS: &[u32] = &[
     g::__NR_setgroups,
     g::__NR_capset,
     g::__NR_keyctl,
+    g::__NR_add_key,
+    g::__NR_request_key,
+    g::__NR_lsm_set_self_attr,
     g::__NR_prctl,
     g::__NR_personality,
     g::__NR_seccomp,
@@ -101,14 +104,19 @@ const fn mark(marked: &mut [u64; NUMBERS / 64], number: u32) {
 
 /// Whether a scope refuses a call, with `EOPNOTSUPP`: one that would change, end or double the thread
 /// that makes it, or ask the kernel about the thread's own locks (`FUTEX_LOCK_PI` and its kin).
-/// Calls that the table does not know are never refused.
+/// Calls that the table does not know are never refused, but for the numbers of x32.
 #[inline]
 #[must_use]
 pub fn refuses(number: u32, args: &[usize; 6]) -> bool {
-    let word = MARKED.get(number as usize / 64);
+    let Some(word) = MARKED.get(number as usize / 64) else { return is_foreign(number) };
     // By value: what has no address may stay in registers.
-    word.is_some_and(|word| word >> (number % 64) & 1 != 0)
-        && looked_at(number, [args[0] as u32, args[1] as u32])
+    word >> (number % 64) & 1 != 0 && looked_at(number, [args[0] as u32, args[1] as u32])
+}
+
+/// Whether a number is one of the x32 ABI's, which has other names for calls that are refused.
+const fn is_foreign(number: u32) -> bool {
+    const X32: u32 = 1 << 30;
+    cfg!(target_arch = "x86_64") && number >= X32 && number - X32 < 2 * NUMBERS as u32
 }
 
 /// By its number, and the first two of its arguments.

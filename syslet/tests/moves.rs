@@ -358,6 +358,12 @@ fn the_caller_can_go_home_in_between() {
     });
 }
 
+/// Newer than what libc knows.
+const LSM_SET_SELF_ATTR: i64 = 460;
+/// The bit of x32's numbers, and one that it has for itself.
+const X32: i64 = 1 << 30;
+const X32_EXECVE: i64 = X32 | 520;
+
 #[test]
 fn calls_that_would_change_the_thread_are_refused() {
     let refused = [
@@ -380,6 +386,12 @@ fn calls_that_would_change_the_thread_are_refused() {
         libc::SYS_unshare,
         libc::SYS_setns,
         libc::SYS_seccomp,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        LSM_SET_SELF_ATTR,
+        X32 | libc::SYS_fork,
+        X32_EXECVE,
         libc::SYS_sched_setaffinity,
         libc::SYS_setpriority,
         libc::SYS_ioprio_set,
