@@ -71,12 +71,7 @@ impl Ring {
         self.writev_to(file, buffers, at(offset))
     }
 
-    fn writev_to<S: BufSet>(
-        &self,
-        file: &Handle,
-        buffers: S,
-        offset: u64,
-    ) -> Operation<WriteV<S>> {
+    fn writev_to<S: BufSet>(&self, file: &Handle, buffers: S, offset: u64) -> Operation<WriteV<S>> {
         let (place, vectors) = (file.place(self), Vectors::default());
         self.operation(WriteV { place, buffers, vectors, offset, _file: file.clone() })
     }
