@@ -60,6 +60,9 @@
 //! does, and [`Calls::issue_unchecked`] leaves it to the caller. Paths, addresses, times, and
 //! vectors (not what they point to) are copied when a call becomes pending, and are free as soon as
 //! `issue` returns. A descriptor may be closed then, too, if the call waits on it (it has a duplicate).
+//! That goes when the call has ended, and takes with it, as any descriptor of a file that is closed, the
+//! record locks (`F_SETLK`) that the process has on that file; those of open files (`F_OFD_SETLK`,
+//! `flock`) stay.
 //!
 //! # Ways to hear
 //! - the context's ring of events: [`wait`](Calls::wait), [`next`](Calls::next). Processes may share
