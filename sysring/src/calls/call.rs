@@ -243,12 +243,22 @@ impl<'a, 'm> Call<'a, 'm> {
         call(g::__NR_unlinkat, [number(dir), path.as_ptr() as usize, flags as usize])
     }
 
-    /// `renameat2(2)`, with `RENAME_*` flags.
+    /// `renameat2(2)`, with `RENAME_*` flags. Of the two directories a pending call has a duplicate of
+    /// the first; the second stays open until it is answered.
+    ///
+    /// ```compile_fail,E0597
+    /// use sysring::calls::{Call, Calls};
+    ///
+    /// let (calls, to) = (Calls::new().unwrap(), std::fs::File::open("/tmp").unwrap());
+    /// let call = Call::renameat2(&to, c"one", &to, c"other", 0).by_worker();
+    /// calls.issue(call).unwrap();
+    /// // `to` is closed here, and the call may be pending.
+    /// ```
     #[inline]
     pub fn renameat2(
         from_dir: impl Descriptor,
         from: &'a CStr,
-        to_dir: impl Descriptor,
+        to_dir: impl Descriptor + 'm,
         to: &'a CStr,
         flags: u32,
     ) -> Call<'a, 'm> {
