@@ -486,13 +486,14 @@ fn a_callback_that_is_not_called_may_issue_calls_when_it_goes() {
     let calls = Calls::builder().limit(1).build().unwrap();
     let listener = Arc::new(Listener::new(calls).unwrap());
     let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let accept = move || Call::accept(&server, Accept::default());
-    listener.call_back(accept(), |_| ()).unwrap();
+    listener.call_back(Call::accept(&server, Accept::default()), |_| ()).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     let last = LastWord(listener.clone(), sender);
+    let server = server.try_clone().unwrap();
     // On another thread, in case it hangs.
     let refused = std::thread::spawn(move || {
-        listener.call_back(accept(), move |_| drop(last)).expect_err("one is pending")
+        let accept = Call::accept(&server, Accept::default());
+        listener.call_back(accept, move |_| drop(last)).expect_err("one is pending")
     });
     receiver.recv_timeout(Duration::from_secs(60)).unwrap();
     assert_eq!(refused.join().unwrap(), Errno::EAGAIN);

@@ -15,8 +15,17 @@ pub use sysring_sys::call::OpenHow;
 
 /// A system call that is yet to be issued.
 ///
-/// `'a` is how long what is copied has to be there: until it is issued. `'m` is how long what it
-/// reads and writes later has to: until its answer comes.
+/// `'a` is how long what is copied has to be there, and descriptors have to be open: until it is issued.
+/// `'m` is how long what it reads and writes later has to: until its answer comes.
+///
+/// ```compile_fail,E0505
+/// use sysring::calls::{Call, Calls};
+///
+/// let file = std::fs::File::open("/dev/null").unwrap();
+/// let call = Call::fsync(&file);
+/// drop(file);
+/// let _ = Calls::issue_sync(call); // the number may be another file's
+/// ```
 #[derive(Debug)]
 #[must_use = "a call does nothing until it is issued"]
 pub struct Call<'a, 'm> {
@@ -141,67 +150,72 @@ impl<'a, 'm> Call<'a, 'm> {
 
     /// `read(2)`. Errors: those of the man page.
     #[inline]
-    pub fn read(fd: impl Descriptor, buffer: &'m mut [u8]) -> Call<'a, 'm> {
+    pub fn read(fd: impl Descriptor + 'a, buffer: &'m mut [u8]) -> Call<'a, 'm> {
         call(g::__NR_read, [number(fd), buffer.as_mut_ptr() as usize, buffer.len()])
     }
 
     /// `pread(2)`.
     #[inline]
-    pub fn pread(fd: impl Descriptor, buffer: &'m mut [u8], offset: u64) -> Call<'a, 'm> {
+    pub fn pread(fd: impl Descriptor + 'a, buffer: &'m mut [u8], offset: u64) -> Call<'a, 'm> {
         let (at, len) = (buffer.as_mut_ptr() as usize, buffer.len());
         call(g::__NR_pread64, [number(fd), at, len, offset as usize])
     }
 
     /// `write(2)`. All of it is written before the answer comes, as by a call that blocks.
     #[inline]
-    pub fn write(fd: impl Descriptor, data: &'m [u8]) -> Call<'a, 'm> {
+    pub fn write(fd: impl Descriptor + 'a, data: &'m [u8]) -> Call<'a, 'm> {
         call(g::__NR_write, [number(fd), data.as_ptr() as usize, data.len()])
     }
 
     /// `pwrite(2)`.
     #[inline]
-    pub fn pwrite(fd: impl Descriptor, data: &'m [u8], offset: u64) -> Call<'a, 'm> {
+    pub fn pwrite(fd: impl Descriptor + 'a, data: &'m [u8], offset: u64) -> Call<'a, 'm> {
         let (at, len) = (data.as_ptr() as usize, data.len());
         call(g::__NR_pwrite64, [number(fd), at, len, offset as usize])
     }
 
     /// `recv(2)`, with `MSG_*` flags.
     #[inline]
-    pub fn recv(socket: impl Descriptor, buffer: &'m mut [u8], flags: u32) -> Call<'a, 'm> {
+    pub fn recv(socket: impl Descriptor + 'a, buffer: &'m mut [u8], flags: u32) -> Call<'a, 'm> {
         let (at, len) = (buffer.as_mut_ptr() as usize, buffer.len());
         call(g::__NR_recvfrom, [number(socket), at, len, flags as usize])
     }
 
     /// `send(2)`, with `MSG_*` flags.
     #[inline]
-    pub fn send(socket: impl Descriptor, data: &'m [u8], flags: u32) -> Call<'a, 'm> {
+    pub fn send(socket: impl Descriptor + 'a, data: &'m [u8], flags: u32) -> Call<'a, 'm> {
         let (at, len) = (data.as_ptr() as usize, data.len());
         call(g::__NR_sendto, [number(socket), at, len, flags as usize])
     }
 
     /// `accept4(2)`: the answer is the new socket's descriptor.
     #[inline]
-    pub fn accept(listener: impl Descriptor, how: Accept) -> Call<'a, 'm> {
+    pub fn accept(listener: impl Descriptor + 'a, how: Accept) -> Call<'a, 'm> {
         call(g::__NR_accept4, [number(listener), 0, 0, how.0 as usize])
     }
 
     /// `connect(2)`, to an address as the kernel has it (`struct sockaddr_*`). It is copied.
     #[inline]
-    pub fn connect(socket: impl Descriptor, to: &'a [u8]) -> Call<'a, 'm> {
+    pub fn connect(socket: impl Descriptor + 'a, to: &'a [u8]) -> Call<'a, 'm> {
         call(g::__NR_connect, [number(socket), to.as_ptr() as usize, to.len()])
     }
 
     /// `openat(2)`: the answer is the new descriptor. The path is copied. A path that is not cached
     /// is looked up by a worker.
     #[inline]
-    pub fn openat(dir: impl Descriptor, path: &'a CStr, flags: u32, mode: u32) -> Call<'a, 'm> {
+    pub fn openat(
+        dir: impl Descriptor + 'a,
+        path: &'a CStr,
+        flags: u32,
+        mode: u32,
+    ) -> Call<'a, 'm> {
         let path = path.as_ptr() as usize;
         call(g::__NR_openat, [number(dir), path, flags as usize, mode as usize])
     }
 
     /// `openat2(2)`.
     #[inline]
-    pub fn openat2(dir: impl Descriptor, path: &'a CStr, how: &'a OpenHow) -> Call<'a, 'm> {
+    pub fn openat2(dir: impl Descriptor + 'a, path: &'a CStr, how: &'a OpenHow) -> Call<'a, 'm> {
         let (path, size) = (path.as_ptr() as usize, size_of::<OpenHow>());
         call(g::__NR_openat2, [number(dir), path, address(how), size])
     }
@@ -209,7 +223,7 @@ impl<'a, 'm> Call<'a, 'm> {
     /// `statx(2)`. The path is copied.
     #[inline]
     pub fn statx(
-        dir: impl Descriptor,
+        dir: impl Descriptor + 'a,
         path: &'a CStr,
         how: StatxFlags,
         to: &'m mut Statx,
@@ -220,26 +234,26 @@ impl<'a, 'm> Call<'a, 'm> {
 
     /// `getdents64(2)`: the answer is how many bytes of entries there are; 0: no more.
     #[inline]
-    pub fn getdents64(dir: impl Descriptor, buffer: &'m mut [u8]) -> Call<'a, 'm> {
+    pub fn getdents64(dir: impl Descriptor + 'a, buffer: &'m mut [u8]) -> Call<'a, 'm> {
         call(g::__NR_getdents64, [number(dir), buffer.as_mut_ptr() as usize, buffer.len()])
     }
 
     /// `readlinkat(2)`.
     #[inline]
-    pub fn readlinkat(dir: impl Descriptor, path: &'a CStr, to: &'m mut [u8]) -> Call<'a, 'm> {
+    pub fn readlinkat(dir: impl Descriptor + 'a, path: &'a CStr, to: &'m mut [u8]) -> Call<'a, 'm> {
         let path = path.as_ptr() as usize;
         call(g::__NR_readlinkat, [number(dir), path, to.as_mut_ptr() as usize, to.len()])
     }
 
     /// `mkdirat(2)`.
     #[inline]
-    pub fn mkdirat(dir: impl Descriptor, path: &'a CStr, mode: u32) -> Call<'a, 'm> {
+    pub fn mkdirat(dir: impl Descriptor + 'a, path: &'a CStr, mode: u32) -> Call<'a, 'm> {
         call(g::__NR_mkdirat, [number(dir), path.as_ptr() as usize, mode as usize])
     }
 
     /// `unlinkat(2)`, with `AT_REMOVEDIR` for a directory.
     #[inline]
-    pub fn unlinkat(dir: impl Descriptor, path: &'a CStr, flags: u32) -> Call<'a, 'm> {
+    pub fn unlinkat(dir: impl Descriptor + 'a, path: &'a CStr, flags: u32) -> Call<'a, 'm> {
         call(g::__NR_unlinkat, [number(dir), path.as_ptr() as usize, flags as usize])
     }
 
@@ -256,7 +270,7 @@ impl<'a, 'm> Call<'a, 'm> {
     /// ```
     #[inline]
     pub fn renameat2(
-        from_dir: impl Descriptor,
+        from_dir: impl Descriptor + 'a,
         from: &'a CStr,
         to_dir: impl Descriptor + 'm,
         to: &'a CStr,
@@ -269,13 +283,13 @@ impl<'a, 'm> Call<'a, 'm> {
 
     /// `fsync(2)`, by a worker.
     #[inline]
-    pub fn fsync(fd: impl Descriptor) -> Call<'a, 'm> {
+    pub fn fsync(fd: impl Descriptor + 'a) -> Call<'a, 'm> {
         call(g::__NR_fsync, [number(fd)])
     }
 
     /// `fdatasync(2)`, by a worker.
     #[inline]
-    pub fn fdatasync(fd: impl Descriptor) -> Call<'a, 'm> {
+    pub fn fdatasync(fd: impl Descriptor + 'a) -> Call<'a, 'm> {
         call(g::__NR_fdatasync, [number(fd)])
     }
 
@@ -303,7 +317,10 @@ impl<'a, 'm> Call<'a, 'm> {
     /// `epoll_wait(2)` without a limit: the answer is how many events there are. Nothing sleeps for
     /// it.
     #[inline]
-    pub fn epoll_wait(epoll: impl Descriptor, events: &'m mut [g::epoll_event]) -> Call<'a, 'm> {
+    pub fn epoll_wait(
+        epoll: impl Descriptor + 'a,
+        events: &'m mut [g::epoll_event],
+    ) -> Call<'a, 'm> {
         let (at, most) = (events.as_mut_ptr() as usize, events.len());
         call(g::__NR_epoll_pwait, [number(epoll), at, most, usize::MAX, 0, 8])
     }
