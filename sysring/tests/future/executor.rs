@@ -180,13 +180,13 @@ fn a_task_that_panics_leaves_the_others_to_the_next_run() {
         let good = executor.spawn(async move { pause.await.map(|()| 7) });
         let run = |task: Pin<Box<dyn Future<Output = i32> + '_>>| {
             let run = AssertUnwindSafe(|| executor.run(task));
-            catch_unwind(run).map_err(|panic| panic.downcast_ref().map(|text: &&str| *text))
+            catch_unwind(run).map_err(|panic| panic.downcast_ref::<&str>().copied())
         };
         let awaited = Box::pin(async { good.await.unwrap() });
         assert_eq!(run(Box::pin(std::future::pending())), Err(Some("on purpose")));
         assert_eq!(run(awaited), Ok(7));
         // Its own end never comes.
         let gone = "a task is awaited that was dropped before its end";
-        assert_eq!(run(Box::pin(async { bad.await })), Err(Some(gone)));
+        assert_eq!(run(Box::pin(bad)), Err(Some(gone)));
     });
 }
