@@ -88,23 +88,52 @@ unsafe fn application_call(nr: usize, a: [usize; 4]) -> isize {
 
 unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Context) {
     // SAFETY: the kernel hands both structures to a handler with SA_SIGINFO.
-    let (info_now, nr, alternate) = unsafe {
-        let frame = context as usize;
-        (*info, (*context).nr(), (*context).altstack.end_if_on(frame))
-    };
+    let (info_now, nr, place) = unsafe { (*info, (*context).nr(), Place::of(&*context)) };
     if info_now.code != SYS_SECCOMP || info_now.errno != i32::from(filter::MARK) {
         // SAFETY: the arguments are the kernel's.
         return unsafe { signals::deliver(signal, info, context) };
     }
-    match alternate {
-        Some(end) if needs_room(nr) => return stack::with_room(context.cast(), end, serve),
-        Some(end) if ends_program(nr) => stack::with_room(context.cast(), end, leave),
+    let frame = context.cast();
+    match place {
+        Place::Alternate { end } if needs_room(nr) => return stack::with_room(frame, end, serve),
+        // A child that is lent this memory must be able to leave our stack for an alternate one.
+        Place::Within { end } if nr == g::__NR_clone => {
+            return stack::with_room(frame, end, serve);
+        }
+        Place::Within { end } if needs_room(nr) => {
+            return stack::with_room(frame, end, serve_within);
+        }
+        Place::Alternate { end } | Place::Within { end } if ends_program(nr) => {
+            stack::with_room(frame, end, leave);
+        }
         // SAFETY: the frame is the kernel's.
-        None if ends_program(nr) => unsafe { leave(context.cast()) },
+        Place::Ordinary if ends_program(nr) => unsafe { leave(frame, 0) },
         _ => {}
     }
     // SAFETY: the frame is the kernel's.
-    unsafe { serve(context.cast()) }
+    unsafe { serve(frame, 0) }
+}
+
+/// Where the signal frame lies.
+enum Place {
+    /// On the stack that the thread was on.
+    Ordinary,
+    /// On the alternate stack, which ends at `end`, and holds nothing else that lives.
+    Alternate { end: usize },
+    /// There, too, and the thread was on that stack already: what lies from `end` on is the program's.
+    Within { end: usize },
+}
+
+impl Place {
+    fn of(context: &Context) -> Place {
+        let (altstack, frame) = (context.altstack, core::ptr::from_ref(context) as usize);
+        match (altstack.end_if_on(frame), altstack.end_if_on(context.stack())) {
+            (None, _) => Place::Ordinary,
+            // (A thread that has just come to the very end of its stack is not on it.)
+            (Some(_), Some(_)) => Place::Within { end: context.end_of_frame() },
+            (Some(end), None) => Place::Alternate { end },
+        }
+    }
 }
 
 /// Whether nothing comes after the call, if it succeeds.
@@ -116,7 +145,7 @@ fn ends_program(nr: u32) -> bool {
 ///
 /// # Safety
 /// As of [`serve`].
-unsafe extern "C" fn leave(context: *mut u8) {
+unsafe extern "C" fn leave(context: *mut u8, _top: usize) {
     // SAFETY: by the caller's word.
     let context = unsafe { &*context.cast::<Context>() };
     let (nr, args) = (context.nr(), context.args());
@@ -136,11 +165,23 @@ fn needs_room(nr: u32) -> bool {
 ///
 /// # Safety
 /// `context` must be a signal frame's, or a copy of one that nothing else uses.
-unsafe extern "C" fn serve(context: *mut u8) {
+unsafe extern "C" fn serve(context: *mut u8, _top: usize) {
     // SAFETY: by the caller's word.
     let context = unsafe { &mut *context.cast::<Context>() };
     let result = dispatch(context.nr(), context.args(), context);
     context.set_result(Errno::to_ret(result));
+}
+
+/// The same on a stack of ours, which ends at `top`, for a thread that was on its alternate one.
+///
+/// # Safety
+/// As of [`serve`].
+unsafe extern "C" fn serve_within(context: *mut u8, top: usize) {
+    if top != 0 {
+        stack::declare(top);
+    }
+    // SAFETY: by the caller's word.
+    unsafe { serve(context, top) }
 }
 
 fn dispatch(nr: u32, args: [usize; 6], context: &mut Context) -> Result<usize> {

@@ -6,7 +6,7 @@
 //!
 //! A borrower's stack may be tiny (musl's is 5 KiB in the middle of the parent's) and the first trapped
 //! call in the child would push a signal frame over its end, into what the parent needs. So the
-//! child begins with an alternate signal stack of ours, unless it inherits one. The parent sleeps
+//! child begins with an alternate signal stack of ours, unless it inherits a free one. The parent sleeps
 //! until the child is gone or another program, and takes the stack back.
 
 use sysring_sys::arch::gate_address;
@@ -57,7 +57,9 @@ fn lend(args: [usize; 6], context: &mut Context) -> Result<usize> {
     memory::write(User::new(args[1].wrapping_sub(8) as u64), &0u64)?;
 
     let (own_stack, own_altstack) = (context.stack(), context.altstack);
-    let room = if own_altstack.is_set() { None } else { Some(stack::take()?) };
+    // One that the parent is on holds what it will need again.
+    let inherits = own_altstack.is_set() && own_altstack.end_if_on(own_stack).is_none();
+    let room = if inherits { None } else { Some(stack::take()?) };
     // The child returns to this very context: its stack, its result, its alternate stack. The
     // parent does not look before the child has let go of the memory.
     context.set_stack(args[1]);

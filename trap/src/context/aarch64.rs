@@ -39,6 +39,11 @@ impl Context {
         self.sp
     }
 
+    /// Where the frame ends that this context is part of.
+    pub fn end_of_frame(&self) -> usize {
+        self.sp
+    }
+
     /// Sets the stack pointer the thread returns with.
     pub fn set_stack(&mut self, stack: usize) {
         self.sp = stack;

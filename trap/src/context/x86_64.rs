@@ -62,6 +62,12 @@ impl Context {
         self.rsp
     }
 
+    /// Where the frame ends that this context is part of: below it is the kernel's, which has left the red
+    /// zone alone.
+    pub fn end_of_frame(&self) -> usize {
+        self.rsp - 128
+    }
+
     /// Sets the stack pointer the thread returns with.
     pub fn set_stack(&mut self, stack: usize) {
         self.rsp = stack;

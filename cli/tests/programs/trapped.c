@@ -1,0 +1,82 @@
+/* What a trap must not change: each case prints nothing and exits 0, or says what was wrong and exits 1. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/time.h>
+
+#include "ring.h"
+
+extern char **environ;
+
+static volatile sig_atomic_t handled;
+
+static void handle(int signal, void (*handler)(int), int flags)
+{
+	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
+	CHECK(!sigaction(signal, &action, 0));
+}
+
+static void counts(int signal)
+{
+	sigset_t mask;
+	CHECK(!sigprocmask(SIG_BLOCK, 0, &mask) && sigismember(&mask, signal));
+	handled++;
+}
+
+/* Calls that answer where their caller is: on the alternate stack. */
+static void answers_there(int signal)
+{
+	char *arguments[] = { "true", 0 };
+	struct timespec soon = { 0, 20000000 };
+	struct io_uring_params p = { 0 };
+	sigset_t mask;
+	pid_t child;
+	int pair[2];
+	(void)signal;
+	CHECK(!pipe(pair) && write(pair[1], "x", 1) == 1);
+	struct pollfd polled = { .fd = pair[0], .events = POLLIN };
+	sigemptyset(&mask);
+	CHECK(ppoll(&polled, 1, &soon, &mask) == 1 && polled.revents == POLLIN);
+	int ring = syscall(__NR_io_uring_setup, 8, &p);
+	CHECK(ring >= 0 && p.cq_entries == 16 && !close(ring));
+	/* A signal that comes meanwhile goes on from here, and leaves what is here alone. */
+	struct itimerval alarm = { .it_value.tv_usec = 10000 };
+	struct timespec later = { 10, 0 };
+	polled = (struct pollfd){ .fd = pair[1], .events = 0 };
+	CHECK(!setitimer(ITIMER_REAL, &alarm, 0));
+	CHECK(ppoll(&polled, 1, &later, &mask) == -1 && errno == EINTR);
+	CHECK(polled.fd == pair[1]);
+	CHECK(!posix_spawnp(&child, "true", 0, 0, arguments, environ));
+	ends_well(child);
+	CHECK(soon.tv_nsec <= 20000000 && arguments[1] == 0 && polled.events == 0);
+	handled++;
+}
+
+static void on_the_alternate_stack(void)
+{
+	stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 }, now;
+	CHECK(!sigaltstack(&stack, 0));
+	handle(SIGUSR1, answers_there, SA_ONSTACK);
+	handle(SIGALRM, counts, SA_ONSTACK);
+	for (int i = 0; i < 3; i++) {
+		CHECK(!raise(SIGUSR1) && handled == 2 * (i + 1));
+		CHECK(!sigaltstack(0, &now) && now.ss_sp == stack.ss_sp && now.ss_size == 65536);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} cases[] = {
+		{ "on_the_alternate_stack", on_the_alternate_stack },
+	};
+	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
+		if (!strcmp(argv[1], cases[i].name)) {
+			cases[i].run();
+			return 0;
+		}
+	return 2;
+}
