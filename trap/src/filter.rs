@@ -77,6 +77,7 @@ pub fn build<'b>(code: &'b mut [Instruction], rules: &Rules<'_>) -> Result<&'b [
         (g::__NR_pselect6, 5),
         (g::__NR_epoll_pwait, 4),
         (g::__NR_epoll_pwait2, 4),
+        (g::__NR_io_pgetevents, 5),
     ];
     for (nr, mask) in sleeping_with_mask {
         p.on(nr, |p| {

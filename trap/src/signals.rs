@@ -76,7 +76,7 @@ pub fn serve(nr: u32, a: [usize; 6], context: &mut Context) -> Option<Result<usi
         g::__NR_rt_sigsuspend => sleep(nr, a, 0, 1),
         g::__NR_ppoll => sleep(nr, a, 3, 4),
         g::__NR_epoll_pwait | g::__NR_epoll_pwait2 => sleep(nr, a, 4, 5),
-        g::__NR_pselect6 => pselect(a, context),
+        g::__NR_pselect6 | g::__NR_io_pgetevents => sleep_by_pair(nr, a, context),
         _ => return None,
     };
     Some(result)
@@ -176,8 +176,8 @@ fn sleep(nr: u32, mut a: [usize; 6], set: usize, size: usize) -> Result<usize> {
     unsafe { call::raw(nr, a) }
 }
 
-/// `pselect6` hides its mask behind one more pointer, and that may be null.
-fn pselect(mut a: [usize; 6], context: &Context) -> Result<usize> {
+/// `pselect6` and `io_pgetevents` hide their mask behind one more pointer, and that may be null.
+fn sleep_by_pair(nr: u32, mut a: [usize; 6], context: &Context) -> Result<usize> {
     let [set, size] = memory::read(User::<[u64; 2]>::new(a[5] as u64))?;
     // No mask means the thread's own, which is not the one this handler runs with.
     let mask = if set == 0 {
@@ -190,7 +190,7 @@ fn pselect(mut a: [usize; 6], context: &Context) -> Result<usize> {
     let replaced = [&raw const mask as usize, SIGSET_SIZE];
     a[5] = replaced.as_ptr() as usize;
     // SAFETY: as in `sleep`.
-    unsafe { call::raw(g::__NR_pselect6, a) }
+    unsafe { call::raw(nr, a) }
 }
 
 /// Hands a SIGSYS that is not this crate's to the application.

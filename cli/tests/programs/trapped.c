@@ -1,6 +1,7 @@
 /* What a trap must not change: each case prints nothing and exits 0, or says what was wrong and exits 1. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/time.h>
@@ -65,6 +66,28 @@ static void on_the_alternate_stack(void)
 	}
 }
 
+/* The mask of a sleep in kernel AIO is in force in the handler that ends it. */
+static void asleep_in_aio(void)
+{
+	struct itimerval alarm = { .it_value.tv_usec = 10000 };
+	aio_context_t context = 0;
+	struct io_event event;
+	sigset_t mask;
+	struct { const sigset_t *set; size_t size; } given = { &mask, 8 };
+	CHECK(!syscall(__NR_io_setup, 1, &context));
+	handle(SIGALRM, counts, 0);
+	sigfillset(&mask);
+	sigdelset(&mask, SIGALRM);
+	CHECK(!setitimer(ITIMER_REAL, &alarm, 0));
+	CHECK(syscall(__NR_io_pgetevents, context, 1, 1, &event, 0, &given) == -1);
+	CHECK(errno == EINTR && handled == 1);
+	/* No mask is the thread's own. */
+	given.set = 0;
+	CHECK(!setitimer(ITIMER_REAL, &alarm, 0));
+	CHECK(syscall(__NR_io_pgetevents, context, 1, 1, &event, 0, &given) == -1);
+	CHECK(errno == EINTR && handled == 2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -72,6 +95,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} cases[] = {
 		{ "on_the_alternate_stack", on_the_alternate_stack },
+		{ "asleep_in_aio", asleep_in_aio },
 	};
 	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
 		if (!strcmp(argv[1], cases[i].name)) {

@@ -161,7 +161,12 @@ fn only_additions_of_high_descriptors_to_epoll_are_trapped() {
 #[test]
 fn a_sleep_with_a_mask_is_trapped_and_without_is_not() {
     with(preload(), |verdict| {
-        for (nr, arg) in [(g::__NR_ppoll, 3), (g::__NR_pselect6, 5), (g::__NR_epoll_pwait, 4)] {
+        for (nr, arg) in [
+            (g::__NR_ppoll, 3),
+            (g::__NR_pselect6, 5),
+            (g::__NR_epoll_pwait, 4),
+            (g::__NR_io_pgetevents, 5),
+        ] {
             let mut args = [0; 6];
             assert_eq!(verdict(call(nr, args)), ALLOW);
             args[arg] = 0x1000;
