@@ -43,6 +43,71 @@ pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
     unsafe { copy::copy_out(call::gettid(), to.cast(), from, size_of::<T>()) }
 }
 
+/// Copies for the calls that deal in signals, made where all of them are blocked. A program that confines
+/// itself allows what it calls (`rt_sigprocmask`), and may be killed for another call: so that one is all
+/// that these make. It says whether the memory is there, word by word, and leaves the mask as it is.
+pub mod confined {
+    use core::mem::MaybeUninit;
+
+    use sysring_sys::abi::signal::{SIG_BLOCK, SIGSET_SIZE};
+    use sysring_sys::raw::general as g;
+    use sysring_sys::{Errno, Result, User, call};
+
+    use super::Plain;
+
+    /// Reads a value.
+    pub fn read<T: Plain>(from: User<T>) -> Result<T> {
+        match probe::<T>(from.address(), |word| [word, 0]) {
+            Err(Errno::EFAULT) => Err(Errno::EFAULT),
+            Err(_) => super::read(from),
+            // SAFETY: the kernel has just read there; any bytes make a `T`.
+            Ok(()) => Ok(unsafe {
+                let mut value = MaybeUninit::<T>::uninit();
+                let bytes = value.as_mut_ptr().cast::<u8>();
+                let from = from.address() as *const u8;
+                for at in 0..size_of::<T>() {
+                    bytes.add(at).write(from.add(at).read_volatile());
+                }
+                value.assume_init()
+            }),
+        }
+    }
+
+    /// Writes a value.
+    pub fn write<T: Plain>(to: User<T>, value: &T) -> Result<()> {
+        match probe::<T>(to.address(), |word| [0, word]) {
+            Err(Errno::EFAULT) => Err(Errno::EFAULT),
+            Err(_) => super::write(to, value),
+            // SAFETY: the kernel has just written there, by the program's wish.
+            Ok(()) => unsafe {
+                let bytes = core::ptr::from_ref(value).cast::<u8>();
+                let to = to.address() as *mut u8;
+                for at in 0..size_of::<T>() {
+                    to.add(at).write_volatile(bytes.add(at).read());
+                }
+                Ok(())
+            },
+        }
+    }
+
+    /// Asks for the first and for the last word: no page lies between.
+    fn probe<T: Plain>(address: u64, sets: impl Fn(usize) -> [usize; 2]) -> Result<()> {
+        const WORD: usize = size_of::<u64>();
+        let first = address as usize;
+        let last = first.wrapping_add(size_of::<T>() - WORD);
+        for word in [Some(first), (last != first).then_some(last)].into_iter().flatten() {
+            let [new, old] = sets(word);
+            // SAFETY: the kernel checks the addresses; what it reads is blocked in addition to
+            // everything, what it writes is a place for an answer.
+            unsafe {
+                let args = [SIG_BLOCK as usize, new, old, SIGSET_SIZE, 0, 0];
+                call::raw(g::__NR_rt_sigprocmask, args)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The pointers of an array, up to its null; a null array has none.
 pub struct Pointers {
     next: User<u64>,
@@ -122,6 +187,8 @@ pub fn starts_with(from: User<u8>, prefix: &[u8]) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysring_sys::abi::signal::{SIG_SETMASK, SigSet};
+    use sysring_sys::raw::general as g;
 
     #[test]
     fn bad_addresses_are_answers() {
@@ -137,6 +204,25 @@ mod tests {
         let mut here = 0u64;
         assert_eq!(write(User::of(&raw mut here), &there), Ok(()));
         assert_eq!(here, there);
+    }
+
+    #[test]
+    fn the_confined_copy_too() {
+        let here = [1u64, 2];
+        let mut there = [0u64; 2];
+        let before = call::sigprocmask(SIG_SETMASK, Some(SigSet::ALL)).unwrap();
+        let read = confined::read(User::of(&here));
+        let written = confined::write(User::of(&raw mut there), &here);
+        let bad = [
+            confined::read(User::<u64>::new(8)).err(),
+            confined::write(User::<u64>::new(8), &1).err(),
+            confined::read(User::<[u64; 2]>::new(0u64.wrapping_sub(8))).err(),
+        ];
+        let mask = call::sigprocmask(SIG_SETMASK, Some(before)).unwrap();
+        assert_eq!((read, written, there), (Ok(here), Ok(()), here));
+        assert_eq!(bad, [Some(Errno::EFAULT); 3]);
+        let unblockable = 1 << (g::SIGKILL - 1) | 1 << (g::SIGSTOP - 1);
+        assert_eq!(mask.0 | unblockable, SigSet::ALL.0);
     }
 
     #[test]

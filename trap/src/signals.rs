@@ -15,7 +15,8 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User};
 
 use crate::context::Context;
-use crate::{memory, process};
+use crate::memory::confined as memory;
+use crate::process;
 
 const SIGNALS: i32 = 64;
 

@@ -2,8 +2,12 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 
 #include "ring.h"
@@ -88,6 +92,36 @@ static void asleep_in_aio(void)
 	CHECK(errno == EINTR && handled == 2);
 }
 
+/* A program that confines itself to the calls it makes is not killed for others. */
+static void confined(void)
+{
+#define LET(call) BPF_JUMP(BPF_JMP | BPF_JEQ, (call), 0, 1), BPF_STMT(BPF_RET, SECCOMP_RET_ALLOW)
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		LET(__NR_rt_sigprocmask), LET(__NR_rt_sigaction), LET(__NR_rt_sigsuspend),
+		LET(__NR_rt_sigreturn), LET(__NR_ppoll), LET(__NR_pselect6), LET(__NR_getpid),
+		LET(__NR_gettid), LET(__NR_tgkill), LET(__NR_write), LET(__NR_exit_group),
+		BPF_STMT(BPF_RET, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog filter = { sizeof(code) / sizeof(*code), code };
+	struct timespec soon = { 0, 1000000 };
+	struct sigaction before;
+	sigset_t all, mask;
+	sigfillset(&all);
+	CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	CHECK(!prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+	CHECK(!sigprocmask(SIG_BLOCK, &all, &mask) && !sigismember(&mask, SIGUSR1));
+	handle(SIGUSR1, counts, 0);
+	CHECK(!raise(SIGUSR1) && handled == 0);
+	CHECK(ppoll(0, 0, &soon, &mask) == -1 && errno == EINTR && handled == 1);
+	CHECK(pselect(0, 0, 0, 0, &soon, &all) == 0);
+	CHECK(!raise(SIGUSR1) && sigsuspend(&mask) == -1 && handled == 2);
+	CHECK(!sigprocmask(SIG_SETMASK, &mask, 0));
+	CHECK(!sigaction(SIGUSR1, 0, &before) && before.sa_handler == counts);
+	CHECK(syscall(__NR_rt_sigprocmask, SIG_BLOCK, 8L, 0, 8) == -1 && errno == EFAULT);
+	CHECK(syscall(__NR_rt_sigaction, SIGUSR1, 0, 8L, 8) == -1 && errno == EFAULT);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -96,6 +130,7 @@ int main(int argc, char **argv)
 	} cases[] = {
 		{ "on_the_alternate_stack", on_the_alternate_stack },
 		{ "asleep_in_aio", asleep_in_aio },
+		{ "confined", confined },
 	};
 	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
 		if (!strcmp(argv[1], cases[i].name)) {
