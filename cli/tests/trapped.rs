@@ -41,5 +41,5 @@ macro_rules! cases {
 }
 
 cases! {
-    on_the_alternate_stack asleep_in_aio confined
+    on_the_alternate_stack asleep_in_aio confined protected_by_key
 }

@@ -8,9 +8,9 @@ mod aarch64;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::Context;
+pub use aarch64::{Context, init};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::Context;
+pub use x86_64::{Context, init};
 
 /// `stack_t`: the alternate signal stack the thread had when the signal came.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, User};
 
 use crate::context::Context;
-use crate::{exec, fds, filter, io_uring, process, signals, spawn, stack};
+use crate::{context, exec, fds, filter, io_uring, process, signals, spawn, stack};
 
 /// Installs the handler, for the life of this program.
 ///
@@ -18,6 +18,7 @@ use crate::{exec, fds, filter, io_uring, process, signals, spawn, stack};
 /// The kernel's, from `rt_sigaction`.
 pub fn install() -> Result<()> {
     process::init();
+    context::init();
     signals::inherit()?;
     let action = SigAction {
         handler: entry as *const () as usize,
@@ -93,6 +94,9 @@ unsafe extern "C" fn entry(signal: i32, info: *mut SigInfoSys, context: *mut Con
         // SAFETY: the arguments are the kernel's.
         return unsafe { signals::deliver(signal, info, context) };
     }
+    // What the call is to read and write is memory that the caller may.
+    // SAFETY: the frame is the kernel's.
+    unsafe { (*context).take_rights() };
     let frame = context.cast();
     match place {
         Place::Alternate { end } if needs_room(nr) => return stack::with_room(frame, end, serve),

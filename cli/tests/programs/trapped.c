@@ -1,4 +1,5 @@
-/* What a trap must not change: each case prints nothing and exits 0, or says what was wrong and exits 1. */
+/* What a trap must not change: each case prints nothing and exits 0, or says what was wrong and exits 1;
+ * 77 if it cannot be tried. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -11,6 +12,8 @@
 #include <sys/time.h>
 
 #include "ring.h"
+
+#define CANNOT 77
 
 extern char **environ;
 
@@ -122,6 +125,36 @@ static void confined(void)
 	CHECK(syscall(__NR_rt_sigaction, SIGUSR1, 0, 8L, 8) == -1 && errno == EFAULT);
 }
 
+/* Memory with a protection key is this thread's, by its rights, and so its ring's. */
+static void protected_by_key(void)
+{
+#ifdef __x86_64__
+	struct io_uring_cqe cqe;
+	struct ring r;
+	int pair[2], key = pkey_alloc(0, 0);
+	if (key < 0)
+		exit(CANNOT);
+	char *memory = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(memory != MAP_FAILED && !pipe(pair));
+	CHECK(!pkey_mprotect(memory, 4096, PROT_READ | PROT_WRITE, key));
+	open_ring(&r, 8);
+	for (int i = 0; i < 6; i++) {
+		int denied = i / 2 == 1;
+		struct io_uring_sqe *sqe = push(&r, IORING_OP_WRITE, pair[1], i);
+		CHECK(!pkey_set(key, denied ? PKEY_DISABLE_ACCESS : 0));
+		sqe->addr = (unsigned long)memory;
+		sqe->len = 10;
+		CHECK(enter(&r, 1, 1) == 1 && next(&r, &cqe) && cqe.user_data == i);
+		CHECK(cqe.res == (denied ? -EFAULT : 10));
+	}
+	/* What was opened for the engine is not left open here, nor closed. */
+	CHECK(pkey_get(key) == 0);
+	close_ring(&r);
+#else
+	exit(CANNOT);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -131,6 +164,7 @@ int main(int argc, char **argv)
 		{ "on_the_alternate_stack", on_the_alternate_stack },
 		{ "asleep_in_aio", asleep_in_aio },
 		{ "confined", confined },
+		{ "protected_by_key", protected_by_key },
 	};
 	for (unsigned i = 0; argc > 1 && i < sizeof(cases) / sizeof(*cases); i++)
 		if (!strcmp(argv[1], cases[i].name)) {

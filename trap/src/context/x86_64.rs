@@ -1,5 +1,9 @@
 //! x86-64: number in rax, arguments in rdi rsi rdx r10 r8 r9, result in rax.
 
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid_count, CpuidResult};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use sysring_sys::abi::signal::SigSet;
 
 use super::AltStack;
@@ -41,7 +45,74 @@ pub struct Context {
 const _: () = assert!(core::mem::offset_of!(Context, r8) == 40);
 const _: () = assert!(core::mem::offset_of!(Context, sigmask) == 296);
 
+/// Where a signal frame's floating point state has the rights to memory by protection keys; zero: there are
+/// no such keys.
+static RIGHTS_AT: AtomicUsize = AtomicUsize::new(0);
+
+/// The component of that state.
+const RIGHTS: u32 = 9;
+
+/// Finds out about protection keys.
+pub fn init() {
+    /// In ecx of leaf 7: the kernel has switched them on.
+    const OSPKE: u32 = 1 << 4;
+    if cpuid(0, 0).eax >= 0xd && cpuid(7, 0).ecx & OSPKE != 0 {
+        RIGHTS_AT.store(cpuid(0xd, RIGHTS).ebx as usize, Relaxed);
+    }
+}
+
+#[allow(unused_unsafe, reason = "newer versions of the function are safe")]
+fn cpuid(leaf: u32, part: u32) -> CpuidResult {
+    // SAFETY: every processor for 64 bits has the instruction.
+    unsafe { __cpuid_count(leaf, part) }
+}
+
+/// What a signal frame's floating point state says of itself, where the processor's format leaves room
+/// (`struct _fpx_sw_bytes`), and the header behind that.
+#[repr(C)]
+struct Extended {
+    magic: u32,
+    extended_size: u32,
+    /// The components that there is room for.
+    components: u64,
+    size: u32,
+    padding: [u32; 7],
+    /// Those that are not as they are initially.
+    present: u64,
+}
+
+impl Extended {
+    const AT: usize = 464;
+    const MAGIC: u32 = 0x4650_5853;
+}
+
+const _: () = assert!(Extended::AT + core::mem::offset_of!(Extended, present) == 512);
+
 impl Context {
+    /// Gives this thread the rights to memory that the interrupted one has. (A handler begins with the
+    /// least: no memory with a protection key.)
+    pub fn take_rights(&self) {
+        let at = RIGHTS_AT.load(Relaxed);
+        if at == 0 || self.fpstate == 0 {
+            return;
+        }
+        // SAFETY: the kernel's frame, in its format for signals; `at` is where the processor has the
+        // component, which is there if the frame is long enough.
+        let rights = unsafe {
+            let extended = &*((self.fpstate + Extended::AT) as *const Extended);
+            if extended.magic != Extended::MAGIC || extended.components & 1 << RIGHTS == 0 {
+                return;
+            }
+            match extended.present & 1 << RIGHTS {
+                0 => 0,
+                _ => *((self.fpstate + at) as *const u32),
+            }
+        };
+        // SAFETY: protection keys are on. The interrupted thread ran with these rights, on its stack
+        // and in this code.
+        unsafe { asm!("wrpkru", in("eax") rights, in("ecx") 0, in("edx") 0, options(nostack)) };
+    }
+
     /// The number of the interrupted system call.
     pub fn nr(&self) -> u32 {
         self.rax as u32
