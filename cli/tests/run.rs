@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::{SYSRING, Scratch, assert_code, build, output, stderr, stdout};
@@ -178,6 +179,24 @@ fn a_statically_linked_program_is_served_too() {
         assert_code(&served, 0);
         assert_eq!(stdout(&served).trim(), "argument 0", "{way:?}");
     }
+
+    // It interprets a script, which interprets another one.
+    let (script, nested) = (scratch.path().join("script"), scratch.path().join("nested"));
+    let executable = fs::Permissions::from_mode(0o755);
+    for (path, interpreter) in [(&script, command[0].as_str()), (&nested, script.to_str().unwrap())]
+    {
+        fs::write(path, format!("#!{interpreter} option\n")).expect("a file");
+        fs::set_permissions(path, executable.clone()).expect("our own file");
+        for way in [&run[..], &[SYSRING, "run", "--", "env"]] {
+            let served = refused("EPERM", way, &[path.to_string_lossy().into_owned()]);
+            assert_code(&served, 0);
+            assert_eq!(stdout(&served).trim(), "option 0", "{way:?}");
+        }
+    }
+
+    // What may not be executed is not.
+    fs::set_permissions(&command[0], fs::Permissions::from_mode(0o644)).expect("our own file");
+    assert_code(&refused("EPERM", &run, &command), 126);
 }
 
 /// A 32-bit program that exits with 7, or a reason why it does not run here.
@@ -203,7 +222,7 @@ fn narrow(scratch: &Path) -> Result<String, String> {
     file.extend(code);
     let program = scratch.join("narrow");
     fs::write(&program, file).expect("a file");
-    let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let all = fs::Permissions::from_mode(0o755);
     fs::set_permissions(&program, all).expect("our own file");
     match std::process::Command::new(&program).status() {
         Ok(status) if status.code() == Some(7) => Ok(program.to_string_lossy().into_owned()),

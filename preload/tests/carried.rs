@@ -60,28 +60,38 @@ fn scripts_run_by_dynamic_and_static_interpreters() {
     for flavour in [Flavour::Glibc, Flavour::GlibcStatic, Flavour::MuslStatic] {
         let Some(arguments) = program("arguments", flavour) else { continue };
         let script = directory.join(format!("script-{flavour:?}"));
-        fs::write(&script, format!("#!{} one argument\nrest\n", arguments.display())).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        let run = |command: &mut Command| stdout(command.arg(&script).args(["a", ""]).env_clear());
+        write_script(&script, &format!("#!{} one argument\nrest\n", arguments.display()));
+        // Scripts that are interpreted by scripts, with an argument and without.
+        let nested = directory.join(format!("nested-{flavour:?}"));
+        write_script(&nested, &format!("#!{}\nrest\n", script.display()));
+        let deep = directory.join(format!("deep-{flavour:?}"));
+        write_script(&deep, &format!("#! {} two  \nrest\n", nested.display()));
+        let run = |command: &mut Command| {
+            let each = "for i do \"$i\" a ''; done";
+            stdout(command.arg(each).arg("sh").args([&script, &nested, &deep]).env_clear())
+        };
         // Started by a shell that is not served, then by one that is.
-        let bare = run(Command::new("/bin/sh").args(["-c", "\"$@\"", "sh"]));
+        let bare = run(Command::new("/bin/sh").arg("-c"));
         let mut shell = common::inside("/bin/sh", REFUSALS[0]);
         shell.args([
             "-c",
             &format!(
-                "LD_PRELOAD={} exec /bin/sh -c '\"$@\"' sh \"$@\"",
+                "each=$0; LD_PRELOAD={} exec /bin/sh -c \"$each\" \"$@\"",
                 common::object().display()
             ),
-            "sh",
         ]);
         let ours = run(&mut shell);
         assert_eq!(without_own_lines(&ours), without_own_lines(&bare), "{flavour:?}");
     }
 
     let script = directory.join("script-sh");
-    fs::write(&script, format!("#!/bin/sh -e\n{}\n", setup.display())).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&script, &format!("#!/bin/sh -e\n{}\n", setup.display()));
     assert_eq!(stdout(&mut served(&script, REFUSALS[0])), engines_answer());
+}
+
+fn write_script(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// The environment of a served program names the object, and that is the only difference.

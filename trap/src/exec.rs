@@ -22,7 +22,8 @@ use crate::scratch::Scratch;
 mod environment;
 mod target;
 
-use target::{Load, Spared};
+use target::Spared;
+pub use target::{Load, Script, Scripts};
 
 /// The second argument of the object run as a loader, followed by a descriptor in decimal. The
 /// third is the program's path, the rest its own arguments.
@@ -87,6 +88,7 @@ pub fn finds_program(nr: u32, a: [usize; 6]) -> bool {
 }
 
 /// Serves the call if it executes a program; returns only errors.
+#[inline(never)]
 pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>> {
     let user = |i: usize| User::<u64>::new(a[i] as u64);
     let request = match nr {
@@ -107,7 +109,7 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
 
 fn execute(request: &Request, mask: SigSet) -> Result<()> {
     let Some(carrier) = carrier() else { return with_mask(mask, || as_it_stands(request)) };
-    let Load { program, script } = match target::examine(request) {
+    let Load { program, scripts } = match target::examine(request) {
         Ok(load) => load,
         Err(spared) => {
             if matches!(spared, Spared::Narrow) {
@@ -116,9 +118,18 @@ fn execute(request: &Request, mask: SigSet) -> Result<()> {
             return carried(request, carrier, mask);
         }
     };
-    let result = loaded(request, carrier, mask, program, script);
+    let result = loaded(request, carrier, mask, program, &scripts);
     let _ = call::close(program);
     result
+}
+
+/// What the object must load in the place of the file at this path: for who starts a program before there
+/// is a filter. `None`: `LD_PRELOAD` does, or nothing can be done.
+#[must_use]
+pub fn to_load(path: &CStr) -> Option<Load> {
+    let path = User::of(path.as_ptr()).cast();
+    let (argv, envp) = (User::NULL, User::NULL);
+    target::examine(&Request { dir: Fd::CWD, path, argv, envp, flags: 0 }).ok()
 }
 
 /// The object is of this architecture, and so are the calls that the filter traps.
@@ -168,34 +179,29 @@ fn loaded(
     carrier: &Carrier,
     mask: SigSet,
     program: Fd,
-    script: Option<target::Script>,
+    scripts: &Scripts,
 ) -> Result<()> {
     let plan = environment::plan(request.envp, carrier)?;
     let count = environment::count(request.argv)?;
-    let mut scratch = Scratch::take(plan.room() + (count + 8) * 8 + SPARE)?;
+    let mut scratch = Scratch::take(plan.room() + (count + 16) * 8 + SPARE)?;
     let mut block = Block::new(scratch.bytes());
     let envp = plan.write(carrier, &mut block)?;
 
     let number = Decimal::of(program.raw() as u64);
     let load = block.string(&[LOAD, number.as_bytes()])?;
     let name = reachable(request, &mut block)?;
-    let option = match script.as_ref().and_then(target::Script::argument) {
-        Some(argument) => Some(block.string(&[argument])?),
-        None => None,
-    };
     // By the kernel's rules a script's interpreter gets: its own path, one argument, the script's
-    // path, and the arguments but the first.
+    // path, and the arguments but the first. So does one that is a script itself.
     let mut arguments = Pointers::of(request.argv);
     let given = arguments.next()?.unwrap_or(name);
-    let first = match &script {
-        Some(script) => block.string(&[script.interpreter()])?,
-        None => given,
-    };
-    let script_path = script.map(|_| name);
+    let mut words = [None; 2 * target::DEPTH + 1];
+    let used = write_interpreters(scripts, &mut words, &mut block)?;
+    words[used] = Some(if used == 0 { given } else { name });
+    let (first, others) = words.split_at(1);
 
     let argv = block.align()?;
-    for word in [Some(first), Some(load), Some(name), option, script_path].into_iter().flatten() {
-        block.word(word)?;
+    for word in first.iter().chain(&[Some(load), Some(name)]).chain(others).flatten() {
+        block.word(*word)?;
     }
     while let Some(argument) = arguments.next()? {
         block.word(argument)?;
@@ -205,6 +211,25 @@ fn loaded(
     call::fcntl(program, g::F_SETFD, 0)?;
     let path = User::of(carrier.path.as_ptr().cast());
     with_mask(mask, || call::execve(path, argv, envp))
+}
+
+/// The path of each interpreter, and its argument; how many words.
+#[inline(never)]
+fn write_interpreters(
+    scripts: &Scripts,
+    words: &mut [Option<u64>],
+    block: &mut Block<'_>,
+) -> Result<usize> {
+    let mut used = 0;
+    for (script, words) in scripts.inwards().zip(words.chunks_exact_mut(2)) {
+        let script = script.ok_or(Errno::ENOEXEC)?;
+        words[0] = Some(block.string(&[script.interpreter()])?);
+        if let Some(argument) = script.argument() {
+            words[1] = Some(block.string(&[argument])?);
+        }
+        used += words.len();
+    }
+    Ok(used)
 }
 
 /// A path by which the loaded program finds the file of the request.
@@ -225,7 +250,7 @@ fn reachable(request: &Request, block: &mut Block<'_>) -> Result<u64> {
 }
 
 /// Room for paths and the loader's argument.
-const SPARE: usize = 2 * PATH_MAX + 256;
+const SPARE: usize = 3 * PATH_MAX + 256;
 
 /// Strings and pointer arrays, written one after the other.
 struct Block<'s> {

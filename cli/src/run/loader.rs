@@ -1,39 +1,44 @@
 //! Statically linked programs: no dynamic loader reads LD_PRELOAD for them, so the object itself
-//! is executed, and loads them.
+//! is executed, and loads them; also where they are what interprets a script.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use sysring_trap::exec::LOAD;
+use sysring_trap::exec::{self, LOAD, Load};
 
 use crate::exec::Program;
 
 /// The program that a command names, started so that the object at `object` gets into it.
 pub fn program(command: &[OsString], object: &Path) -> Program {
     // What cannot be found or read here is left to execve(2), and to its errors.
-    statically_linked(command, object).unwrap_or_else(|| Program::new(command))
+    loaded(command, object).unwrap_or_else(|| Program::new(command))
 }
 
-fn statically_linked(command: &[OsString], object: &Path) -> Option<Program> {
+fn loaded(command: &[OsString], object: &Path) -> Option<Program> {
     let path = find(&command[0])?;
-    let file = File::open(&path).ok()?;
-    if !needs_no_loader(&file).ok()? {
-        return None;
-    }
+    let Load { program, scripts } =
+        exec::to_load(&CString::new(path.as_os_str().as_bytes()).ok()?)?;
     // The object finds the program by this descriptor, and closes it.
     // SAFETY: plain numbers; the descriptor is open.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) } != 0 {
+    if unsafe { libc::fcntl(program.raw(), libc::F_SETFD, 0) } != 0 {
         return None;
     }
     let mut load = LOAD.to_vec();
-    load.extend_from_slice(file.into_raw_fd().to_string().as_bytes());
-    let mut arguments = vec![command[0].clone(), OsString::from_vec(load), path.into()];
+    load.extend_from_slice(program.raw().to_string().as_bytes());
+    // As the kernel has it: each interpreter's path, its argument, and at last the script's path.
+    let mut arguments = Vec::new();
+    for script in scripts.inwards() {
+        let script = script?;
+        let words = [Some(script.interpreter()), script.argument()];
+        arguments.extend(words.into_iter().flatten().map(|w| OsStr::from_bytes(w).to_owned()));
+    }
+    arguments.push(if arguments.is_empty() { command[0].clone() } else { path.clone().into() });
+    arguments.splice(1..1, [OsString::from_vec(load), path.clone().into()]);
     arguments.extend_from_slice(&command[1..]);
     Some(Program { file: object.into(), arguments })
 }
@@ -56,26 +61,4 @@ fn find(name: &OsStr) -> Option<PathBuf> {
     env::split_paths(&path).map(|directory| directory.join(name)).find(|candidate| {
         candidate.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
     })
-}
-
-/// Is it a program of this architecture's width that names no dynamic loader?
-fn needs_no_loader(mut file: &File) -> io::Result<bool> {
-    const ELF64_LITTLE_ENDIAN: [u8; 6] = [0x7f, b'E', b'L', b'F', 2, 1];
-    const PT_INTERP: u32 = 3;
-    let mut header = [0u8; 64];
-    file.read_exact(&mut header)?;
-    if !header.starts_with(&ELF64_LITTLE_ENDIAN) {
-        return Ok(false);
-    }
-    let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
-    let offset = u64::from_le_bytes(header[32..40].try_into().map_err(io::Error::other)?);
-    let (size, count) = (half(54), half(56));
-    for number in 0..count {
-        let mut kind = [0u8; 4];
-        file.read_exact_at(&mut kind, offset + u64::from(number) * u64::from(size))?;
-        if u32::from_le_bytes(kind) == PT_INTERP {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

@@ -9,11 +9,42 @@ use crate::memory;
 use crate::message::Decimal;
 
 /// A program that the object must load, because no dynamic linker will read LD_PRELOAD for it.
+#[derive(Debug)]
 pub struct Load {
     /// The file to load, opened.
     pub program: Fd,
-    /// The script whose interpreter it is.
-    pub script: Option<Script>,
+    /// The scripts on the way to it.
+    pub scripts: Scripts,
+}
+
+/// A script whose interpreter is a script whose interpreter…; the first is the file that the request names.
+/// They are kept open and not in memory, for who executes a program may have little stack.
+#[derive(Debug, Default)]
+pub struct Scripts([Option<Fd>; DEPTH]);
+
+/// The kernel goes on no further.
+pub const DEPTH: usize = 5;
+
+impl Scripts {
+    /// From the last, whose interpreter is the program, to the first; `None` for one that has been changed
+    /// meanwhile.
+    pub fn inwards(&self) -> impl Iterator<Item = Option<Script>> {
+        self.0.iter().rev().flatten().map(|&file| Script::parse(&head(file).ok()?))
+    }
+
+    /// Whether there was room.
+    fn push(&mut self, script: Fd) -> bool {
+        let free = self.0.iter_mut().find(|slot| slot.is_none());
+        free.map(|slot| *slot = Some(script)).is_some()
+    }
+}
+
+impl Drop for Scripts {
+    fn drop(&mut self) {
+        for &file in self.0.iter().flatten() {
+            let _ = call::close(file);
+        }
+    }
 }
 
 /// Why the object loads a program not.
@@ -25,6 +56,7 @@ pub enum Spared {
 }
 
 /// The first line of a script.
+#[derive(Debug)]
 pub struct Script {
     line: [u8; LINE],
     interpreter: (usize, usize),
@@ -50,11 +82,13 @@ impl Script {
     }
 
     /// The interpreter's path.
+    #[must_use]
     pub fn interpreter(&self) -> &[u8] {
         &self.line[self.interpreter.0..self.interpreter.1]
     }
 
     /// The one argument, which may hold blanks.
+    #[must_use]
     pub fn argument(&self) -> Option<&[u8]> {
         Some(&self.line[self.argument.0..self.argument.1]).filter(|a| !a.is_empty())
     }
@@ -62,10 +96,7 @@ impl Script {
 
 /// Looks at the file that a request names.
 pub fn examine(request: &Request) -> core::result::Result<Load, Spared> {
-    let file = open(request).map_err(|_| Spared::Other)?;
-    examine_open(file).inspect_err(|_| {
-        let _ = call::close(file);
-    })
+    examine_open(open(request).map_err(|_| Spared::Other)?)
 }
 
 fn open(request: &Request) -> Result<Fd> {
@@ -91,32 +122,50 @@ fn open_again(fd: Fd) -> Result<Fd> {
     call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0)
 }
 
-/// The same for an open file, which it closes if another is to be loaded in its place.
+/// The same for an open file, which is closed unless it is needed.
 fn examine_open(file: Fd) -> core::result::Result<Load, Spared> {
-    // One byte more than the line, for its end: zero if the file is shorter.
-    let mut head = [0u8; LINE + 1];
-    if read_at(file, &mut head[..LINE], 0).is_err() || !may_execute(file) {
-        return Err(Spared::Other);
+    let mut scripts = Scripts::default();
+    let mut program = file;
+    loop {
+        match interpreter(program) {
+            Ok(None) => return Ok(Load { program, scripts }),
+            Ok(Some(next)) if scripts.push(program) => program = next,
+            Ok(Some(next)) => {
+                let _ = (call::close(next), call::close(program));
+                return Err(Spared::Other);
+            }
+            Err(spared) => {
+                let _ = call::close(program);
+                return Err(spared);
+            }
+        }
     }
-    if let Some(script) = Script::parse(&head) {
-        return examine_script(file, script);
-    }
-    needs_loading(file, &head)?;
-    Ok(Load { program: file, script: None })
 }
 
-fn examine_script(file: Fd, script: Script) -> core::result::Result<Load, Spared> {
+/// A script's interpreter, opened; `None` if the file is a program that is to be loaded.
+#[inline(never)]
+fn interpreter(file: Fd) -> core::result::Result<Option<Fd>, Spared> {
+    let head = head(file)?;
+    match Script::parse(&head) {
+        Some(script) => open_interpreter(&script).map(Some).map_err(|_| Spared::Other),
+        None => needs_loading(file, &head).map(|()| None),
+    }
+}
+
+/// The first bytes of a file that may be executed. One more than the line that counts, for its end:
+/// zero if the file is shorter.
+fn head(file: Fd) -> core::result::Result<[u8; LINE + 1], Spared> {
+    let mut head = [0u8; LINE + 1];
+    match read_at(file, &mut head[..LINE], 0) {
+        Ok(_) if may_execute(file) => Ok(head),
+        _ => Err(Spared::Other),
+    }
+}
+
+fn open_interpreter(script: &Script) -> Result<Fd> {
     let mut path = [0u8; LINE];
     path[..script.interpreter().len()].copy_from_slice(script.interpreter());
-    let path = User::of(path.as_ptr());
-    let program = call::openat(Fd::CWD, path, OPEN, 0).map_err(|_| Spared::Other)?;
-    let mut head = [0u8; LINE + 1];
-    let needs = match read_at(program, &mut head[..LINE], 0) {
-        Ok(_) if may_execute(program) => needs_loading(program, &head),
-        _ => Err(Spared::Other),
-    };
-    let _ = call::close(if needs.is_ok() { file } else { program });
-    needs.map(|()| Load { program, script: Some(script) })
+    call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0)
 }
 
 /// Fills `to` as far as the file reaches.
@@ -248,6 +297,5 @@ mod tests {
         let path = path.unwrap();
         let file = call::openat(Fd::CWD, User::of(path.as_ptr().cast()), OPEN, 0).unwrap();
         assert!(matches!(examine_open(file), Err(Spared::Other)));
-        call::close(file).unwrap();
     }
 }
