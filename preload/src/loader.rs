@@ -1,10 +1,12 @@
 //! Run as a program: loading another one, and starting it as the kernel would have.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 
 use sysring_sys::abi::{PAGE, PATH_MAX};
-use sysring_sys::{Fd, Result, User, call};
-use sysring_trap::exec::LOAD;
+use sysring_sys::raw::general as g;
+use sysring_sys::{Errno, Fd, Result, User, call};
+use sysring_trap::exec::{self, LOAD, Loaded};
 use sysring_trap::message;
 
 use crate::environment::Environment;
@@ -35,6 +37,8 @@ pub unsafe fn run(stack: *mut usize) -> ! {
     // SAFETY: the initial stack's environment.
     let environment = unsafe { Environment::from_pointers(stack.environment()) };
     init::init(environment, stack.auxiliary_string(stack::AT_EXECFN));
+    // Without, the program cannot execute itself by the name that the kernel has for it.
+    let _ = note(program);
 
     match load(program, &mut stack) {
         Ok(entry) => {
@@ -65,6 +69,31 @@ fn descriptor(argument: &CStr) -> Option<Fd> {
     message::parse_decimal(digits).map(|number| Fd::new(number as i32))
 }
 
+/// Has the trap know which program this process is, and that the kernel takes the object for it.
+fn note(program: Fd) -> Result<()> {
+    let flags = g::O_RDONLY | g::O_CLOEXEC;
+    let object = call::openat(Fd::CWD, User::of(c"/proc/self/exe".as_ptr().cast()), flags, 0)?;
+    let inode = call::inode(object);
+    let _ = call::close(object);
+
+    let mut link = [0u8; 40];
+    let number = message::Decimal::of(program.raw() as u64);
+    for (to, from) in link.iter_mut().zip(b"/proc/self/fd/".iter().chain(number.as_bytes())) {
+        *to = *from;
+    }
+    let len = size_of::<Loaded>() + PATH_MAX;
+    let memory = call::map_anonymous(len.next_multiple_of(PAGE), false)?;
+    // SAFETY: page-aligned, zeroed, `len` bytes long, and never unmapped.
+    let (place, path) = unsafe {
+        let path = core::slice::from_raw_parts_mut(memory.add(size_of::<Loaded>()), PATH_MAX);
+        (&mut *memory.cast::<MaybeUninit<Loaded>>(), path)
+    };
+    call::readlinkat(Fd::CWD, User::of(link.as_ptr()), &mut path[..PATH_MAX - 1])?;
+    let program = CStr::from_bytes_until_nul(path).map_err(|_| Errno::EINVAL)?;
+    exec::note_loaded(place.write(Loaded { program, object: inode? }));
+    Ok(())
+}
+
 /// Maps the program, and its dynamic linker if it has one; the address to start at.
 fn load(program: Fd, stack: &mut Stack) -> Result<usize> {
     let page = stack.auxiliary(stack::AT_PAGESZ).unwrap_or(PAGE);
@@ -73,7 +102,7 @@ fn load(program: Fd, stack: &mut Stack) -> Result<usize> {
     let mut linker_base = 0;
     let mut path = [0u8; PATH_MAX];
     if image.linker_path(program, &mut path)? {
-        let flags = sysring_sys::raw::general::O_RDONLY | sysring_sys::raw::general::O_CLOEXEC;
+        let flags = g::O_RDONLY | g::O_CLOEXEC;
         let file = call::openat(Fd::CWD, User::of(path.as_ptr()), flags, 0)?;
         let linker = Image::map(file, page);
         let _ = call::close(file);

@@ -127,6 +127,18 @@ fn a_loaded_program_sees_the_arguments_and_environment_it_was_given() {
 }
 
 #[test]
+fn a_program_executes_itself_by_the_name_that_the_kernel_has_for_it() {
+    for flavour in DYNAMIC.into_iter().chain(STATIC) {
+        let Some(itself) = program("itself", flavour) else { continue };
+        let (directory, name) = (itself.parent().unwrap(), itself.file_name().unwrap());
+        let bare = stdout(&mut Command::new(&itself));
+        let mut shell = served("sh", REFUSALS[0]);
+        shell.args(["-c", "./\"$0\""]).arg(name).current_dir(directory);
+        assert_eq!(stdout(&mut shell), bare, "{flavour:?}");
+    }
+}
+
+#[test]
 fn exit_status_and_signals_are_the_programs_own() {
     for script in ["exit 0", "exit 77", "kill -TERM $$", "kill -SYS $$", "kill -KILL $$"] {
         let bare = Command::new("sh").args(["-c", script]).status().unwrap();

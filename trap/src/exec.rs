@@ -65,6 +65,33 @@ fn carrier() -> Option<&'static Carrier> {
     unsafe { CARRIER.load(Relaxed).as_ref() }
 }
 
+/// Where the object has loaded the program: what `/proc/self/exe` leads to is the object then, and what
+/// was meant is the program.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The program's absolute path.
+    pub program: &'static CStr,
+    /// The object's device and inode.
+    pub object: (u64, u64),
+}
+
+static LOADED: AtomicPtr<Loaded> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Notes that the object has loaded the program of this process.
+pub fn note_loaded(loaded: &'static Loaded) {
+    LOADED.store(core::ptr::from_ref(loaded).cast_mut(), Relaxed);
+}
+
+/// The program of this process, if the object has loaded it, and the request is for the object.
+fn itself(request: &Request) -> Option<User<u8>> {
+    // SAFETY: null, or what `note_loaded` was given for good.
+    let loaded = unsafe { LOADED.load(Relaxed).as_ref() }?;
+    let file = target::open(request).ok()?;
+    let inode = call::inode(file);
+    let _ = call::close(file);
+    (inode == Ok(loaded.object)).then(|| User::of(loaded.program.as_ptr()).cast())
+}
+
 /// One `execve` or `execveat`, as the application gave it.
 #[derive(Clone, Copy)]
 struct Request {
@@ -109,6 +136,10 @@ pub fn serve(nr: u32, a: [usize; 6], context: &Context) -> Option<Result<usize>>
 
 fn execute(request: &Request, mask: SigSet) -> Result<()> {
     let Some(carrier) = carrier() else { return with_mask(mask, || as_it_stands(request)) };
+    let request = &match itself(request) {
+        Some(path) => Request { dir: Fd::CWD, path, flags: 0, ..*request },
+        None => *request,
+    };
     let Load { program, scripts } = match target::examine(request) {
         Ok(load) => load,
         Err(spared) => {

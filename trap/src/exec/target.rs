@@ -99,7 +99,8 @@ pub fn examine(request: &Request) -> core::result::Result<Load, Spared> {
     examine_open(open(request).map_err(|_| Spared::Other)?)
 }
 
-fn open(request: &Request) -> Result<Fd> {
+/// Opens the file that a request names, to be read.
+pub fn open(request: &Request) -> Result<Fd> {
     let mut first = [0u8];
     memory::read_bytes(&mut first, request.path)?;
     if first[0] == 0 && request.flags & g::AT_EMPTY_PATH != 0 {
