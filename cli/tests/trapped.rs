@@ -41,5 +41,5 @@ macro_rules! cases {
 }
 
 cases! {
-    on_the_alternate_stack asleep_in_aio confined protected_by_key
+    on_the_alternate_stack on_a_small_alternate_stack asleep_in_aio confined protected_by_key
 }

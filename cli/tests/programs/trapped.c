@@ -8,12 +8,17 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
 
 #include "ring.h"
 
 #define CANNOT 77
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
 
 extern char **environ;
 
@@ -71,6 +76,28 @@ static void on_the_alternate_stack(void)
 		CHECK(!raise(SIGUSR1) && handled == 2 * (i + 1));
 		CHECK(!sigaltstack(0, &now) && now.ss_sp == stack.ss_sp && now.ss_size == 65536);
 	}
+}
+
+static void resets(int signal)
+{
+	sigset_t mask;
+	handle(SIGUSR2, SIG_IGN, 0);
+	CHECK(!sigprocmask(SIG_BLOCK, 0, &mask) && sigismember(&mask, signal));
+	CHECK(!raise(SIGUSR2));
+	handled++;
+}
+
+/* What handlers of crashes do needs little more than another signal's frame. */
+static void on_a_small_alternate_stack(void)
+{
+	size_t frame = getauxval(AT_MINSIGSTKSZ);
+	if (!frame)
+		exit(CANNOT);
+	stack_t stack = { .ss_size = 2 * frame + 1536 };
+	stack.ss_sp = malloc(stack.ss_size);
+	CHECK(!sigaltstack(&stack, 0));
+	handle(SIGUSR1, resets, SA_ONSTACK);
+	CHECK(!raise(SIGUSR1) && handled == 1);
 }
 
 /* The mask of a sleep in kernel AIO is in force in the handler that ends it. */
@@ -162,6 +189,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} cases[] = {
 		{ "on_the_alternate_stack", on_the_alternate_stack },
+		{ "on_a_small_alternate_stack", on_a_small_alternate_stack },
 		{ "asleep_in_aio", asleep_in_aio },
 		{ "confined", confined },
 		{ "protected_by_key", protected_by_key },
