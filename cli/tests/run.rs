@@ -182,11 +182,14 @@ fn a_statically_linked_program_is_served_too() {
 
     // It interprets a script, which interprets another one.
     let (script, nested) = (scratch.path().join("script"), scratch.path().join("nested"));
-    let executable = fs::Permissions::from_mode(0o755);
+    // Written by another process: a descriptor of ours would be open in what other tests start meanwhile,
+    // and what somebody may write to is not executed (`ETXTBSY`).
+    let write = "printf '#!%s option\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
     for (path, interpreter) in [(&script, command[0].as_str()), (&nested, script.to_str().unwrap())]
     {
-        fs::write(path, format!("#!{interpreter} option\n")).expect("a file");
-        fs::set_permissions(path, executable.clone()).expect("our own file");
+        let mut shell = std::process::Command::new("/bin/sh");
+        let written = shell.args(["-c", write]).arg(path).arg(interpreter).status();
+        assert!(written.expect("a shell").success());
         for way in [&run[..], &[SYSRING, "run", "--", "env"]] {
             let served = refused("EPERM", way, &[path.to_string_lossy().into_owned()]);
             assert_code(&served, 0);
