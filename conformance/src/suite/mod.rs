@@ -1,6 +1,7 @@
 //! liburing's own test suite, on the kernel and under `sysring run`.
 
 pub mod expect;
+mod network;
 mod report;
 mod run;
 mod source;

@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::expect::Verdict;
+use super::network;
 use crate::refuse::Refusal;
 
 /// The time liburing's runner gives a test.
@@ -93,6 +94,7 @@ fn attempt(
             command
         }
     };
+    network::own(&mut command);
     let mut child = command
         .current_dir(&folder)
         .stdin(Stdio::null())
