@@ -11,7 +11,7 @@ pub struct File {
     pub fd: Fd,
     /// It is a duplicate of the engine's, to be closed with the request.
     pub owned: bool,
-    /// Others have it, too ([`crate::lent`]).
+    /// Others have it, too (`lent.rs`).
     pub lent: bool,
     /// It could not be duplicated, and is to be used after the submission.
     bare: bool,
