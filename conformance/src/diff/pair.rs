@@ -8,8 +8,6 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use linux_raw_sys::general::FS_TOPDIR_FL;
-
 use super::{Options, Which};
 
 /// A side that says nothing for this long is stuck.
@@ -222,29 +220,10 @@ pub(crate) fn folders(name: &str) -> [OsString; 4] {
     let id = std::process::id();
     let shared = Path::new("/dev/shm");
     let fast = if shared.is_dir() { shared.to_path_buf() } else { std::env::temp_dir() };
-    let on_disk = crate::target_folder().join("diff");
-    scatter_below(&on_disk);
     [
         "--folder".into(),
         fast.join(format!("sysring-diff-{id}-{name}")).into(),
         "--disk-folder".into(),
-        on_disk.join(format!("{id}-{name}")).into(),
+        crate::target_folder().join(format!("diff-{id}-{name}")).into(),
     ]
-}
-
-/// Makes a folder whose own folders ext4 puts far from each other, if it is that (`chattr +T`). Without
-/// a journal it gives nobody the inode of a file that was removed in the last minute: where all programs
-/// have theirs in one place, to look past those takes longer than all else.
-fn scatter_below(folder: &Path) {
-    let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::File::open(folder));
-    let Ok(folder) = made else { return };
-    // A `long` by name, an `int` in fact.
-    let mut flags = [0i32; 2];
-    // SAFETY: both take the address of an integer; where there are no flags, they are refused.
-    unsafe {
-        if libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
-            flags[0] |= FS_TOPDIR_FL as i32;
-            libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
-        }
-    }
 }
