@@ -145,7 +145,7 @@ impl Locked<'_> {
     /// It may say so late, when the file's number leads elsewhere: the worker has a duplicate.
     ///
     /// # Errors
-    /// `EBADF`.
+    /// As [`share_file`](Self::share_file).
     pub fn aio_transfer(&mut self, req: Req, mut request: Iocb) -> Result<Issued> {
         self.share_file(req)?;
         if self.hints.look(req.file.fd) & hint::WAITS == 0 {

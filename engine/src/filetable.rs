@@ -86,13 +86,6 @@ impl FileTable {
         }
     }
 
-    /// The tag of a slot, if it is one.
-    #[inline]
-    #[must_use]
-    pub fn tag(&self, index: u32) -> Tag {
-        self.slots.get(index as usize).map_or(Tag::NONE, |slot| slot.tag)
-    }
-
     fn place_for(&mut self, wanted: u32) -> Result<u32> {
         if !self.is_registered() {
             return Err(if wanted == FILE_INDEX_ALLOC { Errno::ENFILE } else { Errno::ENXIO });

@@ -94,20 +94,17 @@ impl Locked<'_> {
     /// # Errors
     /// As [`File::held`].
     pub fn share_file(&mut self, mut req: Req) -> Result<()> {
-        let number = req.file.fd;
-        let submission = self.hints.submission();
-        if !req.file.is_held()
-            && let Some(share) = self.lent.of(number, submission)
-        {
+        if req.file.is_held() {
+            return self.hold_file(req);
+        }
+        let (number, submission) = (req.file.fd, self.hints.submission());
+        if let Some(share) = self.lent.of(number, submission) {
             share.users += 1;
             req.file = File::lent(share.copy);
             return Ok(());
         }
-        let held = req.file.is_held();
         self.hold_file(req)?;
-        if !held && req.file.owned && self.lent.begin(number, req.file.fd, submission) {
-            req.file = File::lent(req.file.fd);
-        }
+        req.file.lent = req.file.owned && self.lent.begin(number, req.file.fd, submission);
         Ok(())
     }
 }

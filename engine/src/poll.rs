@@ -328,6 +328,8 @@ impl Locked<'_> {
         let mut ended = false;
         let mut at = self.in_flight;
         while let Some(req) = at {
+            // The end of one takes no other off the list but its linked timeout, which is passed over here
+            // and still knows what comes next.
             at = req.flight.next;
             if req.stage == Stage::Parked && req.is_bare() {
                 self.readiness.has_bare = true;

@@ -14,14 +14,20 @@ impl Locked<'_> {
         if req.file.owned {
             return Ok(());
         }
-        if req.has(flag::FIXED_FILE) {
-            let (fd, tag) = self.files.find(req.sqe.fd as u32)?;
+        req.file.fd = self.named(req, req.sqe.fd, req.has(flag::FIXED_FILE))?;
+        Ok(())
+    }
+
+    /// The descriptor that a request means by `fd`: a number, or an index of the registered ones.
+    #[inline(always)]
+    fn named(&mut self, req: Req, fd: i32, fixed: bool) -> Result<Fd> {
+        if fixed {
+            let (fd, tag) = self.files.find(fd as u32)?;
             self.use_tag(req, tag);
-            req.file.fd = fd;
-            return Ok(());
+            return Ok(fd);
         }
-        req.file.fd = Fd::new(req.sqe.fd);
-        if descriptors::is_internal(req.file.fd) { Err(Errno::EBADF) } else { Ok(()) }
+        let fd = Fd::new(fd);
+        if descriptors::is_internal(fd) { Err(Errno::EBADF) } else { Ok(fd) }
     }
 
     /// Keeps the open file for a request that outlives its submission: the application may close
@@ -46,15 +52,6 @@ impl Locked<'_> {
         }
         req.other = req.other.held()?;
         Ok(())
-    }
-
-    fn named(&mut self, req: Req, fd: i32, fixed: bool) -> Result<Fd> {
-        if fixed {
-            self.use_tag(req, self.files.tag(fd as u32));
-            return self.files.get(fd as u32);
-        }
-        let fd = Fd::new(fd);
-        if descriptors::is_internal(fd) { Err(Errno::EBADF) } else { Ok(fd) }
     }
 
     /// Gives the files back.
