@@ -3,21 +3,10 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
-
-use common::{SYSRING, build, can_be_compared};
+use common::{SYSRING, can_be_compared};
 
 fn passes(case: &str, before: &[&str]) {
-    let ended = Command::new("timeout")
-        .args(["--kill-after=2", "60"])
-        .args(before)
-        .arg(build("behaviour"))
-        .arg(case)
-        .stdin(Stdio::null())
-        .output()
-        .expect("timeout(1) starts");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{case} {before:?}: {} {said}", ended.status);
+    common::passes("behaviour", case, before, 60, None);
 }
 
 fn case(name: &str) {

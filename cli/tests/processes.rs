@@ -3,28 +3,10 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
-
-use common::{SYSRING, build, can_be_compared};
-
-/// The program's way to say that a case cannot be tried here.
-const SKIPPED: i32 = 77;
+use common::{SYSRING, can_be_compared};
 
 fn passes(case: &str, before: &[&str]) {
-    let ended = Command::new("timeout")
-        .args(["--kill-after=2", "120"])
-        .args(before)
-        .arg(build("processes"))
-        .arg(case)
-        .stdin(Stdio::null())
-        .output()
-        .expect("timeout(1) starts");
-    if ended.status.code() == Some(SKIPPED) {
-        println!("skipped: {case}: it takes root");
-        return;
-    }
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success(), "{case} {before:?}: {} {said}", ended.status);
+    common::passes("processes", case, before, 120, Some("it takes root"));
 }
 
 /// Under `sysring run`.

@@ -76,11 +76,6 @@ fn note(program: Fd) -> Result<()> {
     let inode = call::inode(object);
     let _ = call::close(object);
 
-    let mut link = [0u8; 40];
-    let number = message::Decimal::of(program.raw() as u64);
-    for (to, from) in link.iter_mut().zip(b"/proc/self/fd/".iter().chain(number.as_bytes())) {
-        *to = *from;
-    }
     let len = size_of::<Loaded>() + PATH_MAX;
     let memory = call::map_anonymous(len.next_multiple_of(PAGE), false)?;
     // SAFETY: page-aligned, zeroed, `len` bytes long, and never unmapped.
@@ -88,6 +83,7 @@ fn note(program: Fd) -> Result<()> {
         let path = core::slice::from_raw_parts_mut(memory.add(size_of::<Loaded>()), PATH_MAX);
         (&mut *memory.cast::<MaybeUninit<Loaded>>(), path)
     };
+    let link = exec::path_of(program);
     call::readlinkat(Fd::CWD, User::of(link.as_ptr()), &mut path[..PATH_MAX - 1])?;
     let program = CStr::from_bytes_until_nul(path).map_err(|_| Errno::EINVAL)?;
     exec::note_loaded(place.write(Loaded { program, object: inode? }));

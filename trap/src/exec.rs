@@ -23,7 +23,7 @@ mod environment;
 mod target;
 
 use target::Spared;
-pub use target::{Load, Script, Scripts};
+pub use target::{Load, Script, Scripts, path_of};
 
 /// The second argument of the object run as a loader, followed by a descriptor in decimal. The
 /// third is the program's path, the rest its own arguments.

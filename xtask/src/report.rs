@@ -11,7 +11,7 @@ pub struct Report {
     pub tally: Tally,
     /// What failed.
     pub failed: Vec<String>,
-    /// What it said of that: the end of the output may be all that is kept of it.
+    /// What it said of that, also if it passed later: the end of the output may be all that is kept.
     pub said: Vec<String>,
     /// What passed at a later try. The machine may have been at fault; it is to be looked into.
     pub later: Vec<String>,
@@ -34,7 +34,6 @@ impl Report {
     pub fn pardoned(mut self) -> Report {
         self.tally.later += self.tally.failed;
         self.tally.failed = 0;
-        self.said.clear();
         self.later.append(&mut self.failed);
         self
     }

@@ -23,11 +23,6 @@ fn loaded(command: &[OsString], object: &Path) -> Option<Program> {
     let path = find(&command[0])?;
     let Load { program, scripts } =
         exec::to_load(&CString::new(path.as_os_str().as_bytes()).ok()?)?;
-    // The object finds the program by this descriptor, and closes it.
-    // SAFETY: plain numbers; the descriptor is open.
-    if unsafe { libc::fcntl(program.raw(), libc::F_SETFD, 0) } != 0 {
-        return None;
-    }
     let mut load = LOAD.to_vec();
     load.extend_from_slice(program.raw().to_string().as_bytes());
     // As the kernel has it: each interpreter's path, its argument, and at last the script's path.
@@ -40,6 +35,11 @@ fn loaded(command: &[OsString], object: &Path) -> Option<Program> {
     arguments.push(if arguments.is_empty() { command[0].clone() } else { path.clone().into() });
     arguments.splice(1..1, [OsString::from_vec(load), path.clone().into()]);
     arguments.extend_from_slice(&command[1..]);
+    // The object finds the program by this descriptor, and closes it.
+    // SAFETY: plain numbers; the descriptor is open.
+    if unsafe { libc::fcntl(program.raw(), libc::F_SETFD, 0) } != 0 {
+        return None;
+    }
     Some(Program { file: object.into(), arguments })
 }
 

@@ -70,6 +70,30 @@ pub fn can_be_compared() -> bool {
     works
 }
 
+/// Runs a case of a program of `tests/programs`, which must end well within `seconds`; `before` are
+/// the words before the command. It ends with [`SKIPPED`] where `skipped_for` is why it may.
+#[track_caller]
+pub fn passes(program: &str, case: &str, before: &[&str], seconds: u32, skipped_for: Option<&str>) {
+    let ended = Command::new("timeout")
+        .args(["--kill-after=2", &seconds.to_string()])
+        .args(before)
+        .arg(build(program))
+        .arg(case)
+        .stdin(Stdio::null())
+        .output()
+        .expect("timeout(1) starts");
+    if let Some(why) = skipped_for
+        && ended.status.code() == Some(SKIPPED)
+    {
+        println!("skipped: {case}: {why}");
+        return;
+    }
+    assert!(ended.status.success(), "{case} {before:?}: {} {}", ended.status, stderr(&ended));
+}
+
+/// A program's way to say that a case cannot be tried here.
+const SKIPPED: i32 = 77;
+
 /// A C program of `tests/programs`, built once for each test binary; `SYSRING_TEST_PROGRAMS` names
 /// a directory that has them where there is no compiler.
 pub fn build(name: &str) -> PathBuf {

@@ -37,7 +37,7 @@ pub struct SideOptions {
     backend: Which,
     #[arg(long, default_value = "")]
     only: String,
-    /// Only this case.
+    /// Of the operations only this case.
     #[arg(long)]
     case: Option<String>,
     /// How many times longer than usual it waits for what may never come.

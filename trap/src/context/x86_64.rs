@@ -96,8 +96,9 @@ impl Context {
         if at == 0 || self.fpstate == 0 {
             return;
         }
-        // SAFETY: the kernel's frame, in its format for signals; `at` is where the processor has the
-        // component, which is there if the frame is long enough.
+        // SAFETY: the kernel's frame, in its format for signals, and extended: processors with
+        // protection keys save their registers so. The component is at `at`, in a frame that says it
+        // has it.
         let rights = unsafe {
             let extended = &*((self.fpstate + Extended::AT) as *const Extended);
             if extended.magic != Extended::MAGIC || extended.components & 1 << RIGHTS == 0 {

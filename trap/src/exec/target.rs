@@ -115,12 +115,18 @@ const OPEN: u32 = g::O_RDONLY | g::O_CLOEXEC | g::O_NONBLOCK | g::O_NOCTTY;
 
 /// A readable descriptor of a file that is open already, perhaps as O_PATH.
 fn open_again(fd: Fd) -> Result<Fd> {
+    call::openat(Fd::CWD, User::of(path_of(fd).as_ptr()), OPEN, 0)
+}
+
+/// Where `/proc` has a descriptor of this process, ended by a null.
+#[must_use]
+pub fn path_of(fd: Fd) -> [u8; 40] {
     let number = Decimal::of(fd.raw() as u64);
-    let mut path = [0u8; 40];
-    let prefix = b"/proc/self/fd/";
-    path[..prefix.len()].copy_from_slice(prefix);
-    path[prefix.len()..][..number.as_bytes().len()].copy_from_slice(number.as_bytes());
-    call::openat(Fd::CWD, User::of(path.as_ptr()), OPEN, 0)
+    let mut path = [0; 40];
+    for (to, from) in path.iter_mut().zip(b"/proc/self/fd/".iter().chain(number.as_bytes())) {
+        *to = *from;
+    }
+    path
 }
 
 /// The same for an open file, which is closed unless it is needed.
