@@ -130,7 +130,7 @@ impl FileTable {
         let slot = &mut self.slots[index as usize];
         let old = core::mem::replace(slot, Slot { fd, tag });
         if old.fd >= 0 {
-            descriptors::let_go(Fd::new(old.fd));
+            descriptors::let_go_of_file(Fd::new(old.fd));
         }
         // Where the kernel looks next: behind what was filled last, or at what was emptied.
         if fd >= 0 {
@@ -206,7 +206,7 @@ fn fill(
     ring.put_tag(left);
     if fd != -1 {
         let kept = duplicate(Fd::new(fd))?;
-        let tag = Tag::new(tag).inspect_err(|_| descriptors::let_go(kept))?;
+        let tag = Tag::new(tag).inspect_err(|_| descriptors::let_go_of_file(kept))?;
         ring.files.replace(index, kept.raw(), tag);
     }
     Ok(())
@@ -219,10 +219,8 @@ impl Locked<'_> {
     /// # Errors
     /// `ENXIO`: no table. `EINVAL`: no such slot. `ENFILE`: none free.
     pub fn install_file(&mut self, wanted: u32, fd: Fd) -> Result<u32> {
-        let slot = self.files.place_for(wanted).inspect_err(|_| {
-            let _ = call::close(fd);
-        })?;
-        let kept = descriptors::keep(fd)?;
+        let slot = self.files.place_for(wanted).inspect_err(|_| descriptors::let_go_of_file(fd))?;
+        let kept = descriptors::keep_file(fd)?;
         let left = self.files.replace(slot, kept.raw(), Tag::NONE);
         self.put_tag(left);
         Ok(slot)

@@ -13,7 +13,7 @@ use sysring_sys::{Errno, Fd, call};
 use super::handle::shut;
 use super::own::let_go;
 use super::table::{INTERNAL, entry};
-use super::{own, pool, stray};
+use super::{locks, own, pool, stray};
 use crate::locked::Locked;
 use crate::request::Stage;
 use crate::ring::Ring;
@@ -231,6 +231,7 @@ pub(crate) fn put(ring: &Ring) {
     locked.readiness.close();
     ring.sqpoll.close();
     drop(locked);
+    locks::look_at_all();
     // SAFETY: the count is zero: nobody else has the ring.
     unsafe { ring.retire() };
     pool::give_back(ptr::from_ref(ring).cast_mut());
@@ -269,6 +270,7 @@ pub(crate) fn each(mut act: impl FnMut(&'static Ring)) {
 pub(crate) fn after_fork() {
     pool::after_fork();
     own::after_fork();
+    locks::after_fork();
     let mut in_use = 0;
     let mut at = pool::first();
     while !at.is_null() {

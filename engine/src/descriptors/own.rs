@@ -10,6 +10,7 @@ use sysring_sys::abi::Rlimit;
 use sysring_sys::raw::general::RLIMIT_NOFILE;
 use sysring_sys::{Errno, Fd, Result, call};
 
+use super::locks;
 use super::table::{FLOOR, INTERNAL, entry, lose};
 use crate::sync::Mutex;
 
@@ -36,11 +37,27 @@ pub(crate) fn keep(fd: Fd) -> Result<Fd> {
     }
 }
 
+/// The same for one of a file of the application's. If the process has locks on that, it stays where it is:
+/// to close it would take them back.
+///
+/// # Errors
+/// `EMFILE`: it is closed then.
+pub(crate) fn keep_file(fd: Fd) -> Result<Fd> {
+    if locks::has_locks(fd) {
+        mark_internal(fd);
+        return Ok(fd);
+    }
+    keep(fd)
+}
+
 /// A duplicate of a descriptor, for the engine to keep.
 ///
 /// # Errors
 /// `EBADF`, `EMFILE`.
 pub(crate) fn duplicate(fd: Fd) -> Result<Fd> {
+    if let Some(kept) = locks::take(fd)? {
+        return Ok(kept);
+    }
     let mut copy = out_of_the_way(fd);
     // What no filter can tell from the application's: it has no reason to close what it has not
     // opened, and to numbers that few programs come to least of all.

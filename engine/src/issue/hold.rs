@@ -67,7 +67,7 @@ impl Locked<'_> {
     fn let_go_of_files(&mut self, mut req: Req) {
         for file in [req.file, req.other] {
             if file.owned && (!file.lent || self.lent.leave(file.fd)) {
-                descriptors::let_go(file.fd);
+                descriptors::let_go_of_file(file.fd);
             }
         }
         (req.file, req.other) = (File::NONE, File::NONE);

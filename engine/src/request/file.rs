@@ -57,7 +57,7 @@ impl File {
         }
         match descriptors::duplicate(self.fd) {
             Ok(copy) if self.bare && call::inode(copy) != Ok(self.inode) => {
-                descriptors::let_go(copy);
+                descriptors::let_go_of_file(copy);
                 Err(Errno::EBADF)
             }
             Ok(copy) => Ok(File::owned(copy)),

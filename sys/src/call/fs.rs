@@ -195,6 +195,21 @@ pub fn permissions(fd: Fd) -> Result<u32> {
     Ok(u32::from(status(fd)?.mode) & 0o7777)
 }
 
+/// Whether a process has record locks (`fcntl(2)`, `F_SETLK`) on the inode of an open file, which may be this
+/// one. The first lock that is in the way of a new one on all of the file has to stand for them: that one of
+/// an open file (`F_OFD_SETLK`) comes before those of processes hides them.
+///
+/// # Errors
+/// `EINVAL` before Linux 3.15. `EBADF`, also for `O_PATH`.
+pub fn has_record_locks(fd: Fd) -> Result<bool> {
+    use linux_raw_sys::general::{F_OFD_GETLK, F_UNLCK, F_WRLCK, flock};
+    const OF_AN_OPEN_FILE: i32 = -1;
+    let mut lock = flock { l_type: F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    // SAFETY: the kernel reads and writes this `struct flock`.
+    unsafe { sys!(__NR_fcntl, fd.arg(), F_OFD_GETLK as usize, &raw mut lock as usize) }?;
+    Ok(lock.l_type != F_UNLCK as i16 && lock.l_pid != OF_AN_OPEN_FILE)
+}
+
 /// Which inode an open file is of: the device's number and its own.
 pub fn inode(fd: Fd) -> Result<(u64, u64)> {
     // SAFETY: words, of which all may be zero.
