@@ -245,7 +245,10 @@ fn run_all(
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = run::run(test, runner, scratch, LIMIT);
+                    // The first of them computes for a minute, on the kernel, too.
+                    let slow = SLOW.contains(&stem(test).as_str());
+                    let limit = if slow { PATIENCE } else { LIMIT };
+                    let outcome = run::run(test, runner, scratch, limit);
                     tell(&outcome);
                     done.lock().unwrap_or_else(|e| e.into_inner()).push(outcome);
                 }

@@ -15,7 +15,8 @@ use crate::refuse::Refusal;
 /// The time liburing's runner gives a test.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a test gets, alone, that did not end as wanted beside others: the machine may have been busy.
+/// What a slow test gets, and, alone, any that did not end as wanted beside others: the machine may have been
+/// busy.
 pub const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Exit status of a test that cannot run here.
