@@ -7,7 +7,7 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use sysring_sys::abi::Rlimit;
-use sysring_sys::raw::general::RLIMIT_NOFILE;
+use sysring_sys::raw::general::{F_SETFD, FD_CLOEXEC, RLIMIT_NOFILE};
 use sysring_sys::{Errno, Fd, Result, call};
 
 use super::locks;
@@ -45,6 +45,7 @@ pub(crate) fn keep(fd: Fd) -> Result<Fd> {
 pub(crate) fn keep_file(fd: Fd) -> Result<Fd> {
     if locks::has_locks(fd) {
         mark_internal(fd);
+        let _ = call::fcntl(fd, F_SETFD, FD_CLOEXEC as usize);
         return Ok(fd);
     }
     keep(fd)
