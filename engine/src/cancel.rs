@@ -38,16 +38,11 @@ const KNOWN: u32 =
     cancel::ALL | cancel::FD | cancel::ANY | cancel::FD_FIXED | cancel::USERDATA | cancel::OP;
 
 impl Match {
-    /// The requests with this user_data.
-    #[must_use]
-    pub fn user_data(user_data: u64) -> Match {
-        Match { flags: 0, user_data, fd: -1, opcode: 0, file: Fd::NONE }
-    }
-
     /// All requests.
     #[must_use]
     pub fn everything() -> Match {
-        Match { flags: cancel::ANY | cancel::ALL, ..Match::user_data(0) }
+        let flags = cancel::ANY | cancel::ALL;
+        Match { flags, user_data: 0, fd: -1, opcode: 0, file: Fd::NONE }
     }
 
     /// As `IORING_OP_ASYNC_CANCEL` describes it.
@@ -85,8 +80,6 @@ impl Match {
         if self.flags & cancel::ANY != 0 {
             return true;
         }
-        let by_user_data =
-            self.flags & (cancel::FD | cancel::OP) == 0 || self.flags & cancel::USERDATA != 0;
         if self.flags & cancel::FD != 0 {
             let needs_file = req.row.has(row_flag::NEEDS_FILE);
             if !needs_file || !self.means_file_of(req) {
@@ -96,7 +89,14 @@ impl Match {
         if self.flags & cancel::OP != 0 && req.sqe.opcode != self.opcode {
             return false;
         }
-        !by_user_data || req.sqe.user_data == self.user_data
+        self.one_user_data().is_none_or(|user_data| req.sqe.user_data == user_data)
+    }
+
+    /// What the user_data of all is that are meant, if that says anything of them.
+    fn one_user_data(&self) -> Option<u64> {
+        let by_others = self.flags & (cancel::FD | cancel::OP) != 0;
+        let by_user_data = !by_others || self.flags & cancel::USERDATA != 0;
+        (self.flags & cancel::ANY == 0 && by_user_data).then_some(self.user_data)
     }
 
     /// Whether a request works on the open file that is meant, whatever number it knows it by. Where
@@ -135,9 +135,7 @@ impl Locked<'_> {
     /// Of those that are meant the one that the kernel comes to first.
     fn first_meant(&mut self, what: &Match) -> Option<Req> {
         let mut first: Option<(Kept, Req)> = None;
-        let mut at = self.in_flight;
-        while let Some(req) = at {
-            at = req.flight.next;
+        for req in self.in_flight(what.one_user_data()) {
             let kept = Kept::of(req);
             if first.is_some_and(|(least, _)| least <= kept) || !what.may_cancel(req) {
                 continue;
@@ -148,7 +146,9 @@ impl Locked<'_> {
             first = Some((kept, req));
         }
         match first? {
-            (Kept::Timers, _) => self.first_timeout(|req| what.may_cancel(req)),
+            (Kept::Timers, _) => {
+                self.first_timeout(what.one_user_data(), |req| what.may_cancel(req))
+            }
             (_, req) => Some(req),
         }
     }
@@ -158,11 +158,9 @@ impl Locked<'_> {
         let mut cancelled = 0;
         for kept in [Kept::Apart, Kept::Waitids, Kept::Futexes] {
             let mut here = 0;
-            let mut at = self.in_flight;
-            while let Some(req) = at {
-                // Stopping a request takes no other off the list but its linked timeout, which is
-                // passed over here and still knows what comes next.
-                at = req.flight.next;
+            // Stopping a request takes no other off the list but its linked timeout, which is passed
+            // over here and still knows what comes next.
+            for req in self.in_flight(what.one_user_data()) {
                 if Kept::of(req) == kept && what.may_cancel(req) {
                     let _ = self.cancel_one(req);
                     here += 1;
@@ -179,29 +177,20 @@ impl Locked<'_> {
     fn cancel_timeouts(&mut self, what: &Match) -> usize {
         let mut cancelled = 0;
         while self.timers.some_count()
-            && let Some(req) = self.first_timeout(|req| is_counting(req) && what.may_cancel(req))
+            && let Some(req) = self
+                .first_timeout(what.one_user_data(), |req| is_counting(req) && what.may_cancel(req))
         {
             self.take_down(req);
             cancelled += 1;
         }
-        let mut at = self.oldest_in_flight();
-        while let Some(req) = at {
-            // As above.
-            at = req.flight.prev;
+        // As above.
+        for req in self.in_flight(what.one_user_data()).oldest_first() {
             if Kept::of(req) == Kept::Timers && what.may_cancel(req) {
                 self.take_down(req);
                 cancelled += 1;
             }
         }
         cancelled
-    }
-
-    fn oldest_in_flight(&self) -> Option<Req> {
-        let mut oldest = self.in_flight?;
-        while let Some(older) = oldest.flight.next {
-            oldest = older;
-        }
-        Some(oldest)
     }
 
     /// Stops one request, if it can be stopped where it is. What that is answered with: 0, or of
@@ -273,9 +262,7 @@ impl Locked<'_> {
             return Some(at);
         }
         let mut some = false;
-        let mut at = self.in_flight;
-        while let Some(req) = at {
-            at = req.flight.next;
+        for req in self.in_flight(None) {
             if req.stage == Stage::Running && req.is_to_stop() {
                 wq::interrupt(req);
                 some = true;
@@ -287,22 +274,17 @@ impl Locked<'_> {
     }
 
     /// The newest request in flight that fits.
-    pub fn find(&self, mut fits: impl FnMut(Req) -> bool) -> Option<Req> {
-        let mut at = self.in_flight;
-        while let Some(req) = at {
-            if fits(req) {
-                return Some(req);
-            }
-            at = req.flight.next;
-        }
-        None
+    pub fn find(&self, fits: impl Fn(Req) -> bool) -> Option<Req> {
+        self.in_flight(None).find(|req| fits(*req))
     }
 
     /// A poll by its user_data.
     #[must_use]
-    pub fn find_poll(&self, what: Match) -> Option<Req> {
-        self.find(|req| {
-            req.sqe.opcode == op::POLL_ADD && req.stage == Stage::Parked && what.means(req)
+    pub fn find_poll(&self, user_data: u64) -> Option<Req> {
+        self.in_flight(Some(user_data)).find(|req| {
+            req.sqe.opcode == op::POLL_ADD
+                && req.stage == Stage::Parked
+                && req.sqe.user_data == user_data
         })
     }
 }

@@ -261,11 +261,15 @@ impl Locked<'_> {
         }
         req.set(flag::LISTED);
         req.flight.prev = None;
-        req.flight.next = self.in_flight;
-        if let Some(mut first) = self.in_flight {
+        req.flight.next = self.newest;
+        if let Some(mut first) = self.newest {
             first.flight.prev = Some(req);
         }
-        self.in_flight = Some(req);
+        self.newest = Some(req);
+        self.by_data.add(req);
+        if self.by_data.is_crowded() {
+            self.spread();
+        }
     }
 
     /// Makes one that is in the list the newest.
@@ -287,11 +291,12 @@ impl Locked<'_> {
         req.clear(flag::LISTED);
         match req.flight.prev {
             Some(mut prev) => prev.flight.next = req.flight.next,
-            None => self.in_flight = req.flight.next,
+            None => self.newest = req.flight.next,
         }
         if let Some(mut next) = req.flight.next {
             next.flight.prev = req.flight.prev;
         }
+        self.by_data.remove(req);
     }
 
     /// After a stretch of work, before the lock is let go: what others must be told.

@@ -20,6 +20,7 @@
 mod aio;
 mod alarm;
 mod backing;
+mod by_data;
 mod cancel;
 mod cbpf;
 mod complete;

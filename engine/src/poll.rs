@@ -326,11 +326,9 @@ impl Locked<'_> {
     pub fn end_strays(&mut self) -> bool {
         self.readiness.has_bare = false;
         let mut ended = false;
-        let mut at = self.in_flight;
-        while let Some(req) = at {
-            // The end of one takes no other off the list but its linked timeout, which is passed over here
-            // and still knows what comes next.
-            at = req.flight.next;
+        // The end of one takes no other off the list but its linked timeout, which is passed over here
+        // and still knows what comes next.
+        for req in self.in_flight(None) {
             if req.stage == Stage::Parked && req.is_bare() {
                 self.readiness.has_bare = true;
                 if !req.has_its_files() {

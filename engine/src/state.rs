@@ -3,6 +3,7 @@
 use sysring_protocol::Waiters;
 
 use crate::aio::Aio;
+use crate::by_data::ByData;
 use crate::cancel::Stopping;
 use crate::complete::Eventfd;
 use crate::filetable::FileTable;
@@ -42,8 +43,10 @@ pub struct State {
     pub restrictions: Option<Restrictions>,
     pub restrictions_to_be: Option<Restrictions>,
     pub slab: Slab,
-    /// Everything that has left the inline path and not completed.
-    pub in_flight: Option<Req>,
+    /// Everything that has left the inline path and not completed: the newest, which knows the others,
+    pub newest: Option<Req>,
+    /// and many by their user_data.
+    pub by_data: ByData,
     /// Requests whose turn has come: the rest of links, drained ones.
     pub tasks: Queue,
     /// Behind a drain.
@@ -120,7 +123,8 @@ pub struct Asleep {
 impl State {
     pub const NEW: State = State {
         slab: Slab::new(),
-        in_flight: None,
+        newest: None,
+        by_data: ByData::new(),
         tasks: Queue::new(),
         drain: Queue::new(),
         outstanding: 0,

@@ -110,11 +110,9 @@ impl Timers {
         self.down(req.heap_index);
     }
 
-    /// The first of those that have a key, by that.
-    pub fn first_by<K: Ord>(&self, key: impl Fn(Req) -> Option<K>) -> Option<Req> {
-        let all = (0..self.len).map(|index| self.at(index));
-        let keyed = all.filter_map(|req| Some((key(req)?, req)));
-        keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, req)| req)
+    /// All of them, in no order.
+    fn all(&self) -> impl Iterator<Item = Req> {
+        (0..self.len).map(|index| self.at(index))
     }
 
     /// Whether there are timeouts that count completions.
@@ -311,7 +309,7 @@ impl Locked<'_> {
             return;
         }
         let now = self.counted();
-        while let Some(req) = self.timers.first_by(|req| reached(req, now)) {
+        while let Some(req) = first_by(self.timers.all(), |req| reached(req, now)) {
             self.timers.remove(req);
             self.timers.fired = self.timers.fired.wrapping_add(1);
             self.complete(req, 0, 0);
@@ -320,23 +318,43 @@ impl Locked<'_> {
 
     /// The first in the kernel's list of the timeouts that fit: before those that wait for nothing but
     /// their time are those that count, by what they still wait for, and of equals who was begun first.
-    pub fn first_timeout(&mut self, fits: impl Fn(Req) -> bool) -> Option<Req> {
+    /// Those that fit have this user_data, if one is given.
+    pub fn first_timeout(
+        &mut self,
+        user_data: Option<u64>,
+        fits: impl Fn(Req) -> bool,
+    ) -> Option<Req> {
         let now = self.counted();
-        self.timers.first_by(|req| {
+        let key = |req: Req| {
             let listed = req.sqe.opcode == op::TIMEOUT && fits(req);
             let left = left(req, now);
             listed.then_some((left.is_none(), left, req.begun))
-        })
+        };
+        match user_data {
+            Some(user_data) => first_by(self.timers_by_data(user_data), key),
+            None => first_by(self.timers.all(), key),
+        }
     }
 
     /// The same of linked timeouts, which are in a list of their own.
     #[must_use]
-    pub fn first_linked_timeout(&self, fits: impl Fn(Req) -> bool) -> Option<Req> {
-        self.timers.first_by(|req| {
-            let listed = req.sqe.opcode == op::LINK_TIMEOUT && fits(req);
+    pub fn first_linked_timeout(&self, user_data: u64) -> Option<Req> {
+        first_by(self.timers_by_data(user_data), |req| {
+            let listed = req.sqe.opcode == op::LINK_TIMEOUT && req.sqe.user_data == user_data;
             listed.then_some(req.begun)
         })
     }
+
+    /// The timers that run among which those with this user_data are: all that run are in flight.
+    fn timers_by_data(&self, user_data: u64) -> impl Iterator<Item = Req> {
+        self.in_flight(Some(user_data)).filter(|req| req.heap_index != NOWHERE)
+    }
+}
+
+/// The first of those that have a key, by that.
+fn first_by<K: Ord>(all: impl Iterator<Item = Req>, key: impl Fn(Req) -> Option<K>) -> Option<Req> {
+    let keyed = all.filter_map(|req| Some((key(req)?, req)));
+    keyed.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, req)| req)
 }
 
 /// The order of a timeout among those whose count is reached, if it is one.

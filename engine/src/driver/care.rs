@@ -69,9 +69,10 @@ impl Locked<'_> {
     fn show_driver(&mut self, how: u32) -> Result<()> {
         let (set, driver, events) = (self.set()?, driver()?, g::EPOLLIN | how);
         let data = core::ptr::from_ref(self.ring) as usize as u64;
-        match call::epoll_ctl(driver, call::EpollOp::Add, set, events, data) {
-            // It has listened before.
-            Err(Errno::EEXIST) => call::epoll_ctl(driver, call::EpollOp::Mod, set, events, data),
+        // Most often it has listened before; and to add a set, or to try to, has the kernel look at all
+        // that is in it.
+        match call::epoll_ctl(driver, call::EpollOp::Mod, set, events, data) {
+            Err(Errno::ENOENT) => call::epoll_ctl(driver, call::EpollOp::Add, set, events, data),
             answer => answer,
         }
     }

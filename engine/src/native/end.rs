@@ -47,9 +47,7 @@ impl Context {
             let _ = locked.cancel(&Match::everything());
             // Those that have been told are told again: a signal may come a moment before the call
             // that it is to end.
-            let mut at = locked.in_flight;
-            while let Some(req) = at {
-                at = req.flight.next;
+            for req in locked.in_flight(None) {
                 if req.stage == Stage::Running && req.has(flag::CANCELED) {
                     wq::interrupt(req);
                 }

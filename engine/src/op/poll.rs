@@ -7,7 +7,6 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, call};
 
 use super::must_be_zero;
-use crate::cancel::Match;
 use crate::issue::Issued;
 use crate::locked::Locked;
 use crate::poll::Armed;
@@ -15,6 +14,8 @@ use crate::request::{At, Req, Stage, flag};
 use crate::ring::fd_of;
 use crate::{descriptors, driver};
 
+/// Which events, and not how often.
+const WHICH: u32 = 0xffff;
 /// What poll reports whether it was asked for or not.
 const ALWAYS: u32 = g::EPOLLERR | g::EPOLLHUP | g::EPOLLRDHUP;
 /// What a regular file is always ready for.
@@ -181,7 +182,7 @@ pub fn prepare_remove(_: &mut Locked<'_>, req: Req) -> Result<()> {
 }
 
 pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
-    let Some(mut target) = ring.find_poll(Match::user_data(req.sqe.addr)) else {
+    let Some(target) = ring.find_poll(req.sqe.addr) else {
         return Issued::Done(Errno::ENOENT.to_res());
     };
     let flags = req.sqe.len;
@@ -190,10 +191,12 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
         return Issued::Done(0);
     }
     if flags & poll::UPDATE_USER_DATA != 0 {
-        target.sqe.user_data = req.sqe.off;
+        ring.rename(target, req.sqe.off);
     }
     if flags & poll::UPDATE_EVENTS != 0 {
-        set_events(target, parse(req, flags));
+        // How often it tells stays as it was, whatever is said now.
+        let often = target.events & !WHICH;
+        set_events(target, req.sqe.op_flags & WHICH | g::EPOLLRDHUP | often);
     }
     // Armed again with what is now wanted: if it is ready for that already, it is told at once.
     let events = target.events;

@@ -127,10 +127,13 @@ pub fn prepare_remove(_: &mut Locked<'_>, mut req: Req) -> Result<()> {
 pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
     // One whose time has come is not there any more.
     ring.fire_timers();
-    let (flags, meant) = (req.sqe.op_flags, |timer: Req| timer.sqe.user_data == req.sqe.addr);
+    let (flags, meant) = (req.sqe.op_flags, req.sqe.addr);
     // What is removed is no linked one, whatever else is said.
     let linked = flags & timeout::UPDATE != 0 && flags & LINK_TIMEOUT_UPDATE != 0;
-    let found = if linked { ring.first_linked_timeout(meant) } else { ring.first_timeout(meant) };
+    let found = match linked {
+        true => ring.first_linked_timeout(meant),
+        false => ring.first_timeout(Some(meant), |timer| timer.sqe.user_data == meant),
+    };
     let Some(timer) = found else { return Issued::Done(Errno::ENOENT.to_res()) };
     if flags & timeout::UPDATE == 0 {
         ring.take_down(timer);

@@ -74,6 +74,8 @@ pub struct Request {
     pub watch_stays: bool,
     /// In the ring's list of requests in flight.
     pub flight: Links,
+    /// Of these, among those whose user_data may be the same.
+    pub namesakes: Links,
     /// A timer's deadline, in nanoseconds of CLOCK_MONOTONIC.
     pub deadline: i64,
     /// How many timers its ring had begun before this one.
@@ -117,6 +119,7 @@ impl Request {
             partner: None,
             notice: None,
             flight: Links::default(),
+            namesakes: Links::default(),
             queued: None,
             deadline: 0,
             begun: 0,

@@ -11,7 +11,7 @@ mod stage;
 
 pub use copied::Copied;
 pub use file::File;
-pub use handle::{Req, Request};
+pub use handle::{Links, Req, Request};
 pub use queue::Queue;
 pub use slab::Slab;
 pub use stage::{At, Stage};
