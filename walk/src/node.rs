@@ -168,6 +168,18 @@ impl<R> Node<R> {
     }
 }
 
+impl<R> Drop for Node<R> {
+    /// Who lets go of the deepest directory may be the last to have any of those above it: they end one
+    /// after the other here, and not each within the end of the one below, which takes a stack as deep
+    /// as the tree.
+    fn drop(&mut self) {
+        let mut above = self.parent.take();
+        while let Some(mut node) = above.and_then(Arc::into_inner) {
+            above = node.parent.take();
+        }
+    }
+}
+
 impl<R: Send> Names for Node<R> {
     fn append(&self, path: &mut Vec<u8>) {
         let mut names: Vec<&CStr> = self.ancestors().map(|node| &*node.name).collect();

@@ -224,3 +224,14 @@ fn where_files_are_waited_for_directories_are_opened_meanwhile() {
     walk_with(&[&root], &options, &slow, &mut Nothing, &Progress::default());
     assert!(!slow.late.load(Relaxed), "the directory had to wait for the files beside it");
 }
+
+#[test]
+fn a_deep_tree_takes_no_deep_stack() {
+    let tree = Tree::new("deep");
+    let deep = vec!["d"; 1900].join("/");
+    tree.file(&format!("{deep}/x"));
+    let root = tree.0.clone();
+    let walk = move || tell(&root, 1, "").0.len();
+    let told = thread::Builder::new().stack_size(256 << 10).spawn(walk).unwrap().join();
+    assert_eq!(told.unwrap(), 2 * 1901);
+}
