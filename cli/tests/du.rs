@@ -508,3 +508,20 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let ended = command.arg("-c").arg(line).current_dir(scratch.path()).output().expect("sh");
     assert_eq!(stderr(&ended), "");
 }
+
+#[test]
+fn what_nobody_reads_is_not_looked_for() {
+    let scratch = Scratch::new();
+    let tree = scratch.path().join("tree");
+    // More than is kept back before it is written.
+    (0..500).for_each(|n| fs::create_dir_all(tree.join(format!("directory {n}/below"))).unwrap());
+    for command in [&["du"][..], &["ls", "-R"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut sysring = Command::new(SYSRING);
+        sysring.args(command).args(["tree", "walked at last"]).current_dir(scratch.path());
+        let ended = sysring.stdout(writer).output().expect("starts");
+        assert_code(&ended, 1);
+        assert_eq!(stderr(&ended), "", "{command:?}");
+    }
+}

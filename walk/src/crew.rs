@@ -98,6 +98,9 @@ impl<'w, 'f, S: Survey> Crew<'w, 'f, S> {
         let mut found = Vec::new();
         let mut state = self.lock();
         loop {
+            if self.order.is_over() {
+                state.jobs.clear();
+            }
             let Some(job) = state.jobs.pop() else {
                 reader.seen.tell(self.progress);
                 if state.working == 0 {

@@ -3,7 +3,10 @@
 use std::cmp::Ordering;
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::node::{Directory, Node, join};
@@ -41,6 +44,12 @@ pub trait Fold<R> {
         true
     }
 
+    /// Whether it has heard enough: then the walk ends, and nothing more is told. Asked before each
+    /// directory.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     /// A directory, after everything that is in it.
     fn leave(&mut self, directory: &Directory, path: &[u8], report: R);
 }
@@ -49,6 +58,8 @@ pub struct Order<'f, R> {
     cursor: Mutex<Cursor<'f, R>>,
     /// The directory whose turn it is, which was not complete when the cursor came to it.
     awaited: AtomicPtr<Node<R>>,
+    /// The fold has heard enough.
+    over: AtomicBool,
 }
 
 struct Cursor<'f, R> {
@@ -72,7 +83,11 @@ impl<'f, R: Send> Order<'f, R> {
     pub fn new(roots: Vec<Arc<Node<R>>>, fold: &'f mut (dyn Fold<R> + Send)) -> Order<'f, R> {
         let roots = roots.into_iter();
         let cursor = Cursor { fold, roots, frames: Vec::new(), path: Vec::new() };
-        let order = Order { cursor: Mutex::new(cursor), awaited: AtomicPtr::new(ptr::null_mut()) };
+        let order = Order {
+            cursor: Mutex::new(cursor),
+            awaited: AtomicPtr::new(ptr::null_mut()),
+            over: AtomicBool::new(false),
+        };
         // Roots are not deferred: they are queued by who makes this.
         order.advance();
         order
@@ -85,13 +100,24 @@ impl<'f, R: Send> Order<'f, R> {
         if ptr::eq(self.awaited.load(SeqCst), Arc::as_ptr(node)) { self.advance() } else { None }
     }
 
+    /// Whether what is found is of no use any more.
+    pub fn is_over(&self) -> bool {
+        // Relaxed: who looks late walks one directory more. (Where more depends on it, there is a lock.)
+        self.over.load(Relaxed)
+    }
+
     /// Goes on up to the first directory that is not complete, which is the answer if nobody has
     /// begun with it.
     fn advance(&self) -> Option<Arc<Node<R>>> {
         let mut cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(next) = cursor.next() {
+            let next = Arc::clone(next);
+            if cursor.fold.is_over() {
+                self.over.store(true, Relaxed);
+                cursor.forget();
+                return None;
+            }
             if next.is_deferred() {
-                let next = Arc::clone(next);
                 if !cursor.follow(&next) {
                     continue;
                 }
@@ -100,7 +126,7 @@ impl<'f, R: Send> Order<'f, R> {
                 return Some(next);
             }
             // Whoever completes it either sees this, or has done so before it is asked for below.
-            self.awaited.store(Arc::as_ptr(next).cast_mut(), SeqCst);
+            self.awaited.store(Arc::as_ptr(&next).cast_mut(), SeqCst);
             if !next.is_done() {
                 return None;
             }
@@ -119,6 +145,14 @@ impl<R: Send> Cursor<'_, R> {
         match self.frames.last() {
             Some(frame) => frame.children.as_slice().first(),
             None => self.roots.as_slice().first(),
+        }
+    }
+
+    /// Lets go of all directories that were not entered.
+    fn forget(&mut self) {
+        forget(self.roots.by_ref());
+        for frame in self.frames.drain(..) {
+            forget(frame.children);
         }
     }
 
@@ -173,5 +207,14 @@ impl<R: Send> Cursor<'_, R> {
             self.fold.leave(&frame.node.directory(None), &self.path, report);
         }
         self.path.truncate(frame.above);
+    }
+}
+
+/// Lets go of directories that are not to be entered, and of those below them: a directory and what is
+/// in it have each other otherwise.
+pub fn forget<R>(nodes: impl IntoIterator<Item = Arc<Node<R>>>) {
+    let mut nodes: Vec<_> = nodes.into_iter().collect();
+    while let Some(node) = nodes.pop() {
+        nodes.append(&mut node.slot().children);
     }
 }

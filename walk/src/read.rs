@@ -10,6 +10,7 @@ use crate::crew::{Crew, Job, Jobs};
 use crate::dirent::{self, Kind};
 use crate::handle::Handle;
 use crate::node::{Directory, Node};
+use crate::order::forget;
 use crate::status::Status;
 use crate::survey::{Entry, Problem, Survey, Wish};
 use crate::{Follow, Progress};
@@ -120,6 +121,11 @@ impl<'c, 'w, 'f, S: Survey> Reader<'c, 'w, 'f, S> {
     ) {
         if let Some(mut notes) = notes {
             let mut slot = node.slot();
+            // Looked at with the lock: who says so lets go, under it, of what was noted before.
+            if self.crew.order.is_over() {
+                drop(slot);
+                return forget(notes.children);
+            }
             match &mut slot.report {
                 Some(report) => self.crew.survey.combine(report, notes.report),
                 None => slot.report = Some(notes.report),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ffi::{CStr, CString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -234,4 +234,71 @@ fn a_deep_tree_takes_no_deep_stack() {
     let walk = move || tell(&root, 1, "").0.len();
     let told = thread::Builder::new().stack_size(256 << 10).spawn(walk).unwrap().join();
     assert_eq!(told.unwrap(), 2 * 1901);
+}
+
+/// Reports that there are: all are to be gone when the walk is over.
+static REPORTS: AtomicUsize = AtomicUsize::new(0);
+
+struct Counted;
+
+impl Default for Counted {
+    fn default() -> Counted {
+        REPORTS.fetch_add(1, Relaxed);
+        Counted
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        REPORTS.fetch_sub(1, Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct Seen(AtomicUsize);
+
+impl Survey for Seen {
+    type Report = Counted;
+
+    fn directory(&self, _: &Directory, _: &Status, _: &mut Counted) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn entry(&self, _: &Directory, _: &Entry, _: Option<&Status>, _: &mut Counted) {}
+
+    fn combine(&self, _: &mut Counted, _: Counted) {}
+}
+
+/// Hears of so many directories.
+struct Few(usize);
+
+impl Fold<Counted> for Few {
+    fn enter(&mut self, _: &Directory, _: &[u8], _: &mut Counted) -> bool {
+        self.0 = self.0.checked_sub(1).expect("no more are told");
+        true
+    }
+
+    fn is_over(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn leave(&mut self, _: &Directory, _: &[u8], _: Counted) {}
+}
+
+#[test]
+fn a_walk_ends_when_the_fold_has_heard_enough() {
+    let tree = Tree::new("enough");
+    for directory in 0..400 {
+        tree.file(&format!("{}/{directory}/below/file", directory % 7));
+    }
+    let root = CString::new(tree.0.as_os_str().as_encoded_bytes()).unwrap();
+    for threads in [1, 2, 16] {
+        let options = Options { threads: Some(threads), ..Options::default() };
+        let (seen, mut few) = (Seen::default(), Few(5));
+        walk_with(&[&root, &root], &options, &seen, &mut few, &Progress::default());
+        assert_eq!(few.0, 0);
+        assert_eq!(REPORTS.load(Relaxed), 0, "{threads} threads");
+        // Others may have come far before the fifth was told.
+        assert!(threads > 1 || seen.0.load(Relaxed) < 50, "{}", seen.0.load(Relaxed));
+    }
 }

@@ -238,6 +238,10 @@ impl Fold<Report> for Totals<'_> {
         self.use_notes(path, report, index);
     }
 
+    fn is_over(&self) -> bool {
+        self.output.is_lost()
+    }
+
     fn follow(&mut self, file: Identity) -> bool {
         self.du.count_links || !self.seen.contains(&file)
     }

@@ -114,6 +114,11 @@ impl<'d> Output<'d> {
         }
     }
 
+    /// Whether what follows would not be read either.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// The end of it; whether there were no problems.
     pub fn finish(&mut self, with_total: bool, total: Sum) -> io::Result<bool> {
         if self.du.json {

@@ -255,6 +255,10 @@ impl Fold<Report> for Sections<'_> {
         true
     }
 
+    fn is_over(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// As they were listed. Of those that are not, because they have another name, nothing but that is
     /// known.
     fn sequence(&self, report: &Report, one: (&CStr, u32), other: (&CStr, u32)) -> Ordering {
