@@ -20,8 +20,9 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// More than a number can say stays the largest there is: a few sparse files are that long.
     fn add(&mut self, other: Sum) {
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.entries += other.entries;
         self.latest = self.latest.max(other.latest);
     }
@@ -68,7 +69,7 @@ impl<'d> Counter<'d> {
 
     fn sum(&self, status: &Status) -> Sum {
         let bytes = match status.kind() {
-            _ if !self.apparent => status.blocks() * 512,
+            _ if !self.apparent => status.blocks().saturating_mul(512),
             Kind::File | Kind::Link => status.size(),
             _ => 0,
         };
@@ -260,5 +261,18 @@ impl Fold<Report> for Totals<'_> {
         if directory.depth <= self.depth && !nothing {
             self.output.line(if self.du.separate_dirs { inside } else { all }, path, None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_does_not_begin_anew() {
+        let file = Sum { bytes: i64::MAX as u64, entries: 1, latest: None };
+        let mut sum = Sum::default();
+        (0..3).for_each(|_| sum.add(file));
+        assert_eq!((sum.bytes, sum.entries), (u64::MAX, 3));
     }
 }

@@ -125,10 +125,10 @@ impl<'l> Sections<'l> {
             self.out.write_all(b":\n")?;
         }
         if self.ls.is_long() {
-            let blocks: u64 =
-                rows.iter().filter_map(|row| row.status.as_ref()).map(|s| s.blocks).sum();
+            let blocks = rows.iter().filter_map(|row| row.status.as_ref());
+            let blocks = blocks.fold(0u64, |sum, status| sum.saturating_add(status.blocks));
             let total = match &self.unit {
-                Unit::Human { .. } => self.unit.show(blocks * 512),
+                Unit::Human { .. } => self.unit.show(blocks.saturating_mul(512)),
                 Unit::Blocks { .. } => blocks.div_ceil(2).to_string(),
             };
             writeln!(self.out, "total {total}")?;
@@ -213,7 +213,7 @@ fn listed(path: &[u8], row: &Row, names: &mut Names) -> Listed {
         owner: names.user(facts.owner).to_owned(),
         group: names.group(facts.group).to_owned(),
         size: facts.size,
-        disk_bytes: facts.blocks * 512,
+        disk_bytes: facts.blocks.saturating_mul(512),
         modified: (facts.modified.seconds, facts.modified.nanoseconds),
     });
     let target = row.target.as_ref().map(|target| String::from_utf8_lossy(target).into_owned());
