@@ -174,7 +174,7 @@ impl Ring {
         let end = timeout_ns.map(|ns| now().saturating_add(ns));
         let shared = self.memory.header().flags & SHARED != 0;
         while self.is_empty() {
-            let left = end.map(|end| end - now());
+            let left = end.map(|end| end.saturating_sub(now()));
             if left.is_some_and(|left| left <= 0) {
                 return Err(Errno::ETIME);
             }
@@ -294,7 +294,9 @@ mod tests {
     #[test]
     fn waiting_ends() {
         let ring = Ring::new(&Config::default()).unwrap();
-        assert_eq!(ring.wait(Some(1_000_000)), Err(Errno::ETIME));
+        for ns in [1_000_000, 0, -1, i64::MIN] {
+            assert_eq!(ring.wait(Some(ns)), Err(Errno::ETIME));
+        }
         ring.push(&Event::new(1, 0)).unwrap();
         assert_eq!(ring.wait(None), Ok(()));
     }
