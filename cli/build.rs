@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
-    let workspace = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    // Asked now and not when this was compiled: it may have been elsewhere.
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+    let workspace = fs::canonicalize(Path::new(&package).join(".."))
         .unwrap_or_else(|e| panic!("the workspace: {e}"));
     let object = build(&workspace);
     let packages = packages(&object, &workspace);

@@ -3,7 +3,7 @@
 mod client;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -26,6 +26,43 @@ fn driver_sleeps() -> bool {
     let mut drivers = stats.filter(|stat| stat.contains("(iou-drv-")).peekable();
     assert!(drivers.peek().is_some(), "there is a driver");
     drivers.all(|stat| stat.contains(") S "))
+}
+
+/// How often the engine's drivers went to sleep.
+fn driver_slept() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").expect("tasks");
+    let told = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+    told.filter(|status| status.starts_with("Name:\tiou-drv-"))
+        .filter_map(|status| {
+            let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse::<u64>().ok()
+        })
+        .sum()
+}
+
+/// One call submits and another waits, so the driver has something to look after in between.
+#[test]
+fn who_comes_to_wait_is_not_raced() {
+    let mut ring = Client::new(8, 0);
+    let (mut near, far) = UnixStream::pair().expect("a pair of sockets");
+    let mut turn = |ring: &mut Client| {
+        let poll = Sqe { op_flags: POLLIN, ..sqe(op::POLL_ADD, far.as_raw_fd(), 1) };
+        ring.push(poll);
+        assert_eq!(ring.enter(1, 0), Ok(1));
+        near.write_all(b"x").expect("write");
+        assert_eq!(ring.enter(0, 1), Ok(0));
+        assert_eq!(ring.reap()[0].res, 1);
+        let mut byte = [0];
+        (&far).read_exact(&mut byte).expect("read");
+    };
+    turn(&mut ring);
+    moment();
+    let (begun, before) = (Instant::now(), driver_slept());
+    (0..2000).for_each(|_| turn(&mut ring));
+    let (took, slept) = (begun.elapsed(), driver_slept() - before);
+    // It looks in every half millisecond at most, and is told once to do so: other tests have it, too.
+    let looks = took.as_micros() as u64 / 500 * 2 + 100;
+    assert!(slept <= looks, "{slept} times in {took:?}");
 }
 
 /// What is ready stays ready until the application asks for it, and the driver has told it so once.

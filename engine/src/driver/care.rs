@@ -15,10 +15,9 @@ use super::office::{TICK, is_there};
 use super::start::driver;
 use crate::locked::Locked;
 
-/// After what time a program that left work behind is taken not to come back, so that completions
-/// appear for it as they happen, and one that has been seen to come back.
-const LOOK_IN: i64 = 500_000;
-const LOOK_IN_ON_WAITER: i64 = 10_000_000;
+/// After what time a program that left work behind, and has been seen to come back for such, is taken not
+/// to, so that completions appear for it as they happen.
+pub(super) const LOOK_IN: i64 = 500_000;
 
 impl Locked<'_> {
     /// Puts the ring into the driver's care.
@@ -39,20 +38,17 @@ impl Locked<'_> {
         }
     }
 
-    /// Lets the driver look in: the application may come to wait in `enter` at once, as most do,
-    /// or it may spin on the queue.
+    /// Lets the driver look in: at once, for an application may spin on the queue; or later, where this
+    /// one has come to wait in `enter`, as most do. The driver would take the lock that it comes for.
     pub(crate) fn be_looked_after(&mut self) {
         if !is_there() && driver().is_err() {
             // No thread to be had.
             return self.show_readiness();
         }
         (self.unattended, self.listened_to) = (true, false);
-        self.look_in_at = call::now(call::CLOCK_MONOTONIC) + self.look_in_after();
+        let later = if self.waits { LOOK_IN } else { 0 };
+        self.look_in_at = call::now(call::CLOCK_MONOTONIC) + later;
         ask_for(self.look_in_at);
-    }
-
-    pub(super) fn look_in_after(&self) -> i64 {
-        if self.waits { LOOK_IN_ON_WAITER } else { LOOK_IN }
     }
 
     /// The application stays away, so the driver listens for what becomes ready next; whether it can,

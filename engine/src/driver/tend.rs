@@ -9,6 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use sysring_sys::abi::io_uring::setup;
 use sysring_sys::call;
 
+use super::care::LOOK_IN;
 use super::office::TICK;
 use crate::descriptors;
 use crate::locked::Locked;
@@ -74,12 +75,20 @@ pub(super) fn tend_all() -> Option<i64> {
             return;
         }
         let now = call::now(call::CLOCK_MONOTONIC);
+        let due = locked.timers.next_deadline();
+        if locked.is_left_alone() {
+            let wanted =
+                [Some(locked.look_in_at), due, locked.announce_at].into_iter().flatten().min();
+            if wanted.is_some_and(|at| now < at) {
+                next = [next, wanted].into_iter().flatten().min();
+                return;
+            }
+        }
         if locked.unattended && now >= locked.look_in_at {
             // It may have begun to spin.
             locked.waits = false;
         }
         let deferred = ring.shape().has(setup::DEFER_TASKRUN);
-        let due = locked.timers.next_deadline();
         if !deferred {
             // As in `catch_up`.
             if locked.unattended || due.is_some_and(|due| due <= now) {
@@ -97,7 +106,7 @@ pub(super) fn tend_all() -> Option<i64> {
         // What has been announced waits for the application.
         let told = deferred && locked.announced;
         let away = locked.unattended && locked.may_become_ready() && !told;
-        let again = (away && !locked.be_listened_to()).then(|| now + locked.look_in_after());
+        let again = (away && !locked.be_listened_to()).then(|| now + LOOK_IN);
         let tick = (ring.watched.load(Relaxed) && locked.counts().signalled).then_some(now + TICK);
         let timer = locked.timers.next_deadline().filter(|_| !told);
         next = [next, again, tick, timer, locked.announce_at].into_iter().flatten().min();
@@ -106,6 +115,11 @@ pub(super) fn tend_all() -> Option<i64> {
 }
 
 impl Locked<'_> {
+    /// Whether the application is to come before the driver does.
+    fn is_left_alone(&self) -> bool {
+        self.unattended && !self.driven && !self.listened_to
+    }
+
     /// What the application would do if it came.
     fn catch_up(&mut self) {
         // First what is ready: who comes late must not find the time up for what came in time.
