@@ -103,6 +103,8 @@ pub struct State {
     pub unattended: bool,
     /// at this time first.
     pub look_in_at: i64,
+    /// and will be there at this, whatever is asked of it.
+    pub driver_comes_at: i64,
     /// The driver listens to the ring's epoll instance, too, because the application stayed away.
     pub listened_to: bool,
     /// Files for which NOWAIT and O_DIRECT are known.
@@ -171,6 +173,7 @@ impl State {
         told: 0,
         unattended: false,
         look_in_at: 0,
+        driver_comes_at: i64::MAX,
         listened_to: false,
         closing: false,
         hints: Hints::new(),

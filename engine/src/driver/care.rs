@@ -48,7 +48,9 @@ impl Locked<'_> {
         (self.unattended, self.listened_to) = (true, false);
         let later = if self.waits { LOOK_IN } else { 0 };
         self.look_in_at = call::now(call::CLOCK_MONOTONIC) + later;
-        ask_for(self.look_in_at);
+        if self.look_in_at < self.driver_comes_at {
+            ask_for(self.look_in_at);
+        }
     }
 
     /// The application stays away, so the driver listens for what becomes ready next; whether it can,

@@ -71,18 +71,23 @@ pub(super) fn tend_all() -> Option<i64> {
             let again = locked.lowers.then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
             next = [next, again].into_iter().flatten().min();
         }
-        if !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0 {
-            return;
-        }
         let now = call::now(call::CLOCK_MONOTONIC);
         let due = locked.timers.next_deadline();
-        if locked.is_left_alone() {
-            let wanted =
-                [Some(locked.look_in_at), due, locked.announce_at].into_iter().flatten().min();
-            if wanted.is_some_and(|at| now < at) {
-                next = [next, wanted].into_iter().flatten().min();
+        let attended = !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0;
+        locked.driver_comes_at = i64::MAX;
+        if !locked.driven && !locked.listened_to && now < locked.look_in_at {
+            // The application is to come first. Also if it is there now: it may go before that time, and
+            // would have to ring.
+            let wanted = [due, locked.announce_at].into_iter().flatten().min();
+            let wanted = wanted.filter(|_| !attended);
+            if wanted.is_none_or(|at| now < at) {
+                locked.driver_comes_at = locked.look_in_at;
+                next = [next, Some(locked.look_in_at), wanted].into_iter().flatten().min();
                 return;
             }
+        }
+        if attended {
+            return;
         }
         if locked.unattended && now >= locked.look_in_at {
             // It may have begun to spin.
@@ -115,11 +120,6 @@ pub(super) fn tend_all() -> Option<i64> {
 }
 
 impl Locked<'_> {
-    /// Whether the application is to come before the driver does.
-    fn is_left_alone(&self) -> bool {
-        self.unattended && !self.driven && !self.listened_to
-    }
-
     /// What the application would do if it came.
     fn catch_up(&mut self) {
         // First what is ready: who comes late must not find the time up for what came in time.
