@@ -31,12 +31,6 @@ const FIRST: usize = PAGE / size_of::<Bucket>();
 const GROWS: usize = 8;
 const CROWDED: u32 = 4;
 
-impl Default for ByData {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl ByData {
     pub const fn new() -> ByData {
         ByData { buckets: None, len: 0, enough: FEW }
@@ -128,6 +122,8 @@ impl ByData {
 #[derive(Debug)]
 pub struct InFlight {
     at: Option<Req>,
+    /// What it gives has this user_data.
+    user_data: Option<u64>,
     /// It goes through one bucket.
     narrow: bool,
 }
@@ -137,6 +133,17 @@ impl InFlight {
         if self.narrow { req.namesakes } else { req.flight }
     }
 
+    /// Goes on until it has left one to be given.
+    fn go(&mut self, onward: impl Fn(Links) -> Option<Req>) -> Option<Req> {
+        while let Some(req) = self.at {
+            self.at = onward(self.links(req));
+            if self.user_data.is_none_or(|user_data| req.sqe.user_data == user_data) {
+                return Some(req);
+            }
+        }
+        None
+    }
+
     /// The same ones from the oldest on.
     pub fn oldest_first(mut self) -> impl Iterator<Item = Req> {
         let mut at = self.at;
@@ -144,11 +151,7 @@ impl InFlight {
             at = Some(older);
         }
         self.at = at;
-        core::iter::from_fn(move || {
-            let req = self.at?;
-            self.at = self.links(req).prev;
-            Some(req)
-        })
+        core::iter::from_fn(move || self.go(|links| links.prev))
     }
 }
 
@@ -156,20 +159,16 @@ impl Iterator for InFlight {
     type Item = Req;
 
     fn next(&mut self) -> Option<Req> {
-        let req = self.at?;
-        self.at = self.links(req).next;
-        Some(req)
+        self.go(|links| links.next)
     }
 }
 
 impl State {
-    /// The requests in flight among which all are that have this user_data, or all that there are.
+    /// The requests in flight that have this user_data, or all that there are.
     #[must_use]
     pub fn in_flight(&self, user_data: Option<u64>) -> InFlight {
-        match user_data.and_then(|user_data| self.by_data.newest(user_data)) {
-            Some(newest) => InFlight { at: newest, narrow: true },
-            None => InFlight { at: self.newest, narrow: false },
-        }
+        let bucket = user_data.and_then(|user_data| self.by_data.newest(user_data));
+        InFlight { at: bucket.unwrap_or(self.newest), user_data, narrow: bucket.is_some() }
     }
 
     /// Makes more buckets, for many requests.

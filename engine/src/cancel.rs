@@ -281,11 +281,8 @@ impl Locked<'_> {
     /// A poll by its user_data.
     #[must_use]
     pub fn find_poll(&self, user_data: u64) -> Option<Req> {
-        self.in_flight(Some(user_data)).find(|req| {
-            req.sqe.opcode == op::POLL_ADD
-                && req.stage == Stage::Parked
-                && req.sqe.user_data == user_data
-        })
+        self.in_flight(Some(user_data))
+            .find(|req| req.sqe.opcode == op::POLL_ADD && req.stage == Stage::Parked)
     }
 }
 

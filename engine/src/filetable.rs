@@ -249,7 +249,8 @@ fn duplicate(fd: Fd) -> Result<Fd> {
     if descriptors::is_internal(fd) || descriptors::is_of_ring(fd) {
         return Err(Errno::EBADF);
     }
-    descriptors::duplicate(fd)
+    // A slot can do with nothing less, even if it could not be found again.
+    descriptors::duplicate_file(fd).or_else(|_| descriptors::duplicate(fd))
 }
 
 /// `FILES_UPDATE` with `FILE_INDEX_ALLOC`: each descriptor into a slot of the engine's choosing,

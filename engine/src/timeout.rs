@@ -318,7 +318,7 @@ impl Locked<'_> {
 
     /// The first in the kernel's list of the timeouts that fit: before those that wait for nothing but
     /// their time are those that count, by what they still wait for, and of equals who was begun first.
-    /// Those that fit have this user_data, if one is given.
+    /// Of those that have this user_data, if one is given.
     pub fn first_timeout(
         &mut self,
         user_data: Option<u64>,
@@ -340,12 +340,11 @@ impl Locked<'_> {
     #[must_use]
     pub fn first_linked_timeout(&self, user_data: u64) -> Option<Req> {
         first_by(self.timers_by_data(user_data), |req| {
-            let listed = req.sqe.opcode == op::LINK_TIMEOUT && req.sqe.user_data == user_data;
-            listed.then_some(req.begun)
+            (req.sqe.opcode == op::LINK_TIMEOUT).then_some(req.begun)
         })
     }
 
-    /// The timers that run among which those with this user_data are: all that run are in flight.
+    /// The timers that run and have this user_data: all that run are in flight.
     fn timers_by_data(&self, user_data: u64) -> impl Iterator<Item = Req> {
         self.in_flight(Some(user_data)).filter(|req| req.heap_index != NOWHERE)
     }

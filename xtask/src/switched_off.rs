@@ -62,7 +62,7 @@ fn mirror_for_it() -> Result<String, String> {
 
 fn boot(kernel: &Path, archive: &Path) -> Report {
     // QEMU 7.2 now and then leaves other flags than cmpxchg16b's behind it, where two processors run:
-    // one of ten machines had its kernel's lists of free memory in disorder. Linux can do without.
+    // one of seven machines had its kernel's lists of free memory in disorder. Linux can do without.
     let words = "qemu-system-x86_64 -machine q35 -cpu max,-cx16 -smp 2 -m 1024 -nographic \
                  -no-reboot -nic none -append";
     let mut command: Vec<&str> = words.split_whitespace().collect();

@@ -7,9 +7,10 @@
 
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use sysring_sys::raw::general::{F_SETFD, FD_CLOEXEC};
 use sysring_sys::{Errno, Fd, Result, call};
 
-use super::own::let_go;
+use super::own::{duplicate, keep, let_go, mark_internal};
 use crate::sync::Mutex;
 
 /// What must not be closed now.
@@ -48,12 +49,34 @@ impl Kept {
     }
 }
 
-/// A duplicate that was kept, for the engine to have again; `None`: there is none of this open file.
+/// As [`keep`], for a new descriptor of a file of the application's. If the process has locks on that, it
+/// stays where it is: to close it would take them back.
 ///
 /// # Errors
-/// `EMFILE`: there are locks on the file, and nobody can tell here whether two descriptors lead to the
-/// same open file. A duplicate could not be closed, and not be found again.
-pub(super) fn take(fd: Fd) -> Result<Option<Fd>> {
+/// `EMFILE`: it is closed then.
+pub(crate) fn keep_file(fd: Fd) -> Result<Fd> {
+    if has_locks(fd) {
+        mark_internal(fd);
+        let _ = call::fcntl(fd, F_SETFD, FD_CLOEXEC as usize);
+        return Ok(fd);
+    }
+    keep(fd)
+}
+
+/// As [`duplicate`], for a file of the application's: one that was kept, or a new one.
+///
+/// # Errors
+/// As those. `EMFILE`, too, if there are locks on the file, and nobody can tell here whether two descriptors
+/// lead to the same open file: a duplicate could not be closed, and not be found again.
+pub(crate) fn duplicate_file(fd: Fd) -> Result<Fd> {
+    match take(fd)? {
+        Some(kept) => Ok(kept),
+        None => duplicate(fd),
+    }
+}
+
+/// One of this open file that was kept.
+fn take(fd: Fd) -> Result<Option<Fd>> {
     if COUNT.load(Relaxed) == 0 {
         return Ok(None);
     }
@@ -100,7 +123,7 @@ pub(super) fn look_at_all() {
 }
 
 /// Where that cannot be asked there are none.
-pub(super) fn has_locks(fd: Fd) -> bool {
+fn has_locks(fd: Fd) -> bool {
     call::has_record_locks(fd) == Ok(true)
 }
 

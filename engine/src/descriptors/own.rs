@@ -7,10 +7,9 @@ use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use sysring_sys::abi::Rlimit;
-use sysring_sys::raw::general::{F_SETFD, FD_CLOEXEC, RLIMIT_NOFILE};
+use sysring_sys::raw::general::RLIMIT_NOFILE;
 use sysring_sys::{Errno, Fd, Result, call};
 
-use super::locks;
 use super::table::{FLOOR, INTERNAL, entry, lose};
 use crate::sync::Mutex;
 
@@ -37,28 +36,11 @@ pub(crate) fn keep(fd: Fd) -> Result<Fd> {
     }
 }
 
-/// The same for one of a file of the application's. If the process has locks on that, it stays where it is:
-/// to close it would take them back.
-///
-/// # Errors
-/// `EMFILE`: it is closed then.
-pub(crate) fn keep_file(fd: Fd) -> Result<Fd> {
-    if locks::has_locks(fd) {
-        mark_internal(fd);
-        let _ = call::fcntl(fd, F_SETFD, FD_CLOEXEC as usize);
-        return Ok(fd);
-    }
-    keep(fd)
-}
-
 /// A duplicate of a descriptor, for the engine to keep.
 ///
 /// # Errors
 /// `EBADF`, `EMFILE`.
 pub(crate) fn duplicate(fd: Fd) -> Result<Fd> {
-    if let Some(kept) = locks::take(fd)? {
-        return Ok(kept);
-    }
     let mut copy = out_of_the_way(fd);
     // What no filter can tell from the application's: it has no reason to close what it has not
     // opened, and to numbers that few programs come to least of all.
@@ -102,7 +84,7 @@ fn beyond_the_limit(fd: Fd) -> Result<Fd> {
 }
 
 /// Says that a descriptor is the engine's.
-fn mark_internal(fd: Fd) {
+pub(super) fn mark_internal(fd: Fd) {
     if let Some(entry) = entry(fd) {
         // Acquire pairs with the Release that named a ring here: its words are there. The mark tells of
         // nothing.

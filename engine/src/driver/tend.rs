@@ -59,19 +59,20 @@ pub(super) fn tend_inherited(ring: &Ring) {
 /// again.
 pub(super) fn tend_all() -> Option<i64> {
     let mut next: Option<i64> = None;
+    // Once for all rings, as each time it is a system call: what comes due meanwhile wakes the driver again.
+    let now = call::now(call::CLOCK_MONOTONIC);
     descriptors::each(|ring| {
         let mut locked = ring.lock();
         if locked.stopping.is_some() {
-            let told_again = locked.stop_again(call::now(call::CLOCK_MONOTONIC));
+            let told_again = locked.stop_again(now);
             next = [next, told_again].into_iter().flatten().min();
         }
         if locked.lowers {
             locked.tell_pollers();
             locked.lowers = ring.watched.load(Relaxed) && locked.counts().signalled;
-            let again = locked.lowers.then(|| call::now(call::CLOCK_MONOTONIC) + TICK);
+            let again = locked.lowers.then_some(now + TICK);
             next = [next, again].into_iter().flatten().min();
         }
-        let now = call::now(call::CLOCK_MONOTONIC);
         let due = locked.timers.next_deadline();
         let attended = !(locked.driven || locked.unattended) || ring.sleepers.load(Relaxed) != 0;
         locked.driver_comes_at = i64::MAX;

@@ -64,7 +64,7 @@ pub fn issue_add(ring: &mut Locked<'_>, mut req: Req) -> Issued {
     req.sequence = ring.told;
     let asked = req.events;
     if !req.has(flag::MULTISHOT) {
-        match call::poll_now(req.file.fd, (asked & 0xffff) as u16 | ALWAYS as u16) {
+        match call::poll_now(req.file.fd, (asked & WHICH) as u16 | ALWAYS as u16) {
             Err(e) => return Issued::Done(e.to_res()),
             Ok(_) if room_to_submit(req) & asked != 0 => {
                 return Issued::Done((room_to_submit(req) & asked) as i32);

@@ -132,7 +132,7 @@ pub fn issue_remove(ring: &mut Locked<'_>, req: Req) -> Issued {
     let linked = flags & timeout::UPDATE != 0 && flags & LINK_TIMEOUT_UPDATE != 0;
     let found = match linked {
         true => ring.first_linked_timeout(meant),
-        false => ring.first_timeout(Some(meant), |timer| timer.sqe.user_data == meant),
+        false => ring.first_timeout(Some(meant), |_| true),
     };
     let Some(timer) = found else { return Issued::Done(Errno::ENOENT.to_res()) };
     if flags & timeout::UPDATE == 0 {

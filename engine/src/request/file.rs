@@ -55,7 +55,7 @@ impl File {
         if self.owned || !self.fd.is_valid() {
             return Ok(self);
         }
-        match descriptors::duplicate(self.fd) {
+        match descriptors::duplicate_file(self.fd) {
             Ok(copy) if self.bare && call::inode(copy) != Ok(self.inode) => {
                 descriptors::let_go_of_file(copy);
                 Err(Errno::EBADF)

@@ -177,6 +177,7 @@ global_asm!(
     // On one processor alone.
     "5:",
     ".cfi_def_cfa rbp, 16",
+    ".cfi_restore rip",
     "cmpxchg [rbx + {state}], rcx",
     "jmp 6b",
     // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
