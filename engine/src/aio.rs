@@ -8,7 +8,9 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32};
 
 use sysring_sys::abi::Timespec;
-use sysring_sys::abi::aio::{AIO_RING_MAGIC, AioRing, IOCB_FLAG_RESFD, IoEvent, Iocb};
+use sysring_sys::abi::aio::{
+    AIO_RING_MAGIC, AioRing, IOCB_CMD_PREAD, IOCB_CMD_PREADV, IOCB_FLAG_RESFD, IoEvent, Iocb,
+};
 use sysring_sys::abi::signal::SigSet;
 use sysring_sys::call::{self, AioContext, RwFlags};
 use sysring_sys::raw::general as g;
@@ -138,6 +140,14 @@ fn open(set: Fd, entries: u32, unheard: bool) -> Result<Context> {
     Ok(Context::Ready { context, eventfd, ring, nr })
 }
 
+/// The hint that a file cannot be asked not to wait for such a transfer.
+fn waits(opcode: u16) -> u8 {
+    match opcode {
+        IOCB_CMD_PREAD | IOCB_CMD_PREADV => hint::READ_WAITS,
+        _ => hint::WRITE_WAITS,
+    }
+}
+
 impl Locked<'_> {
     /// Queues a transfer of a file that is opened with `O_DIRECT`; `request` says all but which file.
     /// As io_uring does, we ask it not to wait (for dirty pages, a block to be allocated, the disk's
@@ -148,7 +158,7 @@ impl Locked<'_> {
     /// As [`share_file`](Self::share_file).
     pub fn aio_transfer(&mut self, req: Req, mut request: Iocb) -> Result<Issued> {
         self.share_file(req)?;
-        if self.hints.look(req.file.fd) & hint::WAITS == 0 {
+        if self.hints.look(req.file.fd) & waits(request.opcode) == 0 {
             request.rw_flags |= RwFlags::NOWAIT.0;
         }
         Ok(self.aio_queue(req, request))
@@ -246,7 +256,8 @@ impl Locked<'_> {
             return false;
         }
         request.rw_flags &= !RwFlags::NOWAIT.0;
-        self.hints.mark(req.file.fd, hint::WAITS);
+        let waits = waits(request.opcode);
+        self.hints.mark(req.file.fd, waits);
         true
     }
 

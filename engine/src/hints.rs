@@ -14,12 +14,16 @@ pub mod hint {
     pub const DIRECT: u8 = 1;
     /// A regular file or a disk.
     pub const REGULAR: u8 = 2;
-    /// Cannot be asked not to wait.
-    pub const WAITS: u8 = 4;
-    /// Was seen to take long.
-    pub const SLOW: u8 = 8;
     /// Opened with `O_DIRECT`, where completions can be polled for.
-    pub const POLLS: u8 = 16;
+    pub const POLLS: u8 = 4;
+    /// Cannot be asked not to wait: for what is read, and for what is written. (Many file systems can be
+    /// for the one and not for the other.)
+    pub const READ_WAITS: u8 = 8;
+    pub const WRITE_WAITS: u8 = 16;
+    pub const WAITS: u8 = READ_WAITS | WRITE_WAITS;
+    /// Was seen to take long: to read, and to write.
+    pub const READ_SLOW: u8 = 32;
+    pub const WRITE_SLOW: u8 = 64;
 }
 
 /// A small cache of hints by descriptor number. A number may have been closed and opened again as

@@ -10,6 +10,7 @@ use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
 use super::{MAX_RW_COUNT, check_range, socket};
+use crate::hints::hint;
 use crate::request::{Req, flag};
 use crate::user;
 
@@ -38,6 +39,22 @@ impl Direction {
         match self {
             Direction::Read => g::EPOLLIN | g::EPOLLRDNORM,
             Direction::Write => g::EPOLLOUT | g::EPOLLWRNORM,
+        }
+    }
+
+    /// The hint that it cannot be asked not to wait.
+    pub(crate) fn waits(self) -> u8 {
+        match self {
+            Direction::Read => hint::READ_WAITS,
+            Direction::Write => hint::WRITE_WAITS,
+        }
+    }
+
+    /// The hint that it took long.
+    pub(super) fn slow(self) -> u8 {
+        match self {
+            Direction::Read => hint::READ_SLOW,
+            Direction::Write => hint::WRITE_SLOW,
         }
     }
 

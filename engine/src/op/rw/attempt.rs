@@ -76,7 +76,7 @@ fn another_way(ring: &mut Locked<'_>, mut req: Req, known: &mut u8) -> Option<Is
     if req.has(flag::ASYNC) && hint & hint::REGULAR != 0 && is_regular(req.file.fd) {
         return Some(Issued::Work);
     }
-    if hint & (hint::WAITS | hint::REGULAR) == hint::WAITS {
+    if hint & (direction.waits() | hint::REGULAR) == direction.waits() {
         return Some(without_nowait(ring, req, direction));
     }
     None
@@ -105,6 +105,7 @@ fn ask(req: Req, segments: &Segments, hint: u8) -> Result<usize> {
     let at = offset(req);
     // A flag that not all files take may be refused for another reason first: that is asked for.
     if hint & hint::WAITS != 0
+        && hint & Direction::of(req).waits() != 0
         && at != Offset::CURRENT
         && req.sqe.op_flags & !RwFlags::EVERYWHERE.0 == 0
     {
@@ -171,7 +172,7 @@ fn weigh(
                     // A device that takes an offset, and may make us wait all the same.
                     return when_ready(req, direction);
                 }
-                ring.hints.mark(req.file.fd, hint::WAITS);
+                ring.hints.mark(req.file.fd, direction.waits());
                 return at_once(ring, req);
             }
             Err(e) => {
@@ -194,14 +195,15 @@ const LONG: u64 = 2_000_000;
 /// a plain call costs less than handing it over. One that took long sends the next to a worker.
 #[inline(never)]
 fn at_once(ring: &mut Locked<'_>, req: Req) -> Issued {
-    if ring.hints.look(req.file.fd) & hint::SLOW != 0 {
+    let slow = Direction::of(req).slow();
+    if ring.hints.look(req.file.fd) & slow != 0 {
         return Issued::Work;
     }
     let before = arch::cycles();
     let segments = Segments::of(req);
     let answer = segments.transfer(req, offset(req), RwFlags::NONE);
     if arch::cycles().wrapping_sub(before) > LONG {
-        ring.hints.mark(req.file.fd, hint::SLOW);
+        ring.hints.mark(req.file.fd, slow);
     }
     match answer {
         Ok(n) => done(ring, req, n, segments.total),
