@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use sysring::syslet::{Builder, Outcome, Scope, available};
-use sysring_sys::call;
+use sysring_sys::{Errno, call};
 
 use crate::compare::{Contender, Samples, Spread, interleave};
 use crate::report::{Better, Goal, Metric, Row, Unit};
@@ -30,7 +30,8 @@ const BATCH: u32 = 500;
 const BLOCKS: usize = 200;
 const PAGE: usize = 4096;
 
-/// Calls that do not block: plain, in a scope, in one of a single processor.
+/// Calls that do not block: the instruction alone, by a function, in a scope, in one of a single
+/// processor.
 pub fn inline(settings: &Settings) -> Result<Vec<Row>, Error> {
     available()?;
     let file = File::open(settings.file("page", PAGE as u64)?)?;
@@ -50,8 +51,13 @@ pub fn inline(settings: &Settings) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
     for (name, number, args) in works {
         let (number, span) = (number as u32, span(settings));
-        let plain = move || {
+        let alone = move || {
             // SAFETY: the memory outlives the measurement.
+            let call = || unsafe { instruction(number, args) }.map(drop);
+            per_call(span, || (0..BATCH).try_for_each(|_| Ok(call()?)))
+        };
+        let function = move || {
+            // SAFETY: as above.
             let call = || unsafe { call::raw(number, args) }.map(drop);
             per_call(span, || (0..BATCH).try_for_each(|_| Ok(call()?)))
         };
@@ -63,18 +69,54 @@ pub fn inline(settings: &Settings) -> Result<Vec<Row>, Error> {
         let samples = interleave(
             rounds(settings),
             &mut [
-                Contender::new("plain", plain),
+                Contender::new("the instruction", alone),
+                Contender::new("by a function", function),
                 Contender::new("scope", move || scoped(Builder::new())),
                 Contender::new("cpu_local", move || scoped(local)),
             ],
         );
         let work = format!("{name}, which does not block");
-        for (candidate, at_most) in [(&samples[1], 20.0), (&samples[2], 5.0)] {
-            let goal = Goal::Added { at_most: Some(at_most) };
+        for (candidate, at_most) in
+            [(&samples[1], None), (&samples[2], Some(20.0)), (&samples[3], Some(5.0))]
+        {
+            let goal = Goal::Added { at_most };
             rows.push(Row::new(&work, (0, PER_CALL), goal, &samples[0], candidate));
         }
     }
     Ok(rows)
+}
+
+/// A system call, and nothing else: no program makes one for less.
+///
+/// # Safety
+/// The call must be sound for this process.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn instruction(number: u32, [a, b, c, d, e, f]: [usize; 6]) -> sysring_sys::Result<usize> {
+    let result: isize;
+    // SAFETY: the kernel changes the registers named here; the caller vouches for the call.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") e,
+            in("r9") f,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    Errno::from_ret(result)
+}
+
+/// The same where scopes have no contexts: what is measured here is not available.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn instruction(number: u32, args: [usize; 6]) -> sysring_sys::Result<usize> {
+    // SAFETY: passed on to the caller.
+    unsafe { call::raw(number, args) }
 }
 
 /// A call that may be taken for blocked when its processor is wanted elsewhere.

@@ -159,8 +159,8 @@ global_asm!(
     "mov rax, r12",
     "lea rcx, [r12 + 1]",           // rcx: USER, one call later
     "cmp byte ptr [rbx + {local}], 0",
-    "jne 5f",
-    "lock cmpxchg [rbx + {state}], rcx",
+    "je 5f",
+    "cmpxchg [rbx + {state}], rcx",
     "6:",
     "jne 4f",
     // Nobody took it: this thread still has what it has not changed.
@@ -174,11 +174,11 @@ global_asm!(
     ".cfi_adjust_cfa_offset -8",
     ".cfi_register rip, rcx",
     "jmp rcx",
-    // On one processor alone.
+    // On any processor.
     "5:",
     ".cfi_def_cfa rbp, 16",
     ".cfi_restore rip",
-    "cmpxchg [rbx + {state}], rcx",
+    "lock cmpxchg [rbx + {state}], rcx",
     "jmp 6b",
     // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
     // multiple of 16 again, as it must be at a call.
