@@ -8,6 +8,9 @@ use super::lane;
 use super::layout::*;
 use super::program::{Entry, Waits};
 
+/// To provide more than these takes long.
+const MANY_BUFFERS: i32 = 1000;
+
 /// A NOP with this flag looks its file up.
 const NOP_FILE: u32 = 1 << 1;
 
@@ -116,7 +119,9 @@ fn claim_entry(claims: &mut Claims, entry: &Entry) {
         }
         op::WAITID => claims.claim(Resource::Child(sqe.fd), true),
         op::FIXED_FD_INSTALL => claims.claim(Resource::FixedTable, false),
+        op::TIMEOUT | op::LINK_TIMEOUT => claims.claim(Resource::Time, false),
         op::PROVIDE_BUFFERS | op::REMOVE_BUFFERS => {
+            claims.claim(Resource::Time, sqe.fd > MANY_BUFFERS);
             claims.claim(Resource::Group(sqe.buf_index), true);
         }
         op::PIPE | op::SOCKET if sqe.file_index != 0 => claims.claim(Resource::FixedTable, true),

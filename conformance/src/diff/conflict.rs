@@ -12,6 +12,7 @@
 //! - one request per batch cancels, removes or updates others;
 //! - one request per batch wakes words: whether one that waits for several is woken by the second, too,
 //!   depends on how soon it has left;
+//! - what takes milliseconds, tens of thousands of buffers, is in no batch with a timeout;
 //! - in a batch with a `CLOSE` nothing else uses the stream: the kernel lets go of a closed file when
 //!   the submission is over, not when it says so;
 //! - `DRAIN` stands only where everything ends by itself, and after it nothing waits any more:
@@ -50,6 +51,9 @@ pub enum Resource {
     Group(u16),
     /// A child.
     Child(i32),
+    /// The time that a submission takes: on the kernel what is complete is told at its end, and a
+    /// timeout that was linked to it is due by then, if it took longer.
+    Time,
 }
 
 /// Everything a group of linked requests, or a batch of groups, uses.
