@@ -34,7 +34,7 @@ impl Locked<'_> {
         {
             return self.complete(req, e.to_res(), 0);
         }
-        let issued = (row.issue)(self, req);
+        let issued = row.attempt(self, req);
         match issued {
             Issued::Set => {
                 self.inlined += 1;

@@ -1,5 +1,7 @@
 //! The operations, a row each. What the road needs to know of one is here, and nowhere else.
 
+use core::ptr;
+
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::{Errno, Result};
 
@@ -85,6 +87,20 @@ impl Row {
     #[must_use]
     pub fn has(&self, flags: u16) -> bool {
         self.flags & flags != 0
+    }
+
+    /// `issue`, where it is worth being inlined: then no `ret` stands between the system calls of a batch of
+    /// such, and that is dear on some processors (`sysring_sys::arch`).
+    #[inline(always)]
+    pub fn attempt(&self, ring: &mut Locked<'_>, req: Req) -> Issued {
+        type Issue = fn(&mut Locked<'_>, Req) -> Issued;
+        if ptr::fn_addr_eq(self.issue, rw::issue as Issue) {
+            rw::issue(ring, req)
+        } else if ptr::fn_addr_eq(self.issue, rw::issue_fixed as Issue) {
+            rw::issue_fixed(ring, req)
+        } else {
+            (self.issue)(ring, req)
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::request::{Req, flag};
 use crate::rsrc::Buffer;
 
 /// READ and WRITE.
+#[inline(always)]
 pub(crate) fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.has(flag::BUFFER_SELECT) {
         return issue_with_taken(ring, req);
@@ -50,6 +51,7 @@ fn issue_with_taken(ring: &mut Locked<'_>, req: Req) -> Issued {
 }
 
 /// READ_FIXED and WRITE_FIXED: in a registered buffer.
+#[inline(always)]
 pub(crate) fn issue_fixed(ring: &mut Locked<'_>, req: Req) -> Issued {
     if let Some(refused) = refuse_polling(ring, req) {
         return refused;
