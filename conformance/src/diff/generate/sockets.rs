@@ -70,10 +70,10 @@ impl Generator {
         entry.sqe.opcode = op::SHUTDOWN;
         self.aim(entry, &[230, 231, 233, 236, 237, 255, 200]);
         entry.sqe.len = self.random.pick(&[0, 1, 2, 3]);
-        // The other end of a pair is woken for nothing then. Who polls first, and whose call would fail, is
-        // told so by the kernel, which makes the call whatever it was woken for.
-        if self.polls_first && entry.sqe.len == libc::SHUT_RD as u32 {
-            entry.sqe.len = libc::SHUT_WR as u32;
+        // If it is shut for one direction, an end of the pair is woken for nothing. Who polls first, and whose
+        // call would fail, is told so by the kernel, which makes the call whatever it was woken for.
+        if self.polls_first && entry.sqe.len < libc::SHUT_RDWR as u32 {
+            entry.sqe.len = libc::SHUT_RDWR as u32;
         }
     }
 
