@@ -96,6 +96,14 @@ fn attempt(
         }
     };
     network::own(&mut command);
+    // What a shell starts in the background ignores it, and some tests end their children with it.
+    // SAFETY: the call is safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        })
+    };
     let mut child = command
         .current_dir(&folder)
         .stdin(Stdio::null())
