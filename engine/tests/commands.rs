@@ -4,10 +4,10 @@ mod client;
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use client::{Client, sqe};
-use sysring_sys::abi::io_uring::{Sqe, cqe_flags, op, setup, socket_op};
+use sysring_sys::abi::io_uring::{Sqe, cqe_flags, op, register, setup, socket_op, sqe_flags};
 use sysring_sys::{Errno, Fd, User, call};
 
 fn command(fd: i32, number: u32) -> Sqe {
@@ -39,6 +39,29 @@ fn a_socket_tells_what_waits_in_it_and_who_it_is() {
     assert_eq!((len, u16::from_be_bytes([address[2], address[3]])), (16, port));
     name.file_index = 2;
     assert_eq!(answer(&mut ring, name), Errno::EINVAL.to_res());
+}
+
+/// What is only named by its descriptor is not open for commands: as a registered file it is one that knows
+/// none.
+#[test]
+fn a_file_that_is_only_named_takes_no_command() {
+    let open = |flags: i32| {
+        // SAFETY: the name ends with a zero.
+        let fd = unsafe { libc::open(c"/dev/null".as_ptr(), flags | libc::O_CLOEXEC) };
+        // SAFETY: just opened, and nobody else's.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    };
+    let (named, opened) = (open(libc::O_PATH), open(libc::O_RDONLY));
+    let mut ring = Client::new(8, 0);
+    let fds = [named.as_raw_fd(), opened.as_raw_fd()];
+    let at = User::<u8>::new(fds.as_ptr() as u64);
+    assert_eq!(sysring_engine::register(ring.fd.raw() as u32, register::FILES, at, 2), Ok(0));
+    let fixed = |slot| Sqe { flags: sqe_flags::FIXED_FILE, ..command(slot, 0) };
+    let unknown = Errno::EOPNOTSUPP.to_res();
+    assert_eq!(answer(&mut ring, command(fds[0], 0)), Errno::EBADF.to_res());
+    assert_eq!(answer(&mut ring, fixed(0)), unknown);
+    assert_eq!(answer(&mut ring, command(fds[1], 0)), 0);
+    assert_eq!(answer(&mut ring, fixed(1)), 0);
 }
 
 #[test]

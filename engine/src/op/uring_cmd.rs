@@ -30,29 +30,33 @@ pub fn prepare(_: &mut Locked<'_>, req: Req) -> Result<()> {
 
 pub fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     let fd = req.file.fd;
-    let kind = match call::file_type(fd) {
-        Ok(kind) => kind,
+    let kind = match open_type(req) {
+        Ok(kind) if !ring.ring.shape().has(setup::IOPOLL) => kind,
+        Ok(_) => return Issued::Done(Errno::EOPNOTSUPP.to_res()),
         Err(e) => return Issued::Done(e.to_res()),
     };
-    if ring.ring.shape().has(setup::IOPOLL) {
-        return Issued::Done(Errno::EOPNOTSUPP.to_res());
-    }
     match kind {
         g::S_IFSOCK => to_socket(ring, req),
         g::S_IFBLK => to_disk(req),
-        g::S_IFCHR if is_null(fd) => Issued::of(opened(fd)),
-        _ => Issued::of(opened(fd).and(Err::<(), _>(Errno::EOPNOTSUPP))),
+        g::S_IFCHR if is_null(fd) => Issued::Done(0),
+        _ => Issued::Done(Errno::EOPNOTSUPP.to_res()),
+    }
+}
+
+/// The kind of a file that is open for commands. One that is only named by its descriptor is not: as a
+/// registered one it is found, and knows none.
+fn open_type(req: Req) -> Result<u32> {
+    let kind = call::file_type(req.file.fd)?;
+    match call::file_flags(req.file.fd)? & g::O_PATH {
+        0 => Ok(kind),
+        _ if req.has(flag::FIXED_FILE) => Err(Errno::EOPNOTSUPP),
+        _ => Err(Errno::EBADF),
     }
 }
 
 /// Whether it is the null device, which takes every command and does nothing.
 fn is_null(fd: Fd) -> bool {
     call::device(fd) == Ok((1, 3))
-}
-
-/// Only named by its descriptor, a file is not open for commands.
-fn opened(fd: Fd) -> Result<()> {
-    if call::file_flags(fd)? & g::O_PATH != 0 { Err(Errno::EBADF) } else { Ok(()) }
 }
 
 fn to_disk(req: Req) -> Issued {
