@@ -196,8 +196,15 @@ impl Locked<'_> {
 
     /// Gives the queue to the kernel. What cannot be done without waiting AIO says at once, and a
     /// worker takes it now: what the request names may be gone, or another's, when the submitter is.
-    #[inline]
+    #[inline(always)]
     pub fn aio_submit(&mut self) {
+        if self.aio.queued != 0 {
+            self.aio_submit_all();
+        }
+    }
+
+    #[inline(never)]
+    fn aio_submit_all(&mut self) {
         while self.aio.queued != 0 {
             self.aio_flush();
             self.aio_reap();
@@ -207,10 +214,15 @@ impl Locked<'_> {
 
     /// Gives the queue to the kernel. What it does not take a worker does: the context may be full,
     /// or it is an error, which the worker's call will tell.
+    #[inline(always)]
     pub fn aio_flush(&mut self) {
-        if self.aio.queued == 0 {
-            return;
+        if self.aio.queued != 0 {
+            self.aio_flush_queue();
         }
+    }
+
+    #[inline(never)]
+    fn aio_flush_queue(&mut self) {
         let Context::Ready { context, .. } = self.aio.context else { return };
         let count = core::mem::take(&mut self.aio.queued);
         let first = (&raw const self.aio.queue).cast::<Iocb>();

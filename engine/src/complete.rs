@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::{Completions, Posted};
 use sysring_sys::abi::io_uring::{Cqe, cq_flags, cqe_flags, op, setup, sq_flags};
+use sysring_sys::odds::likely;
 use sysring_sys::{Errno, Fd, call};
 
 use crate::locked::Locked;
@@ -78,8 +79,11 @@ impl Locked<'_> {
     }
 
     /// Moves what has overflown into the ring, as far as there is room.
+    #[inline(always)]
     pub fn flush_overflow(&mut self) {
-        self.posted += self.move_up();
+        if !self.overflow_is_empty() {
+            self.posted += self.move_up();
+        }
     }
 
     /// The end of a request: its CQE, its file, the links behind it, its place.
@@ -112,7 +116,9 @@ impl Locked<'_> {
     /// The same, where it is worth being inlined.
     #[inline(always)]
     pub fn end(&mut self, req: Req) {
-        if !req.is_entangled() && self.cq_put_at_once(req.sqe.user_data, req.res, req.cflags) {
+        if likely(!req.is_entangled())
+            && self.cq_put_at_once(req.sqe.user_data, req.res, req.cflags)
+        {
             self.posted += 1;
             self.outstanding -= 1;
             self.slab.put(req);
@@ -153,7 +159,15 @@ impl Locked<'_> {
     }
 
     /// Tells what there was no room for when it was complete, in that order.
+    #[inline(always)]
     pub fn tell_untold(&mut self) {
+        if !self.untold.is_empty() {
+            self.tell_again();
+        }
+    }
+
+    #[inline(never)]
+    fn tell_again(&mut self) {
         while let Some(req) = self.untold.first() {
             self.retelling = true;
             let told = req.row.tell.is_none_or(|tell| tell(self, req));

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use sysring_protocol::{Completions, Cq};
 use sysring_sys::abi::io_uring::{Cqe, cqe_flags, setup};
+use sysring_sys::odds::unlikely;
 
 use crate::locked::Locked;
 use crate::ring::Ring;
@@ -79,7 +80,7 @@ impl Locked<'_> {
     #[inline(always)]
     pub fn cq_put_at_once(&mut self, user_data: u64, res: i32, flags: u32) -> bool {
         let ring = self.ring;
-        if self.closing || ring.shape().has(setup::CQE32 | setup::CQE_MIXED) {
+        if unlikely(self.closing || ring.shape().has(setup::CQE32 | setup::CQE_MIXED)) {
             return false;
         }
         let entries = ring.cq_size();
@@ -88,8 +89,16 @@ impl Locked<'_> {
         let cq = ring.cq();
         let counts = self.counts();
         let tail = counts.cq_tail;
-        if counts.overflow_head != counts.overflow_tail || cq.ready(tail) >= entries {
+        if unlikely(counts.overflow_head != counts.overflow_tail) {
             return false;
+        }
+        // The head is in a line of its own, and the application only moves it on.
+        if unlikely(counts.cq_end.wrapping_sub(tail).cast_signed() <= 0) {
+            let ready = cq.ready(tail);
+            if ready >= entries {
+                return false;
+            }
+            counts.cq_end = tail.wrapping_add(entries - ready);
         }
         let index = (tail & (entries - 1)) as usize;
         // SAFETY: the index is masked with our own copy of the size; `rings_at` and `cq_entries` belong

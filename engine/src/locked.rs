@@ -209,7 +209,9 @@ impl Locked<'_> {
         // What was punted is for workers with this thread's credentials, not the next one's.
         let punted = wq::Batch::of(self);
         self.ring.control().lock.unlock();
-        punted.send();
+        if let Some(punted) = punted {
+            punted.send();
+        }
         if time != 0 {
             call::nanosleep(time);
         }
@@ -241,7 +243,9 @@ impl Drop for Locked<'_> {
             let left = self.is_guest() && !(self.tasks.is_empty() && self.drain.is_empty());
             let punted = wq::Batch::of(self);
             ring.control().lock.unlock();
-            punted.send();
+            if let Some(punted) = punted {
+                punted.send();
+            }
             wake.send(ring);
             let handed_in = ring.remote.was_left();
             if self.is_guest() {

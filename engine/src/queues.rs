@@ -131,6 +131,7 @@ impl Locked<'_> {
         // Release: as for every CQE.
         new.word(at::CQ_TAIL).store(cq_tail, Release);
         self.ring.lay_out(shape, &new);
+        self.counts().cq_end = cq_tail;
         self.queues = Some(new);
         Ok(())
     }

@@ -47,6 +47,8 @@ pub struct Counts {
     pub sq_head: u32,
     /// CQEs posted to the ring.
     pub cq_tail: u32,
+    /// Up to where there was room for them when the application's head was last looked at.
+    pub cq_end: u32,
     /// The overflow list: free-running indexes.
     pub overflow_head: u32,
     pub overflow_tail: u32,
@@ -68,7 +70,7 @@ pub struct Regions {
 /// made or taken apart, and never a `&mut Ring`; but who has no hold on it touches atomics alone.
 /// What every request needs comes first.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Ring {
     shape: UnsafeCell<Shape>,
     sq_entries: AtomicU32,

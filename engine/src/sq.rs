@@ -61,10 +61,16 @@ impl Locked<'_> {
         sq.available(self.counts().sq_head)
     }
 
-    /// Whether there is any, on a ring that does not rewind.
+    /// Up to where SQEs have been taken.
     #[inline(always)]
-    pub fn sq_has_more(&mut self) -> bool {
-        self.ring.sq().has_more(self.counts().sq_head)
+    pub fn sq_position(&mut self) -> u32 {
+        self.counts().sq_head
+    }
+
+    /// Whether that is short of a position, which is not further away than the queue is long.
+    #[inline(always)]
+    pub fn sq_is_before(&mut self, end: u32) -> bool {
+        end.wrapping_sub(self.sq_position()).cast_signed() > 0
     }
 
     /// Takes the next SQE, and says at which index it lay. `None`: that, in the SQ array, is out of

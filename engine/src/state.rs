@@ -20,10 +20,12 @@ use crate::restrict::Restrictions;
 use crate::rsrc::BufferTable;
 use crate::timeout::Timers;
 
-/// What the lock guards, private to this process. What every request needs comes first.
+/// What the lock guards, private to this process. What every request needs lies together, from the end of
+/// the slab on.
 #[derive(Debug)]
 #[repr(C)]
 pub struct State {
+    pub slab: Slab,
     /// Accepted and not completed.
     pub outstanding: u32,
     /// Of these, in the drain queue or linked behind a member of it.
@@ -42,7 +44,6 @@ pub struct State {
     /// What the ring is restricted to, and what it is to be restricted to once it is enabled.
     pub restrictions: Option<Restrictions>,
     pub restrictions_to_be: Option<Restrictions>,
-    pub slab: Slab,
     /// Everything that has left the inline path and not completed: the newest, which knows the others,
     pub newest: Option<Req>,
     /// and many by their user_data.

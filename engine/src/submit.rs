@@ -1,6 +1,7 @@
 //! Submission: from SQEs in shared memory to accepted requests, links and drains.
 
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
+use sysring_sys::odds::unlikely;
 use sysring_sys::{Errno, Result};
 
 use crate::locked::Locked;
@@ -38,13 +39,14 @@ impl Locked<'_> {
     /// `EAGAIN` where not even one request could be allocated.
     pub fn submit(&mut self, want: u32) -> Result<u32> {
         let count = want.min(self.sq_available());
+        let end = self.sq_position().wrapping_add(count);
         let mut link = Link::default();
         let mut batch = Batch { left: count, index: 0 };
         let rewinds = self.ring.shape().has(setup::SQ_REWIND);
         self.hints.begin_submission();
         while batch.left != 0 {
             // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
-            if !rewinds && !self.sq_has_more() {
+            if !rewinds && !self.sq_is_before(end) {
                 break;
             }
             let ring = self.ring;
@@ -95,19 +97,27 @@ impl Locked<'_> {
         if let Err(e) = prepared {
             return self.refuse(req, e, link);
         }
-        let links_on = req.has(flag::LINK | flag::HARDLINK);
-        if let Some(mut last) = link.last {
-            last.link = Some(req);
-            link.last = Some(req);
-            if !links_on && let Some(head) = core::mem::take(link).head {
-                self.start_link(head);
-            }
-        } else if links_on {
-            *link = Link { head: Some(req), last: Some(req) };
+        if unlikely(link.last.is_some() || req.has(flag::LINK | flag::HARDLINK)) {
+            self.link_up(req, link);
         } else {
             self.start(req);
         }
         Ok(())
+    }
+
+    /// Puts a request behind the others of its link, which starts with its last.
+    #[inline(never)]
+    fn link_up(&mut self, req: Req, link: &mut Link) {
+        match &mut link.last {
+            Some(last) => last.link = Some(req),
+            None => link.head = Some(req),
+        }
+        link.last = Some(req);
+        if !req.has(flag::LINK | flag::HARDLINK)
+            && let Some(head) = core::mem::take(link).head
+        {
+            self.start_link(head);
+        }
     }
 
     /// Whether the request in hand is behind others, so that somebody else may come to begin it.
@@ -196,7 +206,7 @@ impl Locked<'_> {
             self.assume(req)?;
         }
         (row.prepare)(self, req)?;
-        if req.sqe.opcode == op::LINK_TIMEOUT {
+        if unlikely(req.sqe.opcode == op::LINK_TIMEOUT) {
             // It watches the request before it, which must be told.
             let Some(mut watched) = link.last else { return Err(Errno::EINVAL) };
             if watched.sqe.opcode == op::LINK_TIMEOUT {
@@ -350,10 +360,16 @@ impl Locked<'_> {
     }
 
     /// Runs what completions have set free: the rest of links, and the drain queue.
+    #[inline(always)]
     pub fn run_tasks(&mut self) {
-        if self.is_guest() {
-            return;
+        let any = !(self.tasks.is_empty() && self.drain.is_empty() && self.handed_back.is_empty());
+        if any && !self.is_guest() {
+            self.run_all_tasks();
         }
+    }
+
+    #[inline(never)]
+    fn run_all_tasks(&mut self) {
         if self.acting().is_none() && !self.handed_back.is_empty() {
             // One by one, for they are listed as held: who cancelled one would look for it there.
             while let Some(mut req) = self.handed_back.pop() {

@@ -224,10 +224,15 @@ fn left(req: Req, counted: u32) -> Option<i64> {
 
 impl Locked<'_> {
     /// Completes the timers that are due.
+    #[inline(always)]
     pub fn fire_timers(&mut self) {
-        if self.timers.is_empty() {
-            return;
+        if !self.timers.is_empty() {
+            self.fire_those_due();
         }
+    }
+
+    #[inline(never)]
+    fn fire_those_due(&mut self) {
         let now = call::now(call::CLOCK_MONOTONIC);
         while let Some(req) = self.timers.first() {
             if req.deadline > now {

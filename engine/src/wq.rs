@@ -90,7 +90,14 @@ pub struct Batch {
 impl Batch {
     /// What a ring has punted since the last time, put into the queue of those who do it. Each request
     /// holds on to its ring from here.
-    pub fn of(locked: &mut Locked<'_>) -> Batch {
+    #[inline(always)]
+    pub fn of(locked: &mut Locked<'_>) -> Option<Batch> {
+        let any = locked.punted_count | locked.entrusted_count != 0;
+        any.then(|| Batch::take(locked))
+    }
+
+    #[inline(never)]
+    fn take(locked: &mut Locked<'_>) -> Batch {
         let mut batch = Batch {
             calls: None,
             whose: None,
@@ -102,10 +109,8 @@ impl Batch {
         };
         let entrusted = core::mem::take(&mut locked.entrusted_count);
         let count = core::mem::take(&mut locked.punted_count);
-        if count + entrusted != 0 {
-            locked.ring.refs.fetch_add(u64::from(count + entrusted), Relaxed);
-            stats::add(&stats::get().worker, u64::from(count + entrusted));
-        }
+        locked.ring.refs.fetch_add(u64::from(count + entrusted), Relaxed);
+        stats::add(&stats::get().worker, u64::from(count + entrusted));
         if count != 0 {
             let mut queue = core::mem::take(&mut locked.punted);
             let mut bounded = 0;

@@ -37,14 +37,6 @@ impl Sq<'_> {
         self.tail.load(Acquire).wrapping_sub(taken).min(self.entries)
     }
 
-    /// Whether there are any.
-    #[inline(always)]
-    #[must_use]
-    pub fn has_more(&self, taken: u32) -> bool {
-        // Acquire as in `available`.
-        self.tail.load(Acquire) != taken
-    }
-
     /// Takes the next of those that are available, and what its index is. `None`: that is out of
     /// range, and so nobody's.
     #[inline(always)]

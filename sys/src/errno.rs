@@ -3,6 +3,8 @@
 use core::fmt;
 use core::num::NonZeroU16;
 
+use crate::odds::unlikely;
+
 /// A result in the kernel's style: a value, or the error number.
 pub type Result<T> = core::result::Result<T, Errno>;
 
@@ -49,7 +51,7 @@ impl Errno {
     /// The error whose negated number the register holds.
     #[inline(always)]
     pub const fn from_ret(ret: isize) -> Result<usize> {
-        if ret < 0 && ret >= -(Self::MAX as isize) {
+        if unlikely(ret < 0 && ret >= -(Self::MAX as isize)) {
             // The range check above is the one `from_raw` makes: the value cannot be zero.
             match NonZeroU16::new(-ret as u16) {
                 Some(n) => return Err(Errno(n)),

@@ -22,6 +22,7 @@ pub mod copy;
 mod errno;
 pub mod front;
 pub mod kick;
+pub mod odds;
 pub mod sync;
 mod types;
 

@@ -7,6 +7,7 @@ use core::ptr;
 use core::sync::atomic::AtomicPtr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+use sysring_sys::odds::unlikely;
 use sysring_sys::{Fd, Result, call};
 
 use crate::ring::Ring;
@@ -58,7 +59,7 @@ pub(super) fn entry(fd: Fd) -> Option<&'static AtomicPtr<Ring>> {
 #[must_use]
 pub fn is_internal(fd: Fd) -> bool {
     // Relaxed, here and below: the pointer is compared, and what it leads to is not looked at.
-    entry(fd).is_some_and(|entry| entry.load(Relaxed) == INTERNAL)
+    entry(fd).is_some_and(|entry| unlikely(entry.load(Relaxed) == INTERNAL))
 }
 
 /// Whether `fd` is a ring of this engine.

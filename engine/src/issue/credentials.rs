@@ -6,6 +6,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_sys::Errno;
 use sysring_sys::abi::io_uring::sq_flags;
+use sysring_sys::odds::likely;
 
 use crate::locked::Locked;
 use crate::op::table::row_flag;
@@ -17,7 +18,8 @@ impl Locked<'_> {
     /// submitted, or may do the same whoever runs it.
     #[inline(always)]
     pub(super) fn has_credentials_of(&self, req: Req) -> bool {
-        req.creds.is_none() && self.worker.is_none() || self.has_these_credentials(req.creds)
+        likely(req.creds.is_none() && self.worker.is_none())
+            || self.has_these_credentials(req.creds)
     }
 
     #[inline(never)]

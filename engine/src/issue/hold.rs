@@ -37,7 +37,7 @@ impl Locked<'_> {
     /// # Errors
     /// As [`File::held`].
     pub fn hold_file(&mut self, mut req: Req) -> Result<()> {
-        req.file = req.file.held()?;
+        req.file = req.file.held(&mut req.known_by[0])?;
         self.readiness.has_bare |= req.file.is_bare();
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Locked<'_> {
         if !req.other.is_held() {
             req.other = File::named(self.named(req, fd, fixed)?);
         }
-        req.other = req.other.held()?;
+        req.other = req.other.held(&mut req.known_by[1])?;
         Ok(())
     }
 

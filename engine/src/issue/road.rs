@@ -1,6 +1,7 @@
 //! The road itself: an attempt, and by what it came to the next place. Every way a request goes on,
 //! from wherever it waited, leads back here.
 
+use sysring_sys::odds::unlikely;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result};
 
@@ -23,10 +24,10 @@ impl Locked<'_> {
     pub fn send(&mut self, mut req: Req) {
         let row = req.row;
         req.stage = At::new(Stage::Queued);
-        if self.closing {
+        if unlikely(self.closing) {
             return self.complete(req, Errno::ECANCELED.to_res(), 0);
         }
-        if !self.has_credentials_of(req) {
+        if unlikely(!self.has_credentials_of(req)) {
             return self.entrust(req);
         }
         if row.has(row_flag::NEEDS_FILE)

@@ -3,6 +3,7 @@
 use core::ptr;
 
 use sysring_sys::abi::io_uring::op;
+use sysring_sys::odds::likely;
 use sysring_sys::{Errno, Result};
 
 use super::{
@@ -49,19 +50,18 @@ pub mod row_flag {
     pub const BOUNDED: u16 = 1 << 12;
 }
 
-/// What the road knows of an operation.
+/// What the road knows of an operation: a line of the processor's cache, and what is rarely asked.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Row {
-    /// As the field calls it.
-    pub name: &'static str,
-    /// The kernel that had it first.
-    pub since: &'static str,
-    /// Its properties, of [`row_flag`].
-    pub flags: u16,
     /// Validates, and copies what must not be read twice. Under the ring's lock.
     pub prepare: fn(&mut Locked<'_>, Req) -> Result<()>,
     /// An attempt that does not block. Under the ring's lock.
     pub issue: fn(&mut Locked<'_>, Req) -> Issued,
+    /// Tells the result, where that is not done by a CQE; whether there was room for it.
+    pub tell: Option<fn(&mut Locked<'_>, Req) -> bool>,
+    /// Its properties, of [`row_flag`].
+    pub flags: u16,
     /// Copies what the submitter may reuse, before the request leaves the submission.
     pub stabilise: Option<fn(Req) -> Result<()>>,
     /// On a worker or a sleeper, where it may block: system calls and the request's own memory, no ring.
@@ -71,12 +71,14 @@ pub struct Row {
     pub ready: Option<fn(Req) -> u32>,
     /// Back under the lock, with the worker's or the kernel's result in `res`.
     pub finish: Option<fn(&mut Locked<'_>, Req) -> Issued>,
-    /// What filters are told of a request.
-    pub teller: &'static Teller,
     /// What is to be done when it is cancelled where it waits.
     pub cancelled: Option<fn(Req)>,
-    /// Tells the result, where that is not done by a CQE; whether there was room for it.
-    pub tell: Option<fn(&mut Locked<'_>, Req) -> bool>,
+    /// What filters are told of a request.
+    pub teller: &'static Teller,
+    /// As the field calls it.
+    pub name: &'static str,
+    /// The kernel that had it first.
+    pub since: &'static str,
     /// Where it is less than the kernel's, and why.
     pub note: &'static str,
 }
@@ -94,7 +96,7 @@ impl Row {
     #[inline(always)]
     pub fn attempt(&self, ring: &mut Locked<'_>, req: Req) -> Issued {
         type Issue = fn(&mut Locked<'_>, Req) -> Issued;
-        if ptr::fn_addr_eq(self.issue, rw::issue as Issue) {
+        if likely(ptr::fn_addr_eq(self.issue, rw::issue as Issue)) {
             rw::issue(ring, req)
         } else if ptr::fn_addr_eq(self.issue, rw::issue_fixed as Issue) {
             rw::issue_fixed(ring, req)

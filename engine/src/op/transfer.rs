@@ -6,6 +6,7 @@ use sysring_sys::abi::aio;
 use sysring_sys::abi::io_uring::op;
 use sysring_sys::abi::{IOV_MAX, Iovec};
 use sysring_sys::call::{Buffer, MSG_DONTWAIT, MSG_EOR, MSG_NOSIGNAL, Offset, RwFlags, Vector};
+use sysring_sys::odds::unlikely;
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Fd, Result, User, call};
 
@@ -237,7 +238,7 @@ impl Segments {
         let flags = RwFlags(req.sqe.op_flags).and(more);
         let direction = Direction::of(req);
         match direction.transfer(req.file.fd, self.vector(), at, flags) {
-            Ok(_) if self.total == 0 => direction.nothing(req.file.fd, flags),
+            Ok(_) if unlikely(self.total == 0) => direction.nothing(req.file.fd, flags),
             answer => answer,
         }
     }

@@ -1,6 +1,7 @@
 //! A request, and the handle on it. Requests are in links and lists and are changed from many places,
 //! so nobody owns one by Rust's rules: there are handles, and one rule for who may use them.
 
+use core::mem::offset_of;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::sync::atomic::AtomicU32;
@@ -11,7 +12,7 @@ use sysring_sys::Fd;
 use sysring_sys::abi::io_uring::{Sqe, op};
 
 use super::copied::Copied;
-use super::file::File;
+use super::file::{File, Inode};
 use super::flag;
 use super::stage::{At, Stage};
 use crate::crew::Crew;
@@ -24,9 +25,9 @@ use crate::tag::Tag;
 use crate::timeout::NOWHERE;
 
 /// A request. Owned by its ring's lock, but for the time a worker runs it. What every request needs
-/// comes first: two lines of the processor's cache.
+/// comes first: three lines of the processor's cache.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Request {
     /// The entry as it was when it was accepted.
     pub sqe: Sqe,
@@ -48,19 +49,19 @@ pub struct Request {
     /// A second one, for operations between two.
     pub other: File,
     pub stage: At,
+    /// The notification that follows its last CQE.
+    pub notice: Option<Req>,
+    pub copied: Copied,
+    /// The credentials it is to be run with, where these are not those of the thread that has it now.
+    pub creds: Option<&'static Personality>,
     /// The request behind it in its link.
     pub link: Option<Req>,
     /// The request a LINK_TIMEOUT watches, or the timeout that watches this one.
     pub partner: Option<Req>,
-    /// The notification that follows its last CQE.
-    pub notice: Option<Req>,
-    /// The crew that it was left to, latest.
-    pub crew: Option<&'static Crew>,
     /// Two words for the operation's own use.
     pub scratch: [u64; 2],
-    pub copied: Copied,
-    /// The credentials it is to be run with, where these are not those of the thread that has it now.
-    pub creds: Option<&'static Personality>,
+    /// The crew that it was left to, latest.
+    pub crew: Option<&'static Crew>,
     pub ring: *const Ring,
     /// Its place in the slab.
     pub id: u32,
@@ -92,7 +93,11 @@ pub struct Request {
     pub call: Call,
     /// Of what it works with: a file, another, a buffer.
     pub tags: [Tag; 3],
+    /// What its two files are known by, where numbers are all that it has of them.
+    pub known_by: [Inode; 2],
 }
+
+const _: () = assert!(offset_of!(Request, row) == 64 && offset_of!(Request, crew) == 192);
 
 impl Request {
     /// One that nobody has taken yet.
@@ -133,6 +138,7 @@ impl Request {
             copied: Copied::default(),
             creds: None,
             tags: [Tag::NONE; 3],
+            known_by: [(0, 0); 2],
         }
     }
 
@@ -259,7 +265,8 @@ impl Req {
     #[cold]
     #[must_use]
     pub fn has_its_files(&self) -> bool {
-        [self.file, self.other].iter().all(|file| !file.is_bare() || file.is_there())
+        let files = [self.file, self.other].into_iter().zip(self.known_by);
+        files.into_iter().all(|(file, known_by)| !file.is_bare() || file.is_there(known_by))
     }
 
     /// Whether what a worker does for it ends by itself. A personality's workers come and go by rules

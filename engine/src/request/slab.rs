@@ -14,9 +14,10 @@ use crate::ring::Ring;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Slab {
-    free: Option<Req>,
     chunks: [*mut Request; CHUNKS],
     made: u32,
+    /// Last: it lies with what else the ring's lock guards that every request needs.
+    free: Option<Req>,
 }
 
 /// The first chunk fits the requests of a small ring into four pages.

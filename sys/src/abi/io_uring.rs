@@ -3,7 +3,7 @@
 
 /// A submission queue entry, 64 bytes. The unions of the C declaration are one field each here,
 /// named for their first member; each operation says what it reads from them.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Sqe {
     pub opcode: u8,

@@ -62,7 +62,17 @@ impl Default for Quiet {
 impl Drop for Quiet {
     fn drop(&mut self) {
         if let Some(before) = self.before {
-            let _ = sigprocmask(SIG_SETMASK, Some(before));
+            // What it is until now nobody asks: 50 cycles for each call.
+            // SAFETY: `before` is ours, and outlives the call.
+            let _ = unsafe {
+                sys!(
+                    __NR_rt_sigprocmask,
+                    SIG_SETMASK as usize,
+                    &raw const before as usize,
+                    0,
+                    SIGSET_SIZE
+                )
+            };
         }
     }
 }

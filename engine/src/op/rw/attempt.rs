@@ -6,6 +6,7 @@
 use sysring_sys::abi::aio::Iocb;
 use sysring_sys::abi::io_uring::setup;
 use sysring_sys::call::{Offset, RwFlags};
+use sysring_sys::odds::{likely, unlikely};
 use sysring_sys::raw::general as g;
 use sysring_sys::{Errno, Result, arch, call};
 
@@ -31,17 +32,20 @@ pub(super) fn attempt_on(
     memory: impl Fn(Req) -> Segments,
 ) -> Issued {
     let mut hint = ring.hints.look(req.file.fd);
-    if (hint & (hint::DIRECT | hint::WAITS) != 0
-        || req.has(flag::ASYNC)
-        || req.sqe.op_flags & RwFlags::HIPRI.0 != 0
-        || ring.ring.shape().has(setup::IOPOLL))
-        && let Some(issued) = another_way(ring, req, &mut hint)
+    if unlikely(
+        hint & (hint::DIRECT | hint::WAITS) != 0
+            || req.has(flag::ASYNC)
+            || req.sqe.op_flags & RwFlags::HIPRI.0 != 0
+            || ring.ring.shape().has(setup::IOPOLL),
+    ) && let Some(issued) = another_way(ring, req, &mut hint)
     {
         return issued;
     }
     let segments = memory(req);
     match ask(req, &segments, hint) {
-        Ok(n) if n == segments.total && n != 0 && !req.has(flag::BUFFER_TAKEN) => whole(req, n),
+        Ok(n) if likely(n == segments.total && n != 0 && !req.has(flag::BUFFER_TAKEN)) => {
+            whole(req, n)
+        }
         answer => weigh(ring, req, hint, segments.total, answer),
     }
 }
@@ -104,7 +108,7 @@ fn direct(ring: &mut Locked<'_>, req: Req, direction: Direction) -> Issued {
 fn ask(req: Req, segments: &Segments, hint: u8) -> Result<usize> {
     let at = offset(req);
     // A flag that not all files take may be refused for another reason first: that is asked for.
-    if hint & hint::WAITS != 0
+    if unlikely(hint & hint::WAITS != 0)
         && hint & Direction::of(req).waits() != 0
         && at != Offset::CURRENT
         && req.sqe.op_flags & !RwFlags::EVERYWHERE.0 == 0
