@@ -11,6 +11,7 @@ use crate::filter::Filters;
 use crate::hints::Hints;
 use crate::kbuf::Groups;
 use crate::lent::Lent;
+use crate::op::rw::Ahead;
 use crate::personality;
 use crate::poll::Readiness;
 use crate::queues::Queues;
@@ -108,6 +109,8 @@ pub struct State {
     pub driver_comes_at: i64,
     /// The driver listens to the ring's epoll instance, too, because the application stayed away.
     pub listened_to: bool,
+    /// Reads made for requests to come.
+    pub ahead: Ahead,
     /// Files for which NOWAIT and O_DIRECT are known.
     pub hints: Hints,
     /// Duplicates of files that transfers are under way on.
@@ -177,6 +180,7 @@ impl State {
         driver_comes_at: i64::MAX,
         listened_to: false,
         closing: false,
+        ahead: Ahead::new(),
         hints: Hints::new(),
         lent: Lent::new(),
     };

@@ -44,6 +44,7 @@ impl Locked<'_> {
         let mut batch = Batch { left: count, index: 0 };
         let rewinds = self.ring.shape().has(setup::SQ_REWIND);
         self.hints.begin_submission();
+        self.ahead.begin_submission(end);
         while batch.left != 0 {
             // Another thread may have taken some: an operation can let go of the lock (MSG_RING).
             if !rewinds && !self.sq_is_before(end) {
@@ -70,6 +71,7 @@ impl Locked<'_> {
         self.run_tasks();
         self.keep_credentials();
         self.hints.end_submission();
+        self.ahead.end_submission();
         self.sq_publish();
         self.aio_submit();
         stats::add(&stats::get().submitted, u64::from(taken));

@@ -22,6 +22,9 @@ pub(crate) fn issue(ring: &mut Locked<'_>, req: Req) -> Issued {
     if req.has(flag::BUFFER_SELECT) {
         return issue_with_taken(ring, req);
     }
+    if let Some(issued) = ring.read_together(req) {
+        return issued;
+    }
     attempt_on(ring, req, Segments::named)
 }
 

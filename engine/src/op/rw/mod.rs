@@ -4,6 +4,7 @@
 //! the road: a miss in the page cache goes to a worker, an empty pipe or socket parks, a file
 //! opened with `O_DIRECT` goes to kernel AIO without an attempt (there `NOWAIT` would wait).
 
+mod ahead;
 mod answer;
 mod attempt;
 mod finish;
@@ -15,6 +16,7 @@ mod stream;
 use crate::op::transfer::Direction;
 use crate::request::Req;
 
+pub(crate) use ahead::Ahead;
 pub(crate) use finish::{finish, work};
 pub(crate) use issue::{
     issue, issue_fixed, issue_multishot, issue_vectored, issue_vectored_fixed, keep_buffer,
