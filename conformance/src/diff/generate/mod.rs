@@ -120,7 +120,10 @@ impl Generator {
             let room = wanted as usize - batch.len();
             let start = self.count;
             let parked = self.parked.len();
-            let group = self.group(room);
+            let group = match batch.last().and_then(|last| self.follow(last)) {
+                Some(entry) => vec![entry],
+                None => self.group(room),
+            };
             let claimed = claims(&group);
             if !self.held.allows(&claimed) || !together.allows(&claimed) {
                 self.count = start;
@@ -158,6 +161,8 @@ impl Generator {
                     || receives_nothing(&entry)
                     || (entry.waits != Waits::No || entry.sqe.opcode == op::CONNECT)
                         && group.iter().any(|e| punted(&e.sqe))
+                    // Of a socket that was refused before a worker tells something else.
+                    || self.refused && entry.sqe.opcode == op::CONNECT
                     || cancels(&entry.sqe) && group.iter().any(|e| cancels(&e.sqe))
                     || wakes(&entry.sqe) && group.iter().any(|e| wakes(&e.sqe)))
             {

@@ -1,6 +1,6 @@
 //! Reading and writing: files, pipes, sockets, counters.
 
-use sysring_sys::abi::io_uring::op;
+use sysring_sys::abi::io_uring::{op, sqe_flags};
 
 use super::{Generator, bytes, resolve};
 use crate::diff::layout::*;
@@ -22,6 +22,30 @@ impl Generator {
         if writes && matches!(kind(resolve(&entry.sqe)), Kind::Counter(_)) {
             entry.memory.push((entry.sqe.addr, bytes(&[self.random.below(9)])));
         }
+    }
+
+    /// A read that goes on where another ends, now and then: those may be made by one system call.
+    pub(super) fn follow(&mut self, last: &Entry) -> Option<Entry> {
+        let sqe = &last.sqe;
+        let plain = sqe.opcode == op::READ
+            && sqe.flags & !sqe_flags::FIXED_FILE == 0
+            && matches!(kind(resolve(sqe)), Kind::File(_))
+            && sqe.len <= 0x1000
+            && sqe.off < 1 << 40;
+        if !plain || last.chain.is_some() || last.index.is_some() || self.random.percent(30) {
+            return None;
+        }
+        let number = self.count;
+        self.count += 1;
+        let mut entry = last.clone();
+        entry.sqe.user_data = number;
+        entry.sqe.off += u64::from(sqe.len);
+        entry.sqe.len = self.length();
+        entry.sqe.addr = match self.random.percent(5) {
+            true => self.random.pick(&[0, FORBIDDEN, READ_ONLY, EDGE + 0xfff, u64::MAX - 0xfff]),
+            false => ARENA + number * SLOT,
+        };
+        Some(entry)
     }
 
     pub(super) fn iovec(&mut self, entry: &mut Entry, number: u64) -> u32 {
