@@ -9,6 +9,8 @@
 
 #define BLOCK 4096
 #define BLOCKS 256
+/* Of reads that are scattered: no two of them are neighbours. */
+#define STEP 97
 #define ENTRIES 64
 
 static double now(void)
@@ -52,7 +54,8 @@ static void nops(struct io_uring *ring, unsigned depth, unsigned long rounds)
 	}
 }
 
-static void reads(struct io_uring *ring, const char *path, unsigned depth, unsigned long rounds)
+static void reads(struct io_uring *ring, const char *path, unsigned step, unsigned depth,
+		  unsigned long rounds)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *buffers = aligned_alloc(BLOCK, BLOCK * (size_t)depth);
@@ -72,7 +75,7 @@ static void reads(struct io_uring *ring, const char *path, unsigned depth, unsig
 			io_uring_prep_read(sqe, fd, buffers + (size_t)i * BLOCK, BLOCK,
 					   (unsigned long)block * BLOCK);
 			io_uring_sqe_set_data64(sqe, i);
-			block = (block + 1) % BLOCKS;
+			block = (block + step) % BLOCKS;
 		}
 		if (io_uring_submit_and_wait(ring, depth) != (int)depth)
 			fail("submit");
@@ -87,7 +90,7 @@ static void reads(struct io_uring *ring, const char *path, unsigned depth, unsig
 	}
 }
 
-/* nop|read DEPTH ROUNDS [FILE] */
+/* nop|read|scattered DEPTH ROUNDS [FILE] */
 int main(int argc, char **argv)
 {
 	struct io_uring ring;
@@ -105,7 +108,7 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "nop"))
 		nops(&ring, depth, rounds);
 	else
-		reads(&ring, argv[4], depth, rounds);
+		reads(&ring, argv[4], strcmp(argv[1], "read") ? STEP : 1, depth, rounds);
 	printf("%f\n", (now() - start) / depth / rounds);
 	return 0;
 }

@@ -1,8 +1,8 @@
 //! NOPs, or reads of a cached file, through a client of io_uring:
 //!
-//!     sysring-bench-client sysring|sysring-user|io-uring nop|read DEPTH ROUNDS [FILE]
+//!     sysring-bench-client sysring|sysring-user|io-uring nop|read|scattered DEPTH ROUNDS [FILE]
 //!
-//! prints nanoseconds per operation. `client.c` does the same through liburing. Every client does
+//! prints nanoseconds per operation; of reads, one goes on where another ends, or no two are neighbours. `client.c` does the same through liburing. Every client does
 //! what its documentation shows, with a plain ring; each result is looked at.
 
 use std::error::Error;
@@ -14,6 +14,8 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 const BLOCK: usize = 4096;
 const BLOCKS: u32 = 256;
+/// Of reads that are scattered.
+const STEP: u32 = 97;
 /// Entries of the ring.
 const ENTRIES: u32 = 64;
 
@@ -25,21 +27,22 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let [client, work, depth, rounds, ref rest @ ..] = arguments[..] else {
-        return Err("sysring|sysring-user|io-uring nop|read DEPTH ROUNDS [FILE]".into());
+        return Err("sysring|sysring-user|io-uring nop|read|scattered DEPTH ROUNDS [FILE]".into());
     };
     let (depth, rounds): (u32, u64) = (depth.parse()?, rounds.parse()?);
     let file = rest.first().map(File::open).transpose()?;
+    let step = if work == "read" { 1 } else { STEP };
     let took = match (client, work, &file) {
         ("sysring", "nop", _) => own::nops(sysring::Engine::Kernel, depth, rounds)?,
         ("sysring-user", "nop", _) => own::nops(sysring::Engine::User, depth, rounds)?,
         ("io-uring", "nop", _) => other::nops(depth, rounds)?,
-        ("sysring", "read", Some(file)) => {
-            own::reads(sysring::Engine::Kernel, file, depth, rounds)?
+        ("sysring", "read" | "scattered", Some(file)) => {
+            own::reads(sysring::Engine::Kernel, file, step, depth, rounds)?
         }
-        ("sysring-user", "read", Some(file)) => {
-            own::reads(sysring::Engine::User, file, depth, rounds)?
+        ("sysring-user", "read" | "scattered", Some(file)) => {
+            own::reads(sysring::Engine::User, file, step, depth, rounds)?
         }
-        ("io-uring", "read", Some(file)) => other::reads(file, depth, rounds)?,
+        ("io-uring", "read" | "scattered", Some(file)) => other::reads(file, step, depth, rounds)?,
         _ => return Err("no such client or work, or no file".into()),
     };
     println!("{:.3}", took / f64::from(depth) / rounds as f64);
@@ -73,7 +76,7 @@ mod own {
         })
     }
 
-    pub fn reads(engine: Engine, file: &File, depth: u32, rounds: u64) -> Outcome<f64> {
+    pub fn reads(engine: Engine, file: &File, step: u32, depth: u32, rounds: u64) -> Outcome<f64> {
         let mut ring = Ring::builder().engine(engine).build(ENTRIES)?;
         let mut buffers = vec![Block([0; BLOCK]); depth as usize];
         let (buffers, mut block) = (buffers.as_mut_ptr(), 0);
@@ -88,7 +91,7 @@ mod own {
                         .user_data(i.into());
                     // SAFETY: the buffers outlive the reads, which are waited for.
                     unsafe { submission.push(read)? };
-                    block = (block + 1) % BLOCKS;
+                    block = (block + step) % BLOCKS;
                 }
                 turn(&mut ring, depth, BLOCK as i32)?;
             }
@@ -133,7 +136,7 @@ mod other {
         })
     }
 
-    pub fn reads(file: &File, depth: u32, rounds: u64) -> Outcome<f64> {
+    pub fn reads(file: &File, step: u32, depth: u32, rounds: u64) -> Outcome<f64> {
         let mut ring = IoUring::new(ENTRIES)?;
         let mut buffers = vec![Block([0; BLOCK]); depth as usize];
         let (buffers, mut block) = (buffers.as_mut_ptr(), 0);
@@ -149,7 +152,7 @@ mod other {
                         .user_data(i.into());
                     // SAFETY: the buffers outlive the reads, which are waited for.
                     unsafe { submission.push(&read)? };
-                    block = (block + 1) % BLOCKS;
+                    block = (block + step) % BLOCKS;
                 }
                 drop(submission);
                 turn(&mut ring, depth, BLOCK as i32)?;
