@@ -172,8 +172,10 @@ impl Generator {
             entry.sqe.op_flags &= !((libc::MSG_WAITALL | libc::MSG_PEEK) as u32);
         }
         // A vector stays with whoever comes next: a bundle then looks at as many buffers as that had
-        // entries, and is the last where there are no others.
-        if entry.sqe.ioprio & recvsend::RECV_MULTISHOT != 0 && self.vectors {
+        // entries, and is the last where there are no others, or throws away more at once.
+        let shoots = entry.sqe.ioprio & recvsend::RECV_MULTISHOT != 0;
+        let throws_away = entry.sqe.op_flags & libc::MSG_TRUNC as u32 != 0;
+        if (shoots || throws_away) && self.vectors {
             entry.sqe.ioprio &= !recvsend::BUNDLE;
         }
     }
