@@ -1,6 +1,6 @@
 //! The submission queue, as we see it: the application fills it, we take from it.
 
-use core::mem::{offset_of, transmute};
+use core::mem::transmute;
 use core::sync::atomic::Ordering::Relaxed;
 
 use sysring_protocol::{Entries, Sq};
@@ -88,19 +88,6 @@ impl Locked<'_> {
     /// An SQE that is to be taken, by its position, as it is now.
     pub fn sq_peek(&self, position: u32) -> Option<Sqe> {
         self.ring.sq().take(&mut { position }, &Sqes(self.ring)).map(|(sqe, _)| sqe)
-    }
-
-    /// What stands in its `off`.
-    #[inline(always)]
-    pub fn sq_offset_at(&self, position: u32) -> u64 {
-        let sqes = Sqes(self.ring);
-        let entries = self.ring.sq_size();
-        // One that is out of range is looked at when it is taken.
-        let index = sqes.index_at(position & (entries - 1)) & (entries - 1);
-        let offset = index as usize * self.ring.shape().sqe_stride() + offset_of!(Sqe, off);
-        // SAFETY: the index is masked with our own copy of the size; volatile, as the application may write
-        // at any time.
-        unsafe { self.ring.sqes_at.load(Relaxed).add(offset).cast::<u64>().read_volatile() }
     }
 
     /// Takes the second half of an SQE that is twice as long as others.

@@ -46,6 +46,7 @@ impl Generator {
                 let faults = sqe.addr != READ_ONLY && sqe.opcode == op::WRITE;
                 if faults && matches!(kind(resolve(sqe)), Kind::Writer(_)) {
                     sqe.addr = EDGE + 0xf00;
+                    sqe.len = sqe.len.min(0x100);
                 }
                 // The kernel forgets the position behind what it wrote before it met the fault.
                 if sqe.addr == EDGE + 0xf00 && sqe.off == u64::MAX {

@@ -1,11 +1,13 @@
 //! Reads that stand behind each other in the queue and in their file: one system call makes several.
 //!
-//! The first of them reads for those that follow it in the submission. When their turn comes, and they ask for
-//! just that, it is done: they were as good as accepted, because nothing that could refuse them is in force.
-//! Only what was read whole counts. Where the answer is short (the file ends, the rest is not cached, memory
+//! One that goes on where the latest ended reads for those that follow it in the submission, too. When their
+//! turn comes, and they ask for just that, it is done: they were as good as accepted, because nothing that
+//! could refuse them is in force. Only what was read whole counts. Where the answer is short (the file ends, the rest is not cached, memory
 //! cannot be written to), the request that it concerns asks again for itself, and hears the reason.
 
+use core::mem;
 use sysring_sys::User;
+
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
 use sysring_sys::call::{self, Offset, RwFlags, Vector};
@@ -24,7 +26,10 @@ const ENOUGH: usize = 256 << 10;
 
 /// What was read for requests that are still to come.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Ahead {
+    /// Where the latest read ended, in whichever file.
+    goes_on: u64,
     /// A submission lasts, and up to here in the queue.
     looks: bool,
     end: u32,
@@ -44,7 +49,16 @@ impl Ahead {
     pub const fn new() -> Ahead {
         let none = Iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
         let buffers = [none; MOST];
-        Ahead { looks: false, end: 0, next: 0, full: 0, file: (-1, false), at: 0, buffers }
+        Ahead {
+            goes_on: 0,
+            looks: false,
+            end: 0,
+            next: 0,
+            full: 0,
+            file: (-1, false),
+            at: 0,
+            buffers,
+        }
     }
 
     /// A submission begins that goes up to a position of the queue.
@@ -110,19 +124,12 @@ impl Locked<'_> {
     /// A read that was made with those before it, or is made with those behind it.
     #[inline(always)]
     pub(super) fn read_together(&mut self, req: Req) -> Option<Issued> {
-        if likely(self.ahead.is_empty() && !self.is_followed(req)) {
+        let end = req.sqe.off.wrapping_add(req.sqe.len.into());
+        let latest = mem::replace(&mut self.ahead.goes_on, end);
+        if likely(latest != req.sqe.off) {
             return None;
         }
         self.read_for_others(req)
-    }
-
-    /// Whether what stands behind it in the queue begins in a file where it ends.
-    #[inline(always)]
-    fn is_followed(&mut self, req: Req) -> bool {
-        let position = self.sq_position();
-        self.ahead.looks
-            && position != self.ahead.end
-            && self.sq_offset_at(position) == req.sqe.off.wrapping_add(req.sqe.len.into())
     }
 
     #[inline(never)]
@@ -133,6 +140,8 @@ impl Locked<'_> {
             }
             // They are not what they were, or others came between.
             self.ahead.end_submission();
+        }
+        if !self.ahead.looks || self.sq_position() == self.ahead.end {
             return None;
         }
         if !self.may_read_for_others(req) {
@@ -152,9 +161,12 @@ impl Locked<'_> {
             // The rest would fare no better.
             self.ahead.looks = false;
         }
-        let lens = self.ahead.buffers[..count].iter().map(|buffer| buffer.iov_len as usize);
-        let full = lens.take_while(|len| left.checked_sub(*len).inspect(|&n| left = n).is_some());
-        let full = full.count();
+        let mut full = 0;
+        while full < count
+            && let Some(rest) = left.checked_sub(self.ahead.buffers[full].iov_len as usize)
+        {
+            (full, left) = (full + 1, rest);
+        }
         if full == 0 {
             return None;
         }
