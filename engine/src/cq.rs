@@ -133,7 +133,9 @@ impl Locked<'_> {
             }
         }
         let tail = last.wrapping_add(if two { 2 } else { 1 });
-        self.counts().cq_tail = tail;
+        // No room is known of: who puts at once looks at the head again, however many have been put so.
+        let counts = self.counts();
+        (counts.cq_tail, counts.cq_end) = (tail, tail);
         ring.cq().publish(tail);
     }
 
@@ -187,5 +189,30 @@ impl Completions for Locked<'_> {
 
     fn flags(&self) -> &AtomicU32 {
         self.ring.sq_flags()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sysring_sys::abi::io_uring::Params;
+    use sysring_sys::{Fd, User};
+
+    use super::*;
+    use crate::descriptors;
+
+    #[test]
+    fn however_many_others_were_put_a_full_queue_is_full() {
+        let mut params = Params::default();
+        let fd = crate::setup(8, User::of(&raw mut params)).unwrap();
+        let visit = descriptors::get(Fd::new(fd as i32)).unwrap();
+        let ring = visit.ring();
+        let mut locked = ring.lock();
+        // As 2^31 of requests that have waited leave it, all consumed.
+        let tail = (1 << 31) + 1;
+        locked.counts().cq_tail = tail;
+        ring.word(at::CQ_HEAD).store(tail, Relaxed);
+        locked.cq_put(Cqe::default(), [0; 2]);
+        let at_once = (0..1000).take_while(|&data| locked.cq_put_at_once(data, 0, 0)).count();
+        assert_eq!(at_once as u32 + 1, ring.cq_size());
     }
 }

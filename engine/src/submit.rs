@@ -63,6 +63,8 @@ impl Locked<'_> {
                 break;
             }
         }
+        // What is run from here on looks no further: the batch may have broken off.
+        self.ahead.end_submission();
         let taken = count - batch.left;
         if let Some(mut head) = link.head.take() {
             head.set(flag::LEFT_OPEN);
@@ -71,7 +73,6 @@ impl Locked<'_> {
         self.run_tasks();
         self.keep_credentials();
         self.hints.end_submission();
-        self.ahead.end_submission();
         self.sq_publish();
         self.aio_submit();
         stats::add(&stats::get().submitted, u64::from(taken));

@@ -171,3 +171,26 @@ fn nothing_is_read_before_its_turn() {
     let drained = Sqe { flags: sqe_flags::IO_DRAIN, ..reads(1) };
     assert_eq!(answers(&mut ring, &[reads(0), drained, reads(2)]), [LEN as i32; 3]);
 }
+
+/// A refused entry ends the batch. The last of a link, which runs after that, does not look behind it.
+#[test]
+fn what_is_not_taken_is_not_read() {
+    let file = file("refused", 8 * LEN);
+    let mut memory = vec![0u8; 2 * LEN];
+    let at = memory.as_mut_ptr();
+    let mut ring = Client::new(16, 0);
+    assert_eq!(answers(&mut ring, &[read(&file, at, 0, 0)]), [LEN as i32]);
+    memory.fill(0);
+    let head = Sqe { flags: sqe_flags::IO_LINK, ..sqe(op::NOP, -1, 0) };
+    for entry in
+        [head, read(&file, at, 0, 1), sqe(200, -1, 2), read(&file, at.wrapping_add(LEN), LEN, 3)]
+    {
+        ring.push(entry);
+    }
+    assert_eq!(ring.enter(4, 0), Ok(3));
+    assert_eq!(ring.reap().len(), 3);
+    assert!(memory[..LEN].iter().enumerate().all(|(at, &is)| is == byte(at)));
+    assert!(memory[LEN..].iter().all(|&byte| byte == 0));
+    assert_eq!(ring.enter(1, 1), Ok(1));
+    assert!(memory.iter().enumerate().all(|(at, &is)| is == byte(at)));
+}

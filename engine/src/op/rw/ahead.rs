@@ -17,7 +17,7 @@ use super::answer::whole;
 use crate::hints::hint;
 use crate::issue::Issued;
 use crate::locked::Locked;
-use crate::request::Req;
+use crate::request::{Req, flag};
 
 /// As many in one call.
 const MOST: usize = 32;
@@ -36,6 +36,8 @@ pub struct Ahead {
     /// Of the buffers, those that are full and not asked for yet.
     next: usize,
     full: usize,
+    /// Where the queue is when the next of them is issued.
+    position: u32,
     /// How their file is named, and where the next of them begins in it.
     file: Named,
     at: u64,
@@ -55,6 +57,7 @@ impl Ahead {
             end: 0,
             next: 0,
             full: 0,
+            position: 0,
             file: (-1, false),
             at: 0,
             buffers,
@@ -78,14 +81,17 @@ impl Ahead {
     }
 
     /// The length of what a request asks for, if that has been read, next.
-    fn take(&mut self, req: Req) -> Option<usize> {
+    fn take(&mut self, req: Req, position: u32) -> Option<usize> {
         let sqe = &req.sqe;
         let buffer = self.buffers[self.next];
         let is_it = is_plain(sqe)
+            && position == self.position
             && (named(sqe), sqe.off) == (self.file, self.at)
-            && (sqe.addr, u64::from(sqe.len)) == (buffer.iov_base as u64, buffer.iov_len as u64);
+            && (sqe.addr as usize, sqe.len as usize)
+                == (buffer.iov_base.addr(), buffer.iov_len as usize);
         is_it.then(|| {
             self.next += 1;
+            self.position = position.wrapping_add(1);
             self.at += u64::from(sqe.len);
             sqe.len as usize
         })
@@ -134,14 +140,15 @@ impl Locked<'_> {
 
     #[inline(never)]
     fn read_for_others(&mut self, req: Req) -> Option<Issued> {
+        let position = self.sq_position();
         if !self.ahead.is_empty() {
-            if let Some(len) = self.ahead.take(req) {
+            if let Some(len) = self.ahead.take(req, position) {
                 return Some(whole(req, len));
             }
             // They are not what they were, or others came between.
             self.ahead.end_submission();
         }
-        if !self.ahead.looks || self.sq_position() == self.ahead.end {
+        if !self.ahead.looks || !self.sq_is_before(self.ahead.end) {
             return None;
         }
         if !self.may_read_for_others(req) {
@@ -172,6 +179,7 @@ impl Locked<'_> {
         }
         let len = req.sqe.len;
         (self.ahead.next, self.ahead.full) = (1, full);
+        self.ahead.position = position.wrapping_add(1);
         (self.ahead.file, self.ahead.at) = (named(&req.sqe), req.sqe.off + u64::from(len));
         Some(whole(req, len as usize))
     }
@@ -183,6 +191,7 @@ impl Locked<'_> {
         hint & (hint::REGULAR | hint::DIRECT | hint::READ_WAITS) == hint::REGULAR
             && is_plain(&req.sqe)
             && req.done == 0
+            && !(req.file.owned || req.has(flag::ASYNC))
             && self.worker.is_none()
             && !(self.closing || self.drain_active)
             && self.restrictions.is_none()
