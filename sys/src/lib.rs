@@ -6,8 +6,8 @@
 //!
 //! Calls leave through **one** instruction, the gate ([`arch::gate_address`]): a seccomp filter that traps the
 //! io_uring calls of a process recognises the engine's own calls by that address, and a fault
-//! injector has one place to stand. (Until somebody asks where that is, x86-64 makes a call where it stands.)
-//! Four have instructions of their own, because there is no stack for the gate to return on: `clone`
+//! injector has one place to stand. (Until somebody asks where that is, those of which many follow each other
+//! are made in their place: [`arch::syscall_in_place`].) Four have instructions of their own, because there is no stack for the gate to return on: `clone`
 //! ([`arch::clone_thread`]), `munmap` and `exit` at the end of a thread ([`arch::unmap_and_exit`]), and
 //! `rt_sigreturn` ([`arch::sigreturn_address`]).
 //!

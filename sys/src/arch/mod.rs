@@ -18,6 +18,12 @@ pub use imp::{
     unmap_and_exit,
 };
 
+// There the gate's `ret` costs what any does.
+#[cfg(target_arch = "aarch64")]
+pub use imp::syscall as syscall_in_place;
+#[cfg(target_arch = "x86_64")]
+pub use imp::syscall_in_place;
+
 /// The architecture's tag in seccomp data (`AUDIT_ARCH_*`).
 pub const AUDIT_ARCH: u32 = imp::AUDIT_ARCH;
 

@@ -1,14 +1,12 @@
 //! x86-64: `syscall`, arguments in rdi rsi rdx r10 r8 r9, rcx and r11 lost.
 
 use core::arch::{asm, global_asm, naked_asm};
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 
 pub const AUDIT_ARCH: u32 = 0xC000_003E;
 
-// The gate takes its arguments where the kernel wants them, so a call by it costs a jump there and one back,
-// and no register moves. As long as nobody needs to know the address, a call is made where it stands: 35
-// cycles less, for behind a system call each jump that is taken is dear. (No `call` and `ret`: behind a system call the first `ret` takes 50 to 130 ns where
+// The gate takes its arguments where the kernel wants them, so a call costs a jump there and one back, and
+// no register moves. (No `call` and `ret`: behind a system call the first `ret` takes 50 to 130 ns where
 // the kernel returns with care, AMD's "Safe RET". So who makes one call after the other should have no
 // other `ret` between them.)
 global_asm!(
@@ -38,9 +36,13 @@ unsafe extern "C" {
     fn sysring_sigreturn();
 }
 
-/// Where calls go: nowhere, the gate above, or a copy of it elsewhere ([`move_gate`]), because a filter that
-/// outlives `exec` can only name an address that is the same in every process.
-static GATE: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+/// Where calls go: the gate above, or a copy of it elsewhere ([`move_gate`]). A function pointer
+/// rather than a direct call, because a filter that outlives `exec` can only name an address
+/// that is the same in every process.
+static GATE: AtomicPtr<()> = AtomicPtr::new(sysring_gate as *mut ());
+
+/// Somebody knows where the gate is, and relies on it.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
 /// The gate's machine code: position-independent, so it may be copied.
 pub const GATE_CODE: &[u8] = &[0x0f, 0x05, 0x59, 0xff, 0xe1];
@@ -58,19 +60,50 @@ pub unsafe fn syscall(nr: usize, a: [usize; 6]) -> isize {
     let ret: isize;
     // SAFETY: the gate touches only the registers named here; the caller vouches for the call.
     unsafe {
-        // Out of line: the way by the gate, which comes back to where it would have gone on.
         asm!(
-            "mov rcx, [rip + {gate}]",
-            "test rcx, rcx",
-            "jnz 3f",
+            "lea rcx, [rip + 2f]",
+            "push rcx",
+            "jmp qword ptr [rip + {gate}]",
+            "2:",
+            gate = sym GATE,
+            inlateout("rax") nr as isize => ret,
+            in("rdi") a[0],
+            in("rsi") a[1],
+            in("rdx") a[2],
+            in("r10") a[3],
+            in("r8") a[4],
+            in("r9") a[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    ret
+}
+
+/// As [`syscall`], where one call follows the other: made where it stands until somebody asks for the gate.
+/// Behind a system call each jump that is taken is dear; these are 35 cycles less. For few calls: a program that
+/// traps its own ([`gate_address`]) has to tell all places apart where there is one.
+///
+/// # Safety
+/// As [`syscall`].
+#[inline(always)]
+pub unsafe fn syscall_in_place(nr: usize, a: [usize; 6]) -> isize {
+    let ret: isize;
+    // SAFETY: either way touches only the registers named here; the caller vouches for the call.
+    unsafe {
+        // Out of line: the way by the gate, which comes back to where this one goes on.
+        asm!(
+            "cmp byte ptr [rip + {asked}], 0",
+            "jne 3f",
             "syscall",
             "2:",
             ".subsection 1",
             "3:",
-            "lea r11, [rip + 2b]",
-            "push r11",
-            "jmp rcx",
+            "lea rcx, [rip + 2b]",
+            "push rcx",
+            "jmp qword ptr [rip + {gate}]",
             ".subsection 0",
+            asked = sym ASKED,
             gate = sym GATE,
             inlateout("rax") nr as isize => ret,
             in("rdi") a[0],
@@ -89,13 +122,9 @@ pub unsafe fn syscall(nr: usize, a: [usize; 6]) -> isize {
 /// The instruction pointer that seccomp sees for every call made through [`syscall`] from now on.
 #[must_use]
 pub fn gate_address() -> usize {
-    let here = sysring_gate as *mut ();
-    // Relaxed: who asks tells others, by the filter, when it has been answered.
-    let gate = match GATE.compare_exchange(ptr::null_mut(), here, Relaxed, Relaxed) {
-        Ok(_) => here,
-        Err(gate) => gate,
-    };
-    gate as usize + AFTER_CALL
+    // Relaxed, here and below: who asks, or moves it, tells others itself, by a filter or a thread that it starts.
+    ASKED.store(true, Relaxed);
+    GATE.load(Relaxed) as usize + AFTER_CALL
 }
 
 /// Makes every later call through a copy of [`GATE_CODE`] at `address`.
@@ -104,6 +133,7 @@ pub fn gate_address() -> usize {
 /// The copy must be executable and stay so for the life of the process.
 pub unsafe fn move_gate(address: usize) {
     GATE.store(address as *mut (), Relaxed);
+    ASKED.store(true, Relaxed);
 }
 
 /// The address of a `rt_sigreturn` trampoline, for `sa_restorer`.

@@ -109,7 +109,7 @@ pub unsafe fn preadv2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result
     // high half is ignored where registers have 64 bits.)
     unsafe {
         sys!(
-            __NR_preadv2,
+            in place __NR_preadv2,
             fd.arg(),
             vec.address.arg(),
             vec.count,
@@ -151,7 +151,7 @@ pub fn pwritev2(fd: Fd, vec: Vector, at: Offset, flags: RwFlags) -> Result<usize
     // where registers have 64 bits.)
     unsafe {
         sys!(
-            __NR_pwritev2,
+            in place __NR_pwritev2,
             fd.arg(),
             vec.address.arg(),
             vec.count,

@@ -42,13 +42,24 @@ pub unsafe fn raw(nr: u32, args: [usize; 6]) -> Result<usize> {
     Errno::from_ret(unsafe { arch::syscall(nr as usize, args) })
 }
 
-/// One system call with up to six register-sized arguments, the rest zero.
+/// Six arguments, of which some are given and the rest are zero.
+#[inline(always)]
+fn six<const N: usize>(given: [usize; N]) -> [usize; 6] {
+    let mut args = [0; 6];
+    args[..N].copy_from_slice(&given);
+    args
+}
+
+/// One system call with up to six register-sized arguments, the rest zero; `in place`
+/// ([`arch::syscall_in_place`]) where many follow each other.
 macro_rules! sys {
-    ($nr:ident $(, $arg:expr)* $(,)?) => {{
-        let given = [$($arg),*];
-        let mut args = [0usize; 6];
-        args[..given.len()].copy_from_slice(&given);
-        $crate::call::raw(linux_raw_sys::general::$nr, args)
+    (in place $nr:ident $(, $arg:expr)* $(,)?) => {{
+        let nr = linux_raw_sys::general::$nr as usize;
+        let args = $crate::call::six([$($arg),*]);
+        $crate::Errno::from_ret($crate::arch::syscall_in_place(nr, args))
     }};
+    ($nr:ident $(, $arg:expr)* $(,)?) => {
+        $crate::call::raw(linux_raw_sys::general::$nr, $crate::call::six([$($arg),*]))
+    };
 }
 pub(crate) use sys;

@@ -18,7 +18,9 @@ pub fn sigprocmask(how: i32, set: Option<SigSet>) -> Result<SigSet> {
     let mut old = SigSet::EMPTY;
     let new = set.as_ref().map_or(0, |s| core::ptr::from_ref(s) as usize);
     // SAFETY: `new` is null or a live reference, `old` is ours.
-    unsafe { sys!(__NR_rt_sigprocmask, how as usize, new, &raw mut old as usize, SIGSET_SIZE) }?;
+    unsafe {
+        sys!(in place __NR_rt_sigprocmask, how as usize, new, &raw mut old as usize, SIGSET_SIZE)
+    }?;
     Ok(old)
 }
 
@@ -66,7 +68,7 @@ impl Drop for Quiet {
             // SAFETY: `before` is ours, and outlives the call.
             let _ = unsafe {
                 sys!(
-                    __NR_rt_sigprocmask,
+                    in place __NR_rt_sigprocmask,
                     SIG_SETMASK as usize,
                     &raw const before as usize,
                     0,
