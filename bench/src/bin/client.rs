@@ -2,8 +2,9 @@
 //!
 //!     sysring-bench-client sysring|sysring-user|io-uring nop|read|scattered DEPTH ROUNDS [FILE]
 //!
-//! prints nanoseconds per operation; of reads, one goes on where another ends, or no two are neighbours. `client.c` does the same through liburing. Every client does
-//! what its documentation shows, with a plain ring; each result is looked at.
+//! prints nanoseconds per operation; of reads, one goes on where another ends, or no two are neighbours.
+//! `client.c` does the same through liburing. Every client does what its documentation shows, with a plain
+//! ring; each result is looked at.
 
 use std::error::Error;
 use std::fs::File;

@@ -2,12 +2,13 @@
 //!
 //! One that goes on where the latest ended reads for those that follow it in the submission, too. When their
 //! turn comes, and they ask for just that, it is done: they were as good as accepted, because nothing that
-//! could refuse them is in force. Only what was read whole counts. Where the answer is short (the file ends, the rest is not cached, memory
-//! cannot be written to), the request that it concerns asks again for itself, and hears the reason.
+//! could refuse them is in force. Only what was read whole counts. Where the answer is short (the file ends,
+//! the rest is not cached, memory cannot be written to), the request that it concerns asks again for itself,
+//! and hears the reason.
 
 use core::mem;
-use sysring_sys::User;
 
+use sysring_sys::User;
 use sysring_sys::abi::Iovec;
 use sysring_sys::abi::io_uring::{Sqe, op, setup, sqe_flags};
 use sysring_sys::call::{self, Offset, RwFlags, Vector};
@@ -24,7 +25,7 @@ const MOST: usize = 32;
 /// And as many bytes: where each is long, its system call matters little.
 const ENOUGH: usize = 256 << 10;
 
-/// What was read for requests that are still to come.
+/// What was read for requests that are still to come. What every read asks comes first.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Ahead {
