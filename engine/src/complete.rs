@@ -393,6 +393,8 @@ impl Locked<'_> {
             // enter, because of the flag, and ask for events.
             self.ring.sq_flags().fetch_or(sq_flags::TASKRUN, Relaxed);
             return;
+        } else if self.is_unheard() {
+            return self.see_that_it_is_lowered();
         } else {
             let _ = call::eventfd_take(self.readiness.shown());
         }

@@ -37,6 +37,8 @@ pub struct Readiness {
     shown: Fd,
     /// Requests registered and waiting.
     pub parked: u32,
+    /// Among them were polls, which may be of an epoll instance with this ring in it.
+    pub polls: bool,
     /// A request was registered, and nobody has looked yet whether a thread sleeps on the set for it; if
     /// none does, the driver has to (`Locked::leave`).
     pub fresh: bool,
@@ -80,6 +82,7 @@ impl Readiness {
             bell: Fd::NONE,
             shown: Fd::NONE,
             parked: 0,
+            polls: false,
             fresh: false,
             out_of_place: false,
             inherited: false,
@@ -390,6 +393,15 @@ impl Locked<'_> {
                 return;
             }
         }
+    }
+
+    /// Whether a poll has yet to hear of what is ready, which may be this ring itself. A wake-up of the
+    /// kernel's brings along what has become ready; epoll says what still is when it is asked.
+    pub fn is_unheard(&self) -> bool {
+        let readiness = &self.readiness;
+        readiness.polls
+            && readiness.parked != 0
+            && call::poll_now(readiness.set_if_any(), g::EPOLLIN as u16) != Ok(0)
     }
 
     /// Whether the application may see the epoll instance readable, with nothing in it for us: it

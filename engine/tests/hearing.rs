@@ -112,6 +112,29 @@ fn a_poll_of_a_set_with_the_ring_in_it_ends() {
 }
 
 #[test]
+fn a_poll_of_a_set_with_the_ring_in_it_hears_of_what_was_taken_since() {
+    for flags in [0, setup::SINGLE_ISSUER | setup::DEFER_TASKRUN] {
+        let mut ring = Client::new(8, flags);
+        let set = call::epoll_create().expect("epoll");
+        descriptors::watched(ring.fd);
+        call::epoll_ctl(set, call::EpollOp::Add, ring.fd, POLLIN, 0).expect("add");
+        polls(&mut ring, set);
+        ring.push(sqe(op::NOP, -1, 2));
+        assert_eq!(ring.enter(1, 0), Ok(1));
+        let mut seen = ring.reap();
+        // Nothing is left, and the descriptor stops to be readable.
+        assert_eq!(ring.enter(0, 0), Ok(0));
+        for _ in 0..50 {
+            thread::sleep(Duration::from_millis(1));
+            assert_eq!(ring.enter_with(0, 0, enter::GETEVENTS), Ok(0));
+            seen.extend(ring.reap());
+        }
+        let seen: Vec<_> = seen.iter().map(|c| (c.user_data, c.flags & cqe_flags::MORE)).collect();
+        assert_eq!(seen, [(2, 0), (1, 0)], "flags {flags:#x}");
+    }
+}
+
+#[test]
 fn a_ring_that_polls_another_hears_before_the_call_returns() {
     let mut listens = Client::new(8, 0);
     let mut talks = Client::new(8, 0);

@@ -68,6 +68,7 @@ pub(super) fn tend_all() -> Option<i64> {
             next = [next, told_again].into_iter().flatten().min();
         }
         if locked.lowers {
+            locked.hear();
             locked.tell_pollers();
             locked.lowers = ring.watched.load(Relaxed) && locked.counts().signalled;
             let again = locked.lowers.then_some(now + TICK);
@@ -121,6 +122,15 @@ pub(super) fn tend_all() -> Option<i64> {
 }
 
 impl Locked<'_> {
+    /// Before the descriptor stops to be readable: polls that are to hear of it.
+    fn hear(&mut self) {
+        match self.is_unheard() {
+            true if self.ring.shape().has(setup::DEFER_TASKRUN) => self.announce_unless_told(),
+            true => self.reap(),
+            false => {}
+        }
+    }
+
     /// What the application would do if it came.
     fn catch_up(&mut self) {
         // First what is ready: who comes late must not find the time up for what came in time.

@@ -34,7 +34,8 @@ pub fn prepare_wait(_: &mut Locked<'_>, req: Req) -> Result<()> {
     Ok(())
 }
 
-pub fn issue_wait(_: &mut Locked<'_>, req: Req) -> Issued {
+pub fn issue_wait(ring: &mut Locked<'_>, req: Req) -> Issued {
+    ring.readiness.polls = true;
     let events = User::new(req.sqe.addr);
     // SAFETY: the array is the application's, which asked for it.
     match unsafe { call::epoll_take_raw(req.file.fd, events, req.sqe.len as i32) } {

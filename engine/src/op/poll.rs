@@ -62,6 +62,7 @@ pub fn issue_add(ring: &mut Locked<'_>, mut req: Req) -> Issued {
         driver::polls_a_ring(ring.ring);
     }
     req.sequence = ring.told;
+    ring.readiness.polls = true;
     let asked = req.events;
     if !req.has(flag::MULTISHOT) {
         match call::poll_now(req.file.fd, (asked & WHICH) as u16 | ALWAYS as u16) {
