@@ -84,7 +84,7 @@ pub fn enter(
             locked.leave(false);
             return Err(e);
         }
-        locked.forget_taskrun();
+        locked.forget_taskrun(to_submit == 0);
         (locked, waited) = if ring.shape().polls_in_enter() {
             match extended(flags, arg, argsz) {
                 Ok(_) => iopoll::wait(locked, min_complete, caller),
@@ -93,8 +93,16 @@ pub fn enter(
         } else {
             match parse(&locked, flags, min_complete, arg, argsz) {
                 Ok(how) => {
-                    locked.reap();
-                    wait(locked, how, caller)
+                    // What is ready now comes before a time that is over.
+                    if locked.readiness.parked != 0 || ring.watched.load(Relaxed) {
+                        locked.reap();
+                    }
+                    let (mut locked, waited) = wait(locked, how, caller);
+                    if locked.asked && locked.cq_ready() == 0 {
+                        // Who polls the descriptor is not to find it readable again.
+                        locked.reap();
+                    }
+                    (locked, waited)
                 }
                 Err(e) => (locked, Err(e)),
             }
@@ -113,9 +121,9 @@ pub fn enter(
 }
 
 impl Locked<'_> {
-    /// The application has come, as the flag asked it to.
-    fn forget_taskrun(&mut self) {
-        self.asked = true;
+    /// The application has come, as the flag asked it to; but not for the flag's sake if it submits.
+    fn forget_taskrun(&mut self, asked: bool) {
+        self.asked = asked;
         self.announced = false;
         self.announce_at = None;
         use sysring_sys::abi::io_uring::sq_flags::TASKRUN;

@@ -87,7 +87,7 @@ pub struct State {
     pub asleep: Asleep,
     /// The application has been seen to wait in `enter`, and to come back in time.
     pub waits: bool,
-    /// It is in `enter`, and has asked for events.
+    /// It is in `enter`, and has asked for events alone.
     pub asked: bool,
     /// How often it has asked since it last slept or found an event.
     pub looks: u32,
