@@ -224,6 +224,6 @@ pub(crate) fn folders(name: &str) -> [OsString; 4] {
         "--folder".into(),
         fast.join(format!("sysring-diff-{id}-{name}")).into(),
         "--disk-folder".into(),
-        crate::target_folder().join(format!("diff-{id}-{name}")).into(),
+        crate::target_folder().join("differential").join(format!("{id}-{name}")).into(),
     ]
 }

@@ -1,7 +1,9 @@
 //! The process of one side: runs the programs it is asked for.
 
-use std::io::{BufRead, BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, BufRead, BufWriter, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -47,6 +49,7 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         Which::Kernel | Which::Run => Box::new(Kernel),
     };
     let mut output = BufWriter::new(std::io::stdout());
+    let mut folders = DiskFolders::below(&options.disk_folder);
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|e| e.to_string())?;
         let (seed, parts) = line.split_once(' ').unwrap_or((&line, ""));
@@ -62,11 +65,53 @@ pub fn side(options: &SideOptions) -> Result<bool, String> {
         }
         let mut program = generate::generate(seed.parse().map_err(|_| "no seed".to_owned())?);
         program.drop_parts(&parts);
-        let folder = if program.disk { &options.disk_folder } else { &options.folder };
-        let record = execute::execute(&*backend, &mut program, folder);
+        let folder = if program.disk { folders.next() } else { options.folder.clone() };
+        let record = execute::execute(&*backend, &mut program, &folder);
         answer(&mut output, &[record.text, record.trace])?;
     }
     Ok(true)
+}
+
+/// The scratch folders on disk, one after the other and each in another region of the disk. In one
+/// place a side would wait for the disk's file system: ext4 without a journal gives no number of a file
+/// that was deleted in the last minute to another one, and passes over them one by one.
+struct DiskFolders {
+    name: PathBuf,
+    made: u64,
+}
+
+impl DiskFolders {
+    fn below(name: &Path) -> DiskFolders {
+        if let Some(all) = name.parent() {
+            // Where it cannot be asked for it is only slower.
+            let _ = std::fs::create_dir_all(all).and_then(|()| spread(all));
+        }
+        DiskFolders { name: name.to_path_buf(), made: 0 }
+    }
+
+    fn next(&mut self) -> PathBuf {
+        self.made += 1;
+        self.name.with_extension(self.made.to_string())
+    }
+}
+
+/// Tells a file system of ext4's family that what is in the folders of this one has nothing to do with
+/// each other (`chattr +T`).
+fn spread(folder: &Path) -> io::Result<()> {
+    const TOP: libc::c_long = 0x2_0000;
+    let folder = File::open(folder)?;
+    let mut flags: libc::c_long = 0;
+    // SAFETY: both take the address of a word that lives.
+    let done = unsafe {
+        match libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_GETFLAGS, &raw mut flags) {
+            0 => {
+                flags |= TOP;
+                libc::ioctl(folder.as_raw_fd(), libc::FS_IOC_SETFLAGS, &raw const flags)
+            }
+            refused => refused,
+        }
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Between the texts of programs that ran together.
