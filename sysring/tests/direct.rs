@@ -488,9 +488,9 @@ fn a_child_has_its_own() {
     assert_eq!(calls.pending(), 0);
 }
 
-/// A batch reaches the kernel in one call.
+/// A batch reaches the kernel in one call, but for the first few, with which an idle disk begins.
 #[test]
-fn a_batch_is_one_submission() {
+fn a_batch_is_one_submission_and_what_an_idle_disk_begins_with() {
     const INSIDE: &str = "SYSRING_TEST_BATCH";
     if std::env::var_os(INSIDE).is_some() {
         let Some(direct) = Direct::new("batch-inside") else { return };
@@ -513,7 +513,7 @@ fn a_batch_is_one_submission() {
         .args(["-f", "-e", "trace=io_submit", "-e", "signal=none", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())
-        .args(["a_batch_is_one_submission", "--exact"])
+        .args(["a_batch_is_one_submission_and_what_an_idle_disk_begins_with", "--exact"])
         .env(INSIDE, "")
         .output();
     let traced = match traced {
@@ -523,8 +523,9 @@ fn a_batch_is_one_submission() {
     let _ = std::fs::remove_dir_all(scratch);
     if traced.contains("io_submit") {
         // Before it comes the one call of `Direct::new`.
-        let whole = traced.lines().filter(|line| line.ends_with(" = 16")).count();
-        assert_eq!(whole, 1, "{traced}");
+        let calls = |of: &str| traced.lines().filter(|line| line.ends_with(of)).count();
+        assert_eq!([calls(" = 4"), calls(" = 12")], [1, 1], "{traced}");
+        assert_eq!(traced.matches("io_submit(").count(), 3, "{traced}");
     } else {
         println!("skipped: no O_DIRECT in {}", env!("CARGO_TARGET_TMPDIR"));
     }
