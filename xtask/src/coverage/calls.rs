@@ -24,8 +24,8 @@ block:
 - *at once, by its thread*: the call is about the thread that makes it; no other does;
 - a form that does not block, or a moment in which the file does not;
 - *kernel AIO*: for a file or disk opened with `O_DIRECT`, where `RWF_NOWAIT` would wait for the device.
-  What is issued together reaches the kernel in one call; the device cannot be called back. A worker
-  makes the call where AIO would have to wait itself (a block is to be allocated, the device's queue
+  What is issued together reaches the kernel in one call, but for the first four where the device has
+  nothing to do meanwhile; it cannot be called back. A worker makes the call where AIO would have to wait itself (a block is to be allocated, the device's queue
   is full), where there is none to be had (`fs.aio-max-nr`), where the process listens for file events
   (inotify, fanotify), which AIO raises none of, and at the file's own position, which AIO does not
   know. Which files are opened so is remembered by number: of one that was another file's before, the
