@@ -176,9 +176,7 @@ fn reads<D: Door>(file: &File, depth: u32, batch: u32, span: Duration) -> Result
         submit(&mut ring, batch)?;
         (0..batch).try_for_each(|_| expect(&mut ring, PAGE as i32))
     })?;
-    let left = depth - batch;
-    ring.enter(0, left)?;
-    (0..left).try_for_each(|_| expect(&mut ring, PAGE as i32))?;
+    (batch..depth).try_for_each(|_| expect(&mut ring, PAGE as i32))?;
     Ok(cost)
 }
 
@@ -203,12 +201,23 @@ fn pooled(file: &File, depth: u32, span: Duration) -> Result<Vec<f64>, Error> {
     })
 }
 
+/// Takes a completion that has been waited for, which is to say `result`.
 pub fn expect<D: Door>(ring: &mut Ring<D>, result: i32) -> io::Result<()> {
-    match ring.pop() {
-        Some(cqe) if cqe.res == result => Ok(()),
-        Some(cqe) if cqe.res < 0 => Err(io::Error::from_raw_os_error(-cqe.res)),
-        Some(cqe) => Err(io::Error::other(format!("a completion says {}, not {result}", cqe.res))),
-        None => Err(io::Error::other("enter returned before the completions it was to wait for")),
+    let cqe = loop {
+        match ring.pop() {
+            Some(cqe) => break cqe,
+            // A wait may end early: Linux takes a ring of its own apart after it is closed, and interrupts
+            // the thread that made it for that, as a signal would.
+            None => match ring.enter(0, 1) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                entered => drop(entered?),
+            },
+        }
+    };
+    match cqe.res {
+        res if res == result => Ok(()),
+        res if res < 0 => Err(io::Error::from_raw_os_error(-res)),
+        res => Err(io::Error::other(format!("a completion says {res}, not {result}"))),
     }
 }
 
