@@ -46,7 +46,7 @@ pub enum Issued {
 }
 
 /// An answer that is there at once.
-#[inline]
+#[inline(always)]
 pub(super) fn done(answer: isize, slot: User<i64>) -> Result<Issued> {
     if !slot.is_null() {
         request::fill(slot, answer as i64)?;
@@ -123,8 +123,23 @@ impl Context {
     /// `EOPNOTSUPP`: makes no sense asynchronously. `EAGAIN`: as many as the limit allows are
     /// pending. `EXDEV`: it would be pending, and this process, forked into another pid or time
     /// namespace, may not push to the ring of events. `ENOMEM`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn issue(&self, call: &Call, order: &Order) -> Result<Issued> {
+        // SAFETY: passed on to the caller.
+        match unsafe { super::at_once(call, order.placement) } {
+            Some(answer) => done(answer, order.slot),
+            // SAFETY: passed on to the caller.
+            None => unsafe { self.issue_tried(call, order) },
+        }
+    }
+
+    /// Out of line, for `issue` is not: behind a system call a `ret` to who called before it may take
+    /// as long as the call.
+    ///
+    /// # Safety
+    /// As for `issue`.
+    #[inline(never)]
+    unsafe fn issue_tried(&self, call: &Call, order: &Order) -> Result<Issued> {
         // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
             Attempt::Done(answer) => done(answer, order.slot),
@@ -142,7 +157,7 @@ impl Context {
     /// As of `issue`. `EOPNOTSUPP`: an attribute is required that cannot be honoured for this call.
     /// `EPERM`, `EINVAL`: an I/O priority is required that may not be had. `EINVAL`: a slot is given,
     /// which has no room for values; credentials are required that are not registered.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn issue_with(
         &self,
         call: &Call,
@@ -162,6 +177,11 @@ impl Context {
             // SAFETY: passed on to the caller.
             return unsafe { self.issue_asked(call, order, wanted, answers) };
         };
+        // SAFETY: passed on to the caller.
+        if let Some(answer) = unsafe { super::at_once(call, order.placement) } {
+            told.answer(answers);
+            return Ok(Issued::Done(answer));
+        }
         // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
             Attempt::Done(answer) => {

@@ -144,6 +144,18 @@ const fn is_foreign(nr: u32) -> bool {
     cfg!(target_arch = "x86_64") && nr & X32 != 0
 }
 
+/// Makes a call that needs no attempt, by the calling thread: its answer, which [`attempt`] would put
+/// into memory in one shape and take out in another, and the processor would wait for that.
+///
+/// # Safety
+/// The call is sound for this process.
+#[inline(always)]
+pub unsafe fn at_once(call: &Call, placement: Placement) -> Option<isize> {
+    let how = table::how(call.nr);
+    let here = placement == Placement::Inline;
+    (here && matches!(how, How::Inline | How::Cached | How::Own)).then(|| call.answer())
+}
+
 /// Makes a call if it does not block, by the calling thread.
 ///
 /// # Safety
