@@ -25,11 +25,11 @@ block:
 - a form that does not block, or a moment in which the file does not;
 - *kernel AIO*: for a file or disk opened with `O_DIRECT`, where `RWF_NOWAIT` would wait for the device.
   What is issued together reaches the kernel in one call, but for the first four where the device has
-  nothing to do meanwhile; it cannot be called back. A worker makes the call where AIO would have to wait itself (a block is to be allocated, the device's queue
-  is full), where there is none to be had (`fs.aio-max-nr`), where the process listens for file events
-  (inotify, fanotify), which AIO raises none of, and at the file's own position, which AIO does not
-  know. Which files are opened so is remembered by number: of one that was another file's before, the
-  first transfer may wait in place;
+  nothing to do meanwhile; the device cannot be called back. A worker makes the call where AIO would have
+  to wait itself (a block is to be allocated, the device's queue is full), where there is none to be had
+  (`fs.aio-max-nr`), where the process listens for file events (inotify, fanotify), which AIO raises none
+  of, and at the file's own position, which AIO does not know. Which files are opened so is remembered by
+  number: of one that was another file's before, the first transfer may wait in place;
 - *readiness*: the engine waits for the descriptor with epoll, and tries again: no thread waits;
 - *a sleeper*: a thread of its own waits in the call, and can be called back; *a worker*: a thread
   that makes calls one after the other, which end by themselves;
