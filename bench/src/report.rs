@@ -136,7 +136,10 @@ impl Row {
             (Ok(f), Goal::Ratio { .. } | Goal::Share { .. }) => {
                 format!("{:.2}× ({:.2}–{:.2})", f.median, f.low, f.high)
             }
-            (Ok(f), Goal::Added { .. }) => format!("+{}", unit.show(f.median)),
+            (Ok(f), Goal::Added { .. }) => {
+                let sign = if f.median < 0.0 { "−" } else { "+" };
+                format!("{sign}{}", unit.show(f.median.abs()))
+            }
             (Ok(f), Goal::Absolute { .. }) => unit.show(f.median),
         }
     }

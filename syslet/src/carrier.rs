@@ -196,7 +196,7 @@ pub fn go_home(context: &Context) {
     // (a fault's, sent by somebody): then it is made again.
     while unsafe {
         context.standbys.leave_alone(context.state.load(Relaxed) + 1);
-        arch::enter(context, &wait).moved == 0
+        arch::enter(context, &wait).is_some()
     } {}
     here.parted.store(1, Relaxed);
     kernel::wake(&here.parted);

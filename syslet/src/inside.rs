@@ -59,8 +59,7 @@ mod somewhere {
         pub unsafe fn call(&self, request: &Request) -> Option<isize> {
             // SAFETY: this thread runs the context, for it has the scope, which is not `Send`. That
             // nothing gives the threads another processor was promised to `Builder::cpu_local`.
-            let answer = unsafe { arch::enter(self.context, request) };
-            (answer.moved == 0).then_some(answer.result)
+            unsafe { arch::enter(self.context, request) }
         }
 
         /// Puts down who is waiting for the call that has just blocked, and what it is called;

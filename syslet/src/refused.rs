@@ -81,26 +81,22 @@ const OF_ONESELF: &[(u32, usize)] = &[
 /// Numbers in the table.
 const NUMBERS: usize = 512;
 
-/// One bit per number: there is something to look at.
-const MARKED: [u64; NUMBERS / 64] = {
-    let mut marked = [0; NUMBERS / 64];
-    mark(&mut marked, g::__NR_futex);
+/// By number: there is something to look at.
+static MARKED: [bool; NUMBERS] = {
+    let mut marked = [false; NUMBERS];
+    marked[g::__NR_futex as usize] = true;
     let mut i = 0;
     while i < ALWAYS.len() {
-        mark(&mut marked, ALWAYS[i]);
+        marked[ALWAYS[i] as usize] = true;
         i += 1;
     }
     i = 0;
     while i < OF_ONESELF.len() {
-        mark(&mut marked, OF_ONESELF[i].0);
+        marked[OF_ONESELF[i].0 as usize] = true;
         i += 1;
     }
     marked
 };
-
-const fn mark(marked: &mut [u64; NUMBERS / 64], number: u32) {
-    marked[number as usize / 64] |= 1 << (number % 64);
-}
 
 /// Whether a scope refuses a call, with `EOPNOTSUPP`: one that would change, end or double the thread
 /// that makes it, or ask the kernel about the thread's own locks (`FUTEX_LOCK_PI` and its kin).
@@ -108,20 +104,24 @@ const fn mark(marked: &mut [u64; NUMBERS / 64], number: u32) {
 #[inline]
 #[must_use]
 pub fn refuses(number: u32, args: &[usize; 6]) -> bool {
-    let Some(word) = MARKED.get(number as usize / 64) else { return is_foreign(number) };
-    // By value: what has no address may stay in registers.
-    word >> (number % 64) & 1 != 0 && looked_at(number, [args[0] as u32, args[1] as u32])
+    match MARKED.get(number as usize) {
+        Some(false) => false,
+        // By value: what has no address may stay in registers.
+        Some(true) => is_harmful(number, [args[0] as u32, args[1] as u32]),
+        None => is_foreign(number),
+    }
 }
 
 /// Whether a number is one of the x32 ABI's, which has other names for calls that are refused.
-const fn is_foreign(number: u32) -> bool {
+#[cold]
+fn is_foreign(number: u32) -> bool {
     const X32: u32 = 1 << 30;
     cfg!(target_arch = "x86_64") && number >= X32 && number - X32 < 2 * NUMBERS as u32
 }
 
 /// By its number, and the first two of its arguments.
 #[cold]
-fn looked_at(number: u32, args: [u32; 2]) -> bool {
+fn is_harmful(number: u32, args: [u32; 2]) -> bool {
     if number == g::__NR_futex {
         // Priority is inherited by a thread, and given back by the same.
         return matches!(

@@ -5,17 +5,17 @@
 //! as they were, the direction flag is clear, and nothing else is kept. So a caller that is inside
 //! [`enter`] can go on in any thread of the process that restores those and returns.
 //!
-//! Layout of the caller's stack from the moment the call is entered until it returns:
+//! The control words stay out of it where the scope's threads share a processor (`Context::local`): there
+//! it is promised that they do not change in the scope, and its threads begin with those of their maker.
+//!
+//! Layout of the caller's stack from the moment the call is entered until it returns (`r12`–`r15` are
+//! named as changed, so whoever has something in them keeps it):
 //!
 //! ```text
 //!   rbp + 8    return address
 //!   rbp        caller's rbp           <- rbp
-//!   rbp - 8    rbx
-//!   rbp - 16   r12
-//!   rbp - 24   r13
-//!   rbp - 32   r14
-//!   rbp - 40   r15
-//!   rbp - 48   MXCSR (4 bytes), x87 control word (2 bytes), 2 unused    <- Context::stack
+//!   rbp - 8    rbx                    <- Context::stack, if local
+//!   rbp - 16   MXCSR (4 bytes), x87 control word (2 bytes), 2 unused    <- Context::stack, if not
 //! ```
 
 use core::arch::{asm, global_asm};
@@ -25,19 +25,10 @@ use super::Request;
 use crate::carrier::orphaned;
 use crate::context::{Context, attend};
 
-/// What a call that can be left comes back with.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer {
-    /// The return register as the kernel left it, if the caller has not moved.
-    pub result: isize,
-    /// 1: the call blocked, this is another thread, and there is no result yet.
-    pub moved: usize,
-}
-
 // The functions know the context by the offsets that they are given below.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
-    /// Takes its arguments where the kernel wants them, and the context in r11: see [`enter`].
+    /// Takes its arguments where the kernel wants them, and the context in r12: see [`enter`].
     #[link_name = "sysring_syslet_enter"]
     fn entrance();
 
@@ -52,7 +43,8 @@ unsafe extern "C" {
 
 /// Makes a call on the stack of the carrier that runs the context, with the state word one
 /// higher: IN_CALL. Afterwards whoever moves the word on by one more has the context: this
-/// thread, which returns; or a standby that did so while this thread was in the kernel.
+/// thread, which returns with the kernel's result; or a standby that did so while this thread was in
+/// the kernel, and returns with none.
 ///
 /// Where all threads of the scope are bound to one processor (`Context::local`) an instruction is whole
 /// without a locked bus.
@@ -61,14 +53,14 @@ unsafe extern "C" {
 /// The calling thread runs `context`, whose state is USER; the call is sound; and where the context says
 /// that its threads are bound to one processor, they are.
 #[inline]
-pub unsafe fn enter(context: *const Context, request: &Request) -> Answer {
+pub unsafe fn enter(context: *const Context, request: &Request) -> Option<isize> {
     let [a, b, c, d, e, f] = request.args;
-    let (result, moved);
+    let (result, stayed): (isize, usize);
     // (A jump there and back, where a call and its `ret` would do: the kernel leaves addresses of its own
     // where the processor looks up to which one a `ret` leads, and where it has to return with care,
     // AMD's "Safe RET", the first one behind a system call took 50 to 130 ns.)
-    // SAFETY: `entrance` keeps what a function of C keeps, and so does `resume`, by which another thread
-    // may come back from it; all else is named as changed. The caller vouches for the system call.
+    // SAFETY: `entrance` keeps what a function of C keeps but for the registers named here, and so does
+    // `resume`, by which another thread may come back from it. The caller vouches for the system call.
     unsafe {
         asm!(
             "lea rcx, [rip + 2f]",
@@ -76,18 +68,21 @@ pub unsafe fn enter(context: *const Context, request: &Request) -> Answer {
             "jmp {}",
             "2:",
             sym entrance,
-            inlateout("rax") request.number as isize => result,
+            inlateout("rax") request.number => stayed,
             in("rdi") a,
             in("rsi") b,
-            inlateout("rdx") c => moved,
+            inlateout("rdx") c => result,
             in("r10") d,
             in("r8") e,
             in("r9") f,
-            in("r11") context,
+            inlateout("r12") context => _,
+            out("r13") _,
+            out("r14") _,
+            out("r15") _,
             clobber_abi("C"),
         );
     }
-    Answer { result, moved }
+    (stayed != 0).then_some(result)
 }
 
 /// Begins a function.
@@ -121,6 +116,61 @@ macro_rules! end {
     };
 }
 
+/// From the frame on: `$keep` puts down what else is kept, `$exchange` ends the call.
+macro_rules! road {
+    ([$($keep:literal),*], $exchange:literal) => {
+        concat!(
+            $($keep, "\n",)*
+            "mov [r12 + {stack}], rsp\n",
+            "mov rsp, [r12 + {carrier}]\n", // where the carrier lies its stack begins
+            // From here on the context may be taken. Stores are seen in order on this architecture:
+            // who sees IN_CALL sees all of the above.
+            "mov [r12 + {state}], r13\n",
+            // Who watches may have gone to sleep for lack of calls.
+            "cmp dword ptr [r12 + {attention}], 0\n",
+            "jne 3f\n",
+            "2:\n",
+            "syscall\n", // rax: the result; rcx and r11 are lost
+            "mov rdx, rax\n",
+            "mov rax, r13\n",
+            "lea rcx, [r13 + 1]\n", // rcx: USER, one call later
+            $exchange, " [r12 + {state}], rcx\n",
+            "jne 5f\n",
+            // Nobody took it: this thread still has what it has not changed. rax, which is odd, says so.
+            ".cfi_remember_state\n",
+            "leave\n",
+            ".cfi_def_cfa rsp, 8\n",
+            "pop rcx\n",
+            ".cfi_adjust_cfa_offset -8\n",
+            ".cfi_register rip, rcx\n",
+            "jmp rcx\n",
+            ".cfi_restore_state\n",
+            // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is
+            // a multiple of 16 again, as it must be at a call.
+            "3:\n",
+            "push rax\n",
+            "push rdi\n",
+            "push rsi\n",
+            "push rdx\n",
+            "push r10\n",
+            "push r8\n",
+            "push r9\n",
+            "sub rsp, 8\n",
+            "mov rdi, r12\n",
+            "call {attend}\n",
+            "add rsp, 8\n",
+            "pop r9\n",
+            "pop r8\n",
+            "pop r10\n",
+            "pop rdx\n",
+            "pop rsi\n",
+            "pop rdi\n",
+            "pop rax\n",
+            "jmp 2b"
+        )
+    };
+}
+
 global_asm!(
     function!("sysring_syslet_enter"),
     // The frame. Debuggers find the caller through rbp even on the carrier's stack.
@@ -131,80 +181,17 @@ global_asm!(
     ".cfi_def_cfa rbp, 16",
     "push rbx",
     ".cfi_offset rbx, -24",
-    "push r12",
-    ".cfi_offset r12, -32",
-    "push r13",
-    ".cfi_offset r13, -40",
-    "push r14",
-    ".cfi_offset r14, -48",
-    "push r15",
-    ".cfi_offset r15, -56",
-    "sub rsp, 8",
-    "stmxcsr [rsp]",
-    "fnstcw [rsp + 4]",
-    "mov rbx, r11",                 // rbx: the context
-    "mov r12, [rbx + {state}]",
-    "inc r12",                      // r12: IN_CALL
-    "mov [rbx + {stack}], rsp",
-    "mov rsp, [rbx + {carrier}]",   // where the carrier lies its stack begins
-    // From here on the context may be taken. Stores are seen in order on this architecture:
-    // who sees IN_CALL sees all of the above.
-    "mov [rbx + {state}], r12",
-    // Who watches may have gone to sleep for lack of calls.
-    "cmp dword ptr [rbx + {attention}], 0",
-    "jne 3f",
-    "2:",
-    "syscall",                      // rax: the result; rcx and r11 are lost
-    "mov rdx, rax",
-    "mov rax, r12",
-    "lea rcx, [r12 + 1]",           // rcx: USER, one call later
-    "cmp byte ptr [rbx + {local}], 0",
-    "je 5f",
-    "cmpxchg [rbx + {state}], rcx",
-    "6:",
-    "jne 4f",
-    // Nobody took it: this thread still has what it has not changed.
-    "mov rax, rdx",
-    "xor edx, edx",
-    "mov rbx, [rbp - 8]",
-    "mov r12, [rbp - 16]",
-    "leave",
-    ".cfi_def_cfa rsp, 8",
-    "pop rcx",
-    ".cfi_adjust_cfa_offset -8",
-    ".cfi_register rip, rcx",
-    "jmp rcx",
+    "mov r13, [r12 + {state}]",
+    "inc r13",                      // r13: IN_CALL
+    "cmp byte ptr [r12 + {local}], 0",
+    "je 4f",
+    road!([], "cmpxchg"),
     // On any processor.
-    "5:",
-    ".cfi_def_cfa rbp, 16",
-    ".cfi_restore rip",
-    "lock cmpxchg [rbx + {state}], rcx",
-    "jmp 6b",
-    // Wakes who watches, and keeps the call's registers. With 7 pushes and these 8 bytes rsp is a
-    // multiple of 16 again, as it must be at a call.
-    "3:",
-    "push rax",
-    "push rdi",
-    "push rsi",
-    "push rdx",
-    "push r10",
-    "push r8",
-    "push r9",
-    "sub rsp, 8",
-    "mov rdi, rbx",
-    "call {attend}",
-    "add rsp, 8",
-    "pop r9",
-    "pop r8",
-    "pop r10",
-    "pop rdx",
-    "pop rsi",
-    "pop rdi",
-    "pop rax",
-    "jmp 2b",
+    "4:",
+    road!(["sub rsp, 8", "stmxcsr [rsp]", "fnstcw [rsp + 4]"], "lock cmpxchg"),
     // The context was taken: what is left of this thread is a carrier with a result. The
     // thread-local storage it came with is in use elsewhere.
-    "4:",
+    "5:",
     ".cfi_undefined rip",
     "xor eax, eax",
     "wrfsbase rax",
@@ -230,15 +217,13 @@ global_asm!(
     "mov rax, [rdi + {gs}]",
     "wrgsbase rax",
     "mov rsp, [rdi + {stack}]",
+    "cmp byte ptr [rdi + {local}], 0",
+    "jne 2f",
     "ldmxcsr [rsp]",
     "fldcw [rsp + 4]",
-    "xor eax, eax",
-    "mov edx, 1",
     "add rsp, 8",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop r12",
+    "2:",
+    "xor eax, eax",
     "pop rbx",
     "pop rbp",
     "ret",
@@ -246,6 +231,7 @@ global_asm!(
     fs = const offset_of!(Context, fs),
     gs = const offset_of!(Context, gs),
     stack = const offset_of!(Context, stack),
+    local = const offset_of!(Context, local),
 );
 
 /// Makes a call and waits for its end; the return register as the kernel left it.
