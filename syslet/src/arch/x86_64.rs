@@ -8,14 +8,16 @@
 //! The control words stay out of it where the scope's threads share a processor (`Context::local`): there
 //! it is promised that they do not change in the scope, and its threads begin with those of their maker.
 //!
-//! Layout of the caller's stack from the moment the call is entered until it returns (`r12`–`r15` are
+//! Layout of the caller's stack from the moment the call is entered until it returns (`r12` and `r13` are
 //! named as changed, so whoever has something in them keeps it):
 //!
 //! ```text
 //!   rbp + 8    return address
 //!   rbp        caller's rbp           <- rbp
-//!   rbp - 8    rbx                    <- Context::stack, if local
-//!   rbp - 16   MXCSR (4 bytes), x87 control word (2 bytes), 2 unused    <- Context::stack, if not
+//!   rbp - 8    rbx
+//!   rbp - 16   r14
+//!   rbp - 24   r15                    <- Context::stack, if local
+//!   rbp - 32   MXCSR (4 bytes), x87 control word (2 bytes), 2 unused    <- Context::stack, if not
 //! ```
 
 use core::arch::{asm, global_asm};
@@ -77,8 +79,6 @@ pub unsafe fn enter(context: *const Context, request: &Request) -> Option<isize>
             in("r9") f,
             inlateout("r12") context => _,
             out("r13") _,
-            out("r14") _,
-            out("r15") _,
             clobber_abi("C"),
         );
     }
@@ -181,6 +181,10 @@ global_asm!(
     ".cfi_def_cfa rbp, 16",
     "push rbx",
     ".cfi_offset rbx, -24",
+    "push r14",
+    ".cfi_offset r14, -32",
+    "push r15",
+    ".cfi_offset r15, -40",
     "mov r13, [r12 + {state}]",
     "inc r13",                      // r13: IN_CALL
     "cmp byte ptr [r12 + {local}], 0",
@@ -224,6 +228,8 @@ global_asm!(
     "add rsp, 8",
     "2:",
     "xor eax, eax",
+    "pop r15",
+    "pop r14",
     "pop rbx",
     "pop rbp",
     "ret",
