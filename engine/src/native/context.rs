@@ -178,10 +178,29 @@ impl Context {
             return unsafe { self.issue_asked(call, order, wanted, answers) };
         };
         // SAFETY: passed on to the caller.
-        if let Some(answer) = unsafe { super::at_once(call, order.placement) } {
-            told.answer(answers);
-            return Ok(Issued::Done(answer));
+        match unsafe { super::at_once(call, order.placement) } {
+            Some(answer) => {
+                told.answer(answers);
+                Ok(Issued::Done(answer))
+            }
+            // SAFETY: passed on to the caller.
+            None => unsafe { self.issue_told(call, order, wanted, told, answers) },
         }
+    }
+
+    /// Out of line, as `issue_tried`: what is asked for can be told of the attempt alone.
+    ///
+    /// # Safety
+    /// As for `issue`.
+    #[inline(never)]
+    unsafe fn issue_told(
+        &self,
+        call: &Call,
+        order: &Order,
+        wanted: &Wanted,
+        told: Told,
+        answers: &mut Answers<'_>,
+    ) -> Result<Issued> {
         // SAFETY: passed on to the caller.
         match unsafe { super::attempt(call, order.placement) }? {
             Attempt::Done(answer) => {
@@ -195,6 +214,10 @@ impl Context {
         }
     }
 
+    /// Of what needs more than that: other credentials, a look at the cache, deadlines, retries.
+    ///
+    /// # Safety
+    /// As for `issue`.
     #[inline(never)]
     unsafe fn issue_asked(
         &self,

@@ -3,8 +3,8 @@
 //! The second front door of the engine. A call is attempted first, on the thread that asks for it
 //! and without a lock, an allocation or a shared word that changes from call to call: one that does not
 //! block costs what the bare call does. Only what would block becomes a request, and goes the road of
-//! all requests: readiness, kernel AIO, a sleeper, a worker. What each call is tried by stands in [`table`], a row for each number; a
-//! number that has no row is made by a worker, so every number works.
+//! all requests: readiness, kernel AIO, a sleeper, a worker. What each call is tried by stands in
+//! [`table`], a row for each number; a number that has no row is made by a worker, so every number works.
 
 mod asked;
 pub mod batch;
