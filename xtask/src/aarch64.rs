@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use crate::emulated::{self, finish};
 use crate::files::{target_directory, workspace};
+use crate::lanes::say;
 use crate::prerequisites;
 use crate::report::Report;
 use crate::step::{Outcome, Step};
@@ -90,7 +91,7 @@ pub fn report() -> Report {
 }
 
 fn skip(why: &str) -> Report {
-    println!("skipped: aarch64: {why}");
+    say(format_args!("skipped: aarch64: {why}"));
     Report::skipped()
 }
 
@@ -134,7 +135,7 @@ fn without_libc() -> Report {
 
     let program = target_directory().join(TARGET).join("alone");
     if let Err(why) = compile_alone(&program) {
-        println!("{why}");
+        say(why);
         return Report::failed(NAME);
     }
     let command = ["qemu-aarch64", &program.to_string_lossy()];
@@ -186,7 +187,7 @@ fn in_a_machine() -> Report {
     match prepared {
         Ok(machine) => machine.run(NAME),
         Err(why) => {
-            println!("{why}");
+            say(why);
             Report::failed(NAME)
         }
     }

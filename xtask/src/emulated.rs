@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::files::told;
+use crate::lanes::say;
 use crate::libtest::Libtest;
 use crate::report::Report;
 use crate::step;
@@ -67,7 +68,7 @@ fn boot(name: &str, qemu: &[&str]) -> Libtest {
         tests.read(line)
     });
     if !well || !ended {
-        println!("{name} broke off");
+        say(format_args!("{name} broke off"));
         tests.tally += Tally::FAILED;
     }
     tests

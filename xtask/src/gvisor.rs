@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use crate::files::target_directory;
+use crate::lanes::say;
 use crate::prerequisites;
 use crate::report::Report;
 use crate::step::{Outcome, Step};
@@ -43,7 +44,7 @@ const INSIDE: &str = ": | runsc --platform=ptrace --network=none --ignore-cgroup
 /// Runs it, where gVisor runs; behind the suite itself, which is built then.
 pub fn report() -> Report {
     if let Some(why) = missing() {
-        println!("skipped: {NAME}: {why}");
+        say(format_args!("skipped: {NAME}: {why}"));
         return Report::skipped();
     }
     let program = target_directory().join("release/conformance").display().to_string();

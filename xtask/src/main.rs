@@ -8,6 +8,7 @@ mod fuzz;
 mod gvisor;
 mod header;
 mod install;
+mod lanes;
 mod libtest;
 mod model;
 mod on_time;

@@ -1,7 +1,7 @@
 //! What a run of checks has to tell at its end.
 
 use std::fmt;
-use std::ops::AddAssign;
+use std::ops::{Add, AddAssign};
 
 use crate::tally::Tally;
 
@@ -45,6 +45,15 @@ impl AddAssign for Report {
         self.failed.extend(other.failed);
         self.said.extend(other.said);
         self.later.extend(other.later);
+    }
+}
+
+impl Add for Report {
+    type Output = Report;
+
+    fn add(mut self, other: Report) -> Report {
+        self += other;
+        self
     }
 }
 

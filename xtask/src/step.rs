@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use crate::lanes::say;
 use crate::libtest::Libtest;
 use crate::report::Report;
 use crate::tally::Tally;
@@ -116,7 +117,7 @@ pub fn watch(
     environment: &[(&str, &str)],
     mut is_wanted: impl FnMut(&str) -> bool,
 ) -> bool {
-    println!("== {name}: {}", command.join(" "));
+    say(format_args!("== {name}: {}", command.join(" ")));
     let start = Instant::now();
     let child = Command::new("timeout")
         .args(["--kill-after=10", LIMIT])
@@ -128,7 +129,7 @@ pub fn watch(
     let mut child = match child {
         Ok(child) => child,
         Err(error) => {
-            println!("{name} could not be started: {error}");
+            say(format_args!("{name} could not be started: {error}"));
             return false;
         }
     };
@@ -136,15 +137,18 @@ pub fn watch(
     for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         if is_wanted(&line) {
-            println!("{line}");
+            say(line);
         }
     }
     let ended = child.wait();
-    println!("== {name}: {} s", start.elapsed().as_secs());
+    say(format_args!("== {name}: {} s", start.elapsed().as_secs()));
     match ended {
         Ok(status) if status.success() => true,
         ended => {
-            println!("{name} failed: {}", ended.map_or_else(|e| e.to_string(), |s| s.to_string()));
+            say(format_args!(
+                "{name} failed: {}",
+                ended.map_or_else(|e| e.to_string(), |s| s.to_string())
+            ));
             false
         }
     }

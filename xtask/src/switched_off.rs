@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 use crate::emulated::{self, finish};
 use crate::files::{copy, list, make, target_directory, told, workspace, write};
+use crate::lanes::say;
 use crate::prerequisites;
 use crate::report::Report;
 
@@ -36,13 +37,13 @@ pub fn report() -> Report {
     let made = match mirror_for_it() {
         Ok(mirror) => prepare(&mirror),
         Err(why) => {
-            println!("skipped: {NAME}: {why}");
+            say(format_args!("skipped: {NAME}: {why}"));
             return Report::skipped();
         }
     };
     made.map_or_else(
         |why| {
-            println!("{why}");
+            say(why);
             Report::failed(NAME)
         },
         |(kernel, archive)| boot(&kernel, &archive),

@@ -1,11 +1,13 @@
 //! Everything that must hold before a change lands.
 
+use std::iter;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use crate::files::target_directory;
+use crate::lanes::beside;
 use crate::report::Report;
-use crate::step::Outcome::{self, Libtest, Status, Summary};
-use crate::step::Step;
+use crate::step::{Outcome, Step};
 use crate::{aarch64, gvisor, switched_off};
 
 /// Some of each kind, that take no time.
@@ -40,16 +42,33 @@ const ON_LINUX_5_4: [&str; 25] = [
 /// Runs every step, whatever the outcome of those before it.
 pub fn all() -> ExitCode {
     let start = Instant::now();
-    let mut total = Report::default();
-    let mut step = |name, outcome, command: &str, environment: &[(&str, &str)]| {
-        total += run(name, outcome, command, environment);
-    };
+    let mut total = written();
+    total += built();
+    // The lanes leave a processor idle, each of them, and neither rests on time: one compares, one
+    // program after the other; machines are emulated in the other, and models explored.
+    let (here, there) = beside(compared, || models() + aarch64::report());
+    total += here + there;
+    total += under_load();
+    total += suite();
+    // Behind the suite, which has fetched the liburing that some of them compare with.
+    total += tests();
+    total += gvisor::report();
+    total += switched_off::report();
 
-    step("format", Status, "cargo fmt --all --check", &[]);
-    step("lints", Status, "cargo clippy --workspace --all-targets -- -D warnings", &[]);
-    step(
+    println!("== all steps took {} s", start.elapsed().as_secs());
+    println!("{total}");
+    if total.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What can be said without running anything of it.
+fn written() -> Report {
+    const NO_WARNINGS: [(&str, &str); 1] = [("RUSTDOCFLAGS", "-D warnings")];
+
+    let mut report = Report::default();
+    report += check("format", "cargo fmt --all --check", &[]);
+    report += check("lints", "cargo clippy --workspace --all-targets -- -D warnings", &[]);
+    report += check(
         "lints of the static cat",
-        Status,
         "cargo clippy --package cat-static --bins --features freestanding -- -D warnings",
         &[],
     );
@@ -60,73 +79,107 @@ pub fn all() -> ExitCode {
         ("documentation of sysring with all features", "--features std,engine,stream,syslet"),
     ] {
         let command = format!("cargo doc --no-deps -p sysring --no-default-features {features}");
-        step(name, Status, &command, &[("RUSTDOCFLAGS", "-D warnings")]);
+        report += check(name, &command, &NO_WARNINGS);
     }
-    step(
-        "documentation",
-        Status,
-        "cargo doc --no-deps --workspace",
-        &[("RUSTDOCFLAGS", "-D warnings")],
-    );
+    report += check("documentation", "cargo doc --no-deps --workspace", &NO_WARNINGS);
     // Behind the library of its name: two who write to one place at once fail now and then.
-    step(
+    report += check(
         "documentation of the command",
-        Status,
         "cargo rustdoc -p sysring-cli --bin sysring",
-        &[("RUSTDOCFLAGS", "-D warnings")],
+        &NO_WARNINGS,
     );
-    step("C header", Status, "cargo xtask header --check", &[]);
-    step("coverage table", Status, "cargo xtask coverage --check", &[]);
-    step(
-        "release build",
-        Status,
-        "cargo build --release -p sysring-cli -p sysring-conformance",
-        &[],
-    );
+    report += check("C header", "cargo xtask header --check", &[]);
+    report += check("coverage table", "cargo xtask coverage --check", &[]);
+    report
+}
 
-    let mut conformance = |name, arguments: &str| {
-        const PROGRAM: &str = "cargo run --release -p sysring-conformance --";
-        step(name, Summary, &format!("{PROGRAM} {arguments}"), &[]);
-    };
-    conformance("every field of every operation", "fields");
-    conformance("random programs", "diff --programs 100000");
-    conformance("random programs, eight at once", "diff --threads 8 --programs 20000");
-    conformance("random programs, through the trap", "diff --backend run --programs 3000");
-    conformance("system calls that fail", "faults --programs 10000");
-    conformance("system calls that fail, eight at once", "faults --threads 8 --programs 4000");
-    conformance("soak", "soak --seconds 10");
-    conformance("liburing's suite", "suite");
+/// The two programs that the steps behind it run.
+fn built() -> Report {
+    let command = "cargo build --release -p sysring-cli -p sysring-conformance";
+    check("release build", command, &[])
+}
+
+/// The engine beside the kernel, one program after the other.
+fn compared() -> Report {
+    let mut report = conformance("every field of every operation", "fields");
+    report += conformance("random programs", "diff --programs 100000");
+    report +=
+        conformance("random programs, through the trap", "diff --backend run --programs 3000");
+    report += conformance("system calls that fail", "faults --programs 10000");
+    report
+}
+
+/// The same with more threads than there are processors.
+fn under_load() -> Report {
+    let mut report =
+        conformance("random programs, eight at once", "diff --threads 8 --programs 20000");
+    report +=
+        conformance("system calls that fail, eight at once", "faults --threads 8 --programs 4000");
+    report += conformance("soak", "soak --seconds 10");
+    report
+}
+
+fn suite() -> Report {
+    let mut report = conformance("liburing's suite", "suite");
     // Without any call that came later: what the engine does in their place.
-    let old = format!(
-        "cargo run --release -p sysring-cli -- refuse --profile linux-5.4 -- cargo run --release \
-         -p sysring-conformance -- suite --tests {}",
-        ON_LINUX_5_4.join(",")
-    );
-    step("liburing's suite with the calls of Linux 5.4", Summary, &old, &[]);
+    let (sysring, conformance) = (program("sysring"), program("conformance"));
+    let tests = ON_LINUX_5_4.join(",");
+    let command = [
+        &sysring,
+        "refuse",
+        "--profile",
+        "linux-5.4",
+        "--",
+        &conformance,
+        "suite",
+        "--tests",
+        &tests,
+    ];
+    let name = "liburing's suite with the calls of Linux 5.4";
+    report += Step { name, outcome: Outcome::Summary, command: &command, environment: &[] }.run();
+    report
+}
 
-    // Behind the suite, which has fetched the liburing that some of them compare with.
-    step("tests", Libtest, "cargo test --workspace --no-fail-fast -- --show-output", &[]);
+fn tests() -> Report {
+    // What debuggers know of variables takes a sixth of the time that it takes to build them.
+    let mut report = cargo_test(
+        "tests",
+        "cargo test --workspace --no-fail-fast -- --show-output",
+        &[("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")],
+    );
     // What the compiler makes of unsafe code shows when it optimises. It is run once: what linking
     // again for speed would take, it does not give back.
-    step(
+    report += cargo_test(
         "tests of scopes, optimised",
-        Libtest,
         "cargo test --release --target-dir target/optimised -p sysring-syslet --tests \
          --no-fail-fast -- --show-output",
         &[("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")],
     );
-    step("models", Libtest, "cargo xtask model --", &[]);
-
-    total += gvisor::report();
-    total += switched_off::report();
-    total += aarch64::report();
-
-    println!("== all steps took {} s", start.elapsed().as_secs());
-    println!("{total}");
-    if total.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    report
 }
 
-fn run(name: &str, outcome: Outcome, command: &str, environment: &[(&str, &str)]) -> Report {
+fn models() -> Report {
+    cargo_test("models", "cargo xtask model --", &[])
+}
+
+fn check(name: &str, command: &str, environment: &[(&str, &str)]) -> Report {
     let command: Vec<&str> = command.split_whitespace().collect();
-    Step { name, outcome, command: &command, environment }.run()
+    Step { name, outcome: Outcome::Status, command: &command, environment }.run()
+}
+
+fn cargo_test(name: &str, command: &str, environment: &[(&str, &str)]) -> Report {
+    let command: Vec<&str> = command.split_whitespace().collect();
+    Step { name, outcome: Outcome::Libtest, command: &command, environment }.run()
+}
+
+fn conformance(name: &str, arguments: &str) -> Report {
+    let program = program("conformance");
+    let command: Vec<&str> = iter::once(&*program).chain(arguments.split_whitespace()).collect();
+    Step { name, outcome: Outcome::Summary, command: &command, environment: &[] }.run()
+}
+
+/// Where [`built`] has put one. By `cargo run` it would be built again, with what it alone asks for of
+/// the engine.
+fn program(name: &str) -> String {
+    target_directory().join("release").join(name).display().to_string()
 }

@@ -362,7 +362,7 @@ static void notified(void)
 	close_ring(&r);
 }
 
-static int how_many = 100000;
+static int how_many = 30000;
 
 /* Rings come and go without a trace. */
 static void many_rings(void)
