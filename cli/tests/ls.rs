@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -166,6 +166,8 @@ fn only_directories_with_the_name_are_listed() {
 fn json_has_what_a_line_has() {
     let scratch = Scratch::new();
     plant(scratch.path());
+    let no_text = OsStr::from_bytes(b"\x80");
+    symlink(no_text, scratch.path().join("to no text")).expect("a link");
     let ours = run(SYSRING, &["ls"], &["-R", "--json", ".", "missing"], scratch.path());
     assert_code(&ours, 1);
     let document: serde_json::Value = serde_json::from_slice(&ours.stdout).expect("JSON");
@@ -177,6 +179,8 @@ fn json_has_what_a_line_has() {
     assert_eq!(of("./b/one again")["links"], 4);
     assert_eq!(of("./b/sparse")["size"], (50 << 20) + 3);
     assert_eq!(of("./to a directory")["target"], "a");
+    assert!(of("./to a directory")["target_bytes"].is_null());
+    assert_eq!(of("./to no text")["target_bytes"], serde_json::json!([0x80]));
     assert!(entries.iter().any(|entry| entry["path_bytes"].is_array()));
     assert_eq!(document["problems"][0]["errno"], "ENOENT");
 }

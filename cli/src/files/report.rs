@@ -59,12 +59,18 @@ pub struct PathText {
 
 impl PathText {
     pub fn of(path: &[u8], name: Option<&CStr>) -> PathText {
-        match String::from_utf8(joined(path, name)) {
-            Ok(path) => PathText { path, path_bytes: None },
-            Err(error) => {
-                let path = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                PathText { path, path_bytes: Some(error.into_bytes()) }
-            }
+        let (path, path_bytes) = text(joined(path, name));
+        PathText { path, path_bytes }
+    }
+}
+
+/// What JSON can hold of it as text; with the bytes themselves where that is not all.
+pub fn text(bytes: Vec<u8>) -> (String, Option<Vec<u8>>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (text, Some(error.into_bytes()))
         }
     }
 }

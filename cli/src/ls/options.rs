@@ -27,7 +27,7 @@ Examples:
 JSON is an object with two lists. Each of \"entries\" has \"path\", \"inode\", \"mode\" (type and
 permissions, in octal), \"links\", \"owner\", \"group\", \"size\", \"disk_bytes\", \"modified\" (seconds since
 1970, and nanoseconds), a symbolic link its \"target\"; each of \"problems\" has \"path\", \"problem\",
-\"errno\". A path that is not UTF-8 is in \"path_bytes\", too.
+\"errno\". A path that is not UTF-8 is in \"path_bytes\", too, and such a target in \"target_bytes\".
 
 Exit status:
   0  everything was seen

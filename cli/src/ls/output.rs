@@ -47,6 +47,8 @@ struct Listed {
     status: Option<Described>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_bytes: Option<Vec<u8>>,
 }
 
 #[derive(Serialize)]
@@ -216,8 +218,8 @@ fn listed(path: &[u8], row: &Row, names: &mut Names) -> Listed {
         disk_bytes: facts.blocks.saturating_mul(512),
         modified: (facts.modified.seconds, facts.modified.nanoseconds),
     });
-    let target = row.target.as_ref().map(|target| String::from_utf8_lossy(target).into_owned());
-    Listed { path, status, target }
+    let (target, target_bytes) = row.target.clone().map(report::text).unzip();
+    Listed { path, status, target, target_bytes: target_bytes.flatten() }
 }
 
 impl Fold<Report> for Sections<'_> {
