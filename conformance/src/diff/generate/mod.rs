@@ -119,7 +119,6 @@ impl Generator {
             tries += 1;
             let room = wanted as usize - batch.len();
             let start = self.count;
-            let parked = self.parked.len();
             let group = match batch.last().and_then(|last| self.follow(last)) {
                 Some(entry) => vec![entry],
                 None => self.group(room),
@@ -127,7 +126,7 @@ impl Generator {
             let claimed = claims(&group);
             if !self.held.allows(&claimed) || !together.allows(&claimed) {
                 self.count = start;
-                self.parked.truncate(parked);
+                self.parked.retain(|(number, ..)| *number < start);
                 continue;
             }
             together.add(claimed);

@@ -44,6 +44,33 @@ impl Generator {
         entry.sqe.opcode = op::POLL_REMOVE;
         entry.sqe.fd = -1;
         entry.sqe.addr = self.victim();
+        if self.random.percent(60) {
+            self.poll_update(entry);
+        }
+    }
+
+    /// Other events, which a quiet stream does not have either, or has at once; the same name as before,
+    /// for completions are told apart by it. How often it tells does not change.
+    fn poll_update(&mut self, entry: &mut Entry) {
+        let victim = entry.sqe.addr;
+        entry.sqe.len = self.random.pick(&[1, 2, 2, 2, 2 | 1, 4, 4 | 1, 2 | 4, 2 | 4 | 1, 2 | 8]);
+        if entry.sqe.len & 2 != 0 || self.random.percent(10) {
+            let events = [
+                libc::POLLIN,
+                libc::POLLPRI,
+                libc::POLLRDHUP,
+                libc::POLLIN | libc::POLLPRI,
+                libc::POLLOUT,
+            ];
+            entry.sqe.op_flags = u32::from(self.random.pick(&events) as u16);
+        }
+        if entry.sqe.len & 4 != 0 || self.random.percent(10) {
+            entry.sqe.off = victim;
+        }
+        if entry.sqe.op_flags & libc::POLLOUT as u32 != 0 {
+            // It may be over, then.
+            self.parked.retain(|(number, ..)| *number != victim);
+        }
     }
 
     pub(super) fn timeout(&mut self, entry: &mut Entry, number: u64) {
