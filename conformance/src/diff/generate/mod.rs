@@ -285,6 +285,9 @@ impl Generator {
         if self.lists && self.random.percent(40) {
             return self.listed_timeout(entry, number);
         }
+        if self.parked_polls().next().is_some() && self.random.percent(10) {
+            return self.poll_remove(entry);
+        }
         match self.random.below(125) {
             0..10 => self.nop(entry),
             10..30 => self.read_write(entry, number),

@@ -43,10 +43,18 @@ impl Generator {
     pub(super) fn poll_remove(&mut self, entry: &mut Entry) {
         entry.sqe.opcode = op::POLL_REMOVE;
         entry.sqe.fd = -1;
-        entry.sqe.addr = self.victim();
+        let polls: Vec<u64> = self.parked_polls().collect();
+        let known = !polls.is_empty() && self.random.percent(80);
+        entry.sqe.addr = if known { self.random.pick(&polls) } else { self.victim() };
         if self.random.percent(60) {
             self.poll_update(entry);
         }
+    }
+
+    /// Polls that surely wait.
+    pub(super) fn parked_polls(&self) -> impl Iterator<Item = u64> {
+        let polls = self.parked.iter().filter(|(_, opcode, _)| *opcode == op::POLL_ADD);
+        polls.map(|(number, ..)| *number)
     }
 
     /// Other events, which a quiet stream does not have either, or has at once; the same name as before,
@@ -61,6 +69,8 @@ impl Generator {
                 libc::POLLRDHUP,
                 libc::POLLIN | libc::POLLPRI,
                 libc::POLLOUT,
+                libc::POLLOUT,
+                libc::POLLOUT | libc::POLLIN,
             ];
             entry.sqe.op_flags = u32::from(self.random.pick(&events) as u16);
         }
