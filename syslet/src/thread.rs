@@ -43,10 +43,12 @@ impl Before {
         self.area.set(area);
         self.identity.set(call::identity());
         self.signal_stack.set(kernel::signal_stack().ok());
-        // Of the two that may be refused, neither is vital: on several processors the detector is
-        // wrong more often, and the exchange is a locked one.
+        // Of the three that may be refused, none is vital: on several processors the detector is
+        // wrong more often, and the exchange is a locked one. But who cannot be given back what it had
+        // is not bound.
         self.processors.set(kernel::affinity().ok());
-        self.processor.set(kernel::processor().ok().filter(|&cpu| kernel::bind(cpu).is_ok()));
+        let here = self.processors.get().and_then(|_| kernel::processor().ok());
+        self.processor.set(here.filter(|&cpu| kernel::bind(cpu).is_ok()));
         Ok(())
     }
 

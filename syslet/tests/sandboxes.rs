@@ -8,11 +8,16 @@ use sysring_syslet::{Errno, Unavailable, scope};
 
 /// Makes the kernel answer `EPERM` to a call, for this thread and those that it starts.
 fn refuse(number: i64) {
+    filter(number, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+}
+
+/// Has the kernel do something else instead of a call.
+fn filter(number: i64, instead: u32) {
     let instruction = |code: u16, jt: u8, jf: u8, k: u32| libc::sock_filter { code, jt, jf, k };
     let filter = [
         instruction(0x20, 0, 0, 0),
         instruction(0x15, 0, 1, number as u32),
-        instruction(0x06, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        instruction(0x06, 0, 0, instead),
         instruction(0x06, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
@@ -78,4 +83,20 @@ fn without_memory() {
 #[test]
 fn without_threads() {
     passes("without_threads", || stays_without(libc::SYS_clone));
+}
+
+/// Where this thread may run, as the kernel has it.
+fn processors() -> String {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+    status.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+}
+
+/// Who cannot ask where it may run is not bound: it could not be given back.
+#[test]
+fn without_a_word_on_its_processors() {
+    passes("without_a_word_on_its_processors", || {
+        let before = processors();
+        moves_without(libc::SYS_sched_getaffinity);
+        assert_eq!(processors(), before);
+    });
 }
