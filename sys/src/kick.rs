@@ -4,7 +4,7 @@
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::abi::signal::{SA_RESTORER, SIG_DFL, SIGSYS, SigAction, SigSet};
+use crate::abi::signal::{SA_RESTORER, SA_SIGINFO, SIG_DFL, SIGSYS, SigAction, SigInfoSys, SigSet};
 use crate::{Result, User, arch, call};
 
 /// The trap has SIGSYS, and keeps it.
@@ -23,8 +23,8 @@ pub fn is_handled() -> bool {
 }
 
 /// Sees that a signal calls a thread back; whether it does. Without a trap SIGSYS is probably
-/// nobody's: then it is given a handler that does nothing. The program may set one of its own at any
-/// time, so each time it is asked anew.
+/// nobody's: then it is given a handler that does nothing about one that is sent. The program may set
+/// one of its own at any time, so each time it is asked anew.
 pub fn prepare() -> bool {
     if TRAPPED.load(Relaxed) {
         return true;
@@ -36,11 +36,12 @@ pub fn prepare() -> bool {
     }
     let new = SigAction {
         handler: ours(),
-        flags: SA_RESTORER,
+        flags: SA_SIGINFO | SA_RESTORER,
         restorer: arch::sigreturn_address(),
         mask: SigSet::EMPTY,
     };
-    // SAFETY: the handler does nothing; SIGSYS had the default action, which is to die.
+    // SAFETY: the handler only returns, or ends the process as the default action does, which SIGSYS
+    // had.
     unsafe { call::sigaction(SIGSYS, User::of(&raw const new), User::NULL) }.is_ok()
 }
 
@@ -53,7 +54,7 @@ fn handler() -> Result<usize> {
 }
 
 fn ours() -> usize {
-    ignore as *const () as usize
+    called_back as *const () as usize
 }
 
 /// Ends the call that a thread of this process makes, if a signal can. 0: nobody.
@@ -64,7 +65,21 @@ pub fn kick(process: i32, thread: i32) -> Result<()> {
     if thread == 0 { Ok(()) } else { call::tgkill(process, thread, SIGSYS) }
 }
 
-extern "C" fn ignore(_signal: i32) {}
+/// That a thread was sent here is all. But what the kernel raises, for a call that a filter traps, is to
+/// end the process where nobody handles it: so it does. Without thread-local storage, which may be in use
+/// elsewhere.
+extern "C" fn called_back(signal: i32, info: &SigInfoSys) {
+    if info.code <= 0 {
+        return;
+    }
+    let default = SigAction::default();
+    // SAFETY: the default action has no handler.
+    let set = unsafe { call::sigaction(signal, User::of(&raw const default), User::NULL) };
+    // It comes when this handler returns, which until then holds it back.
+    if set.and_then(|()| call::tgkill(call::getpid(), call::gettid(), signal)).is_err() {
+        call::exit_group(128 + signal);
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,11 @@
 
 mod common;
 
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
 use common::{Pipe, finish, gettid, in_process, move_once, said, skipped};
-use sysring_syslet::{Errno, Unavailable, scope};
+use sysring_syslet::{Errno, Outcome, Unavailable, scope};
 
 /// Makes the kernel answer `EPERM` to a call, for this thread and those that it starts.
 fn refuse(number: i64) {
@@ -99,4 +102,33 @@ fn without_a_word_on_its_processors() {
         moves_without(libc::SYS_sched_getaffinity);
         assert_eq!(processors(), before);
     });
+}
+
+/// A filter that traps ends the process as ever, after a call has been cancelled.
+fn is_trapped() {
+    let hour = [3600i64, 0];
+    scope(|s| {
+        let args = [hour.as_ptr() as usize, 0, 0, 0, 0, 0];
+        // SAFETY: the time outlives the scope.
+        let outcome = unsafe { s.call(libc::SYS_nanosleep as u32, args) };
+        let Outcome::Pending(id) = outcome else { panic!("{outcome:?}") };
+        while s.pending() != 0 {
+            s.cancel(id).unwrap();
+            s.wait_at_most(1, Duration::from_millis(10)).for_each(drop);
+        }
+    });
+    filter(libc::SYS_getppid, libc::SECCOMP_RET_TRAP);
+    // SAFETY: no arguments.
+    println!("went on with {}", unsafe { libc::syscall(libc::SYS_getppid) });
+}
+
+#[test]
+fn what_a_filter_traps_ends_the_process() {
+    if skipped() {
+        return;
+    }
+    let test = "what_a_filter_traps_ends_the_process";
+    if let Some(output) = in_process(&[], test, is_trapped) {
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{}", said(&output));
+    }
 }
