@@ -78,6 +78,16 @@ const OF_ONESELF: &[(u32, usize)] = &[
     (g::__NR_ioprio_set, 1),
 ];
 
+/// What is refused if it lets signals through while it waits: a mask, as this argument. Handlers would
+/// run on a thread that only finishes the call, with the storage of a caller who has gone on.
+const WITH_MASK: &[(u32, usize)] = &[
+    (g::__NR_ppoll, 3),
+    (g::__NR_pselect6, 5),
+    (g::__NR_epoll_pwait, 4),
+    (g::__NR_epoll_pwait2, 4),
+    (g::__NR_io_pgetevents, 5),
+];
+
 /// Numbers in the table.
 const NUMBERS: usize = 512;
 
@@ -95,11 +105,19 @@ static MARKED: [bool; NUMBERS] = {
         marked[OF_ONESELF[i].0 as usize] = true;
         i += 1;
     }
+    i = 0;
+    while i < WITH_MASK.len() {
+        marked[WITH_MASK[i].0 as usize] = true;
+        i += 1;
+    }
+    marked[g::__NR_io_uring_enter as usize] = true;
     marked
 };
 
 /// Whether a scope refuses a call, with `EOPNOTSUPP`: one that would change, end or double the thread
-/// that makes it, or ask the kernel about the thread's own locks (`FUTEX_LOCK_PI` and its kin).
+/// that makes it, ask the kernel about the thread's own locks (`FUTEX_LOCK_PI` and its kin), or let
+/// signals through while it waits (the mask of `ppoll(2)` and its kin). A mask in what an
+/// `io_uring_enter(2)` with `IORING_ENTER_EXT_ARG` points to is not seen: there must be none.
 /// Calls that the table does not know are never refused, but for the numbers of x32.
 #[inline]
 #[must_use]
@@ -107,7 +125,9 @@ pub fn refuses(number: u32, args: &[usize; 6]) -> bool {
     match MARKED.get(number as usize) {
         Some(false) => false,
         // By value: what has no address may stay in registers.
-        Some(true) => is_harmful(number, [args[0] as u32, args[1] as u32]),
+        Some(true) => {
+            is_harmful(number, [args[0] as u32, args[1] as u32], args[3], args[4], args[5])
+        }
         None => is_foreign(number),
     }
 }
@@ -119,9 +139,9 @@ fn is_foreign(number: u32) -> bool {
     cfg!(target_arch = "x86_64") && number >= X32 && number - X32 < 2 * NUMBERS as u32
 }
 
-/// By its number, and the first two of its arguments.
+/// By its number, and its arguments but for the third.
 #[cold]
-fn is_harmful(number: u32, args: [u32; 2]) -> bool {
+fn is_harmful(number: u32, args: [u32; 2], fourth: usize, fifth: usize, sixth: usize) -> bool {
     if number == g::__NR_futex {
         // Priority is inherited by a thread, and given back by the same.
         return matches!(
@@ -133,6 +153,13 @@ fn is_harmful(number: u32, args: [u32; 2]) -> bool {
                 | g::FUTEX_WAIT_REQUEUE_PI
                 | g::FUTEX_CMP_REQUEUE_PI
         );
+    }
+    if number == g::__NR_io_uring_enter {
+        const EXT_ARG: usize = 1 << 3;
+        return fifth != 0 && fourth & EXT_ARG == 0;
+    }
+    if let Some(&(_, argument)) = WITH_MASK.iter().find(|(with_mask, _)| *with_mask == number) {
+        return [fourth, fifth, sixth][argument - 3] != 0;
     }
     match OF_ONESELF.iter().find(|(of_oneself, _)| *of_oneself == number) {
         Some(&(_, argument)) => args[argument] == 0,

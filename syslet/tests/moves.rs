@@ -360,6 +360,10 @@ fn the_caller_can_go_home_in_between() {
 
 /// Newer than what libc knows.
 const LSM_SET_SELF_ATTR: i64 = 460;
+#[cfg(target_arch = "x86_64")]
+const IO_PGETEVENTS: i64 = 333;
+#[cfg(target_arch = "aarch64")]
+const IO_PGETEVENTS: i64 = 292;
 /// The bit of x32's numbers, and one that it has for itself.
 const X32: i64 = 1 << 30;
 const X32_EXECVE: i64 = X32 | 520;
@@ -416,6 +420,27 @@ fn calls_that_would_change_the_thread_are_refused() {
     // Meant for another thread, it is that one's business.
     assert!(!refuses(libc::SYS_setpriority as u32, &[0, 4711, 0, 0, 0, 0]));
     assert!(!refuses(u32::MAX, &[0; 6]));
+}
+
+#[test]
+fn calls_are_refused_that_bring_a_mask() {
+    let (ext_arg, number) = (1 << 3, libc::SYS_io_uring_enter);
+    let calls = [
+        (libc::SYS_ppoll, 3),
+        (libc::SYS_pselect6, 5),
+        (libc::SYS_epoll_pwait, 4),
+        (libc::SYS_epoll_pwait2, 4),
+        (IO_PGETEVENTS, 5),
+        (number, 4),
+    ];
+    for (number, argument) in calls {
+        let mut args = [0; 6];
+        assert!(!refuses(number as u32, &args), "call {number}");
+        args[argument] = 4096;
+        assert!(refuses(number as u32, &args), "call {number}");
+    }
+    // That is no mask, but a structure of which one is a part.
+    assert!(!refuses(number as u32, &[0, 0, 0, ext_arg, 4096, 24]));
 }
 
 #[test]

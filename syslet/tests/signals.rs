@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use common::{Pipe, READ, gettid, in_process, move_once, said, skipped};
-use sysring_syslet::{Outcome, Scope, Unavailable, scope};
+use sysring_syslet::{Errno, Outcome, Scope, Unavailable, scope};
 
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 static HANDLER_RAN_ON: AtomicI32 = AtomicI32::new(0);
@@ -328,6 +328,38 @@ fn handlers_may_begin_scopes_anywhere() {
     }
     if let Some(output) = in_process(&[], "handlers_may_begin_scopes_anywhere", handlers_everywhere)
     {
+        assert!(output.status.success(), "{}", said(&output));
+    }
+}
+
+/// Calls that let signals through while they wait would have them handled by a thread that only finishes
+/// them, beside the caller and with its storage.
+fn calls_with_masks() {
+    handle(libc::SIGALRM, handler as *const () as usize, 0);
+    let pipe = Pipe::new();
+    let mut poll = libc::pollfd { fd: pipe.end() as i32, events: libc::POLLIN, revents: 0 };
+    let (open, home) = (0u64, gettid());
+    scope(|s| {
+        let args = [&raw mut poll as usize, 1, 0, &raw const open as usize, 8, 0];
+        // SAFETY: what the call is given outlives the scope.
+        let outcome = unsafe { s.call(libc::SYS_ppoll as u32, args) };
+        send(home, libc::SIGALRM);
+        let end = Instant::now() + Duration::from_millis(20);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        assert_eq!(HANDLED_HERE.get(), 0, "handled by {}", HANDLER_RAN_ON.load(SeqCst));
+        assert_eq!(outcome, Outcome::Done(Err(Errno::EOPNOTSUPP)));
+    });
+    assert_eq!(HANDLED_HERE.get(), 1);
+}
+
+#[test]
+fn calls_with_masks_are_refused() {
+    if skipped() {
+        return;
+    }
+    if let Some(output) = in_process(&[], "calls_with_masks_are_refused", calls_with_masks) {
         assert!(output.status.success(), "{}", said(&output));
     }
 }
