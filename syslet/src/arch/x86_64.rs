@@ -3,13 +3,13 @@
 //! What a function must preserve is all that a context is: the System V ABI says that across a call
 //! `rbx`, `rbp`, `r12`–`r15`, `rsp`, the control words of SSE and x87, and the bases of FS and GS stay
 //! as they were, the direction flag is clear, and nothing else is kept. So a caller that is inside
-//! [`enter`] can go on in any thread of the process that restores those and returns.
+//! [`enter`] can go on in any thread of the process that restores those and returns. (Not `r12` and
+//! `r13`, which [`enter`] names as changed, as it does all that the ABI lets a function change.)
 //!
 //! The control words stay out of it where the scope's threads share a processor (`Context::local`): there
 //! it is promised that they do not change in the scope, and its threads begin with those of their maker.
 //!
-//! Layout of the caller's stack from the moment the call is entered until it returns (`r12` and `r13` are
-//! named as changed, so whoever has something in them keeps it):
+//! Layout of the caller's stack from the moment the call is entered until it returns:
 //!
 //! ```text
 //!   rbp + 8    return address
