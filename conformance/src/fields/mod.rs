@@ -11,7 +11,9 @@ mod registers;
 mod world;
 
 use std::io::{BufWriter, Write};
+use std::panic::resume_unwind;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use clap::{Args, ValueEnum};
 use sysring_sys::abi::io_uring::{Params, Sqe, cancel, cqe_flags, op, sqe_flags, timeout};
@@ -66,8 +68,7 @@ pub fn fields(options: &Options) -> Result<bool, String> {
         println!("0 passed, 0 failed, 1 skipped");
         return Ok(true);
     }
-    let kernel = run(Which::Kernel, &["--only", &options.only])?;
-    let engine = run(Which::Engine, &["--only", &options.only])?;
+    let [kernel, engine] = both(&["--only", &options.only])?;
     let mut once = 0;
     let mut seldom = |case: &str| {
         let never = once < SELDOM && never_again(case)?;
@@ -90,7 +91,7 @@ fn never_again(case: &str) -> Result<bool, String> {
     let only = case.split(' ').next().unwrap_or_default();
     let arguments = ["--only", only, "--case", case, "--patience", PATIENCE];
     for _ in 0..AGAIN {
-        let sides = [run(Which::Kernel, &arguments)?, run(Which::Engine, &arguments)?];
+        let sides = both(&arguments)?;
         let [kernel, engine] =
             sides.each_ref().map(|side| side.lines.iter().find(|line| split(line).0 == case));
         let well = sides.iter().all(|side| side.broke_off.is_none());
@@ -100,6 +101,16 @@ fn never_again(case: &str) -> Result<bool, String> {
         }
     }
     Ok(true)
+}
+
+/// Runs both sides at once: they wait more than they work.
+fn both(arguments: &[&str]) -> Result<[Run; 2], String> {
+    thread::scope(|scope| {
+        let kernel = scope.spawn(|| run(Which::Kernel, arguments));
+        let engine = run(Which::Engine, arguments);
+        let kernel = kernel.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Ok([kernel?, engine?])
+    })
 }
 
 fn run(which: Which, arguments: &[&str]) -> Result<Run, String> {
