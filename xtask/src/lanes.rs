@@ -11,12 +11,17 @@ thread_local! {
     static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Prints a line, now or in its turn. What a command says on its standard error waits for nobody.
+/// Prints a line, now or in its turn.
 pub fn say(line: impl Display) {
     KEPT.with_borrow_mut(|kept| match kept {
         Some(text) => writeln!(text, "{line}").expect("a string takes it"),
         None => println!("{line}"),
     });
+}
+
+/// Whether what this thread has to say waits, and what its commands say on standard error should.
+pub fn keeps() -> bool {
+    KEPT.with_borrow(Option::is_some)
 }
 
 /// Runs both to their ends; what the second one says is printed then.
@@ -42,6 +47,7 @@ mod tests {
     use std::sync::Barrier;
 
     use super::*;
+    use crate::step::watch;
 
     #[test]
     fn what_the_second_says_is_kept_whole() {
@@ -53,6 +59,16 @@ mod tests {
         assert_eq!((outcome, said.as_str()), (7, "a step\n2\n"));
         // And no longer than that.
         assert_eq!(KEPT.take(), None);
+    }
+
+    #[test]
+    fn what_a_command_says_is_kept_with_it() {
+        let (well, said) =
+            keeping(|| watch("step", &["sh", "-c", "echo error >&2; echo line"], &[], |_| true));
+        assert!(well);
+        let lines: Vec<&str> = said.lines().skip(1).collect();
+        assert_eq!(lines, ["line", "error", "== step: 0 s"]);
+        assert!(!keeps());
     }
 
     #[test]

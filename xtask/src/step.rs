@@ -1,11 +1,13 @@
 //! One step of the test run: a command, watched and counted.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
+use std::panic::resume_unwind;
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
-use crate::lanes::say;
+use crate::lanes::{keeps, say};
 use crate::libtest::Libtest;
 use crate::report::Report;
 use crate::tally::Tally;
@@ -125,6 +127,7 @@ pub fn watch(
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(if keeps() { Stdio::piped() } else { Stdio::inherit() })
         .spawn();
     let mut child = match child {
         Ok(child) => child,
@@ -134,12 +137,12 @@ pub fn watch(
         }
     };
     let stdout = child.stdout.take().expect("stdout was piped");
-    for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
-        if is_wanted(&line) {
-            say(line);
-        }
-    }
+    let stderr = child.stderr.take();
+    thread::scope(|scope| {
+        let errors = scope.spawn(|| stderr.map_or_else(Vec::new, |stderr| lines(stderr).collect()));
+        lines(stdout).filter(|line| is_wanted(line)).for_each(say);
+        errors.join().unwrap_or_else(|panic| resume_unwind(panic)).iter().for_each(say);
+    });
     let ended = child.wait();
     say(format_args!("== {name}: {} s", start.elapsed().as_secs()));
     match ended {
@@ -152,6 +155,12 @@ pub fn watch(
             false
         }
     }
+}
+
+/// The lines of what a command says, until it ends.
+fn lines(said: impl Read) -> impl Iterator<Item = String> {
+    let lines = BufReader::new(said).split(b'\n').map_while(Result::ok);
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned())
 }
 
 #[cfg(test)]

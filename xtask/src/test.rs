@@ -1,5 +1,6 @@
 //! Everything that must hold before a change lands.
 
+use std::env;
 use std::iter;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use crate::files::target_directory;
 use crate::lanes::beside;
 use crate::report::Report;
-use crate::step::{Outcome, Step};
+use crate::step::{Outcome, Step, watch};
 use crate::{aarch64, gvisor, switched_off};
 
 /// Some of each kind, that take no time.
@@ -39,25 +40,44 @@ const ON_LINUX_5_4: [&str; 25] = [
     "xattr",
 ];
 
+/// Steps that run one after the other.
+type Lane = &'static [fn() -> Report];
+
+/// What runs beside what: the two lanes of a row, and no two rows. Where the second lane is empty,
+/// nothing disturbs the first.
+const ROWS: [(Lane, Lane); 5] = [
+    // Cargo has a lock for each profile: these do not wait for each other. To link for speed takes
+    // one processor, for most of the time.
+    (&[written], &[built, models]),
+    // Each leaves a processor idle, and neither rests on time: one compares, a program after the
+    // other, and waits for them; machines are emulated in the other.
+    (&[compared], &[aarch64::report]),
+    // This asks what happens where there are more threads than processors.
+    (&[under_load], &[]),
+    // The suite asks how long something took, and sleeps most of the time. What is beside it gets
+    // what is left, and makes nothing late.
+    (&[suite], &[tests_built]),
+    // Some tests rest on time. Behind the suite, which has fetched the liburing that others compare
+    // with; so has the suite in gVisor its programs from there.
+    (&[tests, gvisor::report, switched_off::report], &[]),
+];
+
 /// Runs every step, whatever the outcome of those before it.
 pub fn all() -> ExitCode {
     let start = Instant::now();
-    let mut total = written();
-    total += built();
-    // The lanes leave a processor idle, each of them, and neither rests on time: one compares, one
-    // program after the other; machines are emulated in the other, and models explored.
-    let (here, there) = beside(compared, || models() + aarch64::report());
-    total += here + there;
-    total += under_load();
-    total += suite();
-    // Behind the suite, which has fetched the liburing that some of them compare with.
-    total += tests();
-    total += gvisor::report();
-    total += switched_off::report();
+    let mut total = Report::default();
+    for (first, second) in ROWS {
+        let (here, there) = beside(|| run(first), || run(second));
+        total += here + there;
+    }
 
     println!("== all steps took {} s", start.elapsed().as_secs());
     println!("{total}");
     if total.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(lane: Lane) -> Report {
+    lane.iter().fold(Report::default(), |report, steps| report + steps())
 }
 
 /// What can be said without running anything of it.
@@ -140,13 +160,21 @@ fn suite() -> Report {
     report
 }
 
+/// What debuggers know of variables takes a sixth of the time that it takes to build tests.
+const TESTS_PROFILE: [(&str, &str); 1] = [("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")];
+
+/// Builds what [`tests`] runs, where nobody else wants the processor. It counts for nothing: what does
+/// not build fails there.
+fn tests_built() -> Report {
+    let command = "chrt --idle 0 cargo test --workspace --no-run";
+    let command: Vec<&str> = command.split_whitespace().collect();
+    watch("tests, built", &command, &TESTS_PROFILE, |_| true);
+    Report::default()
+}
+
 fn tests() -> Report {
-    // What debuggers know of variables takes a sixth of the time that it takes to build them.
-    let mut report = cargo_test(
-        "tests",
-        "cargo test --workspace --no-fail-fast -- --show-output",
-        &[("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")],
-    );
+    let command = "cargo test --workspace --no-fail-fast -- --show-output";
+    let mut report = cargo_test("tests", command, &TESTS_PROFILE);
     // What the compiler makes of unsafe code shows when it optimises. It is run once: what linking
     // again for speed would take, it does not give back.
     report += cargo_test(
@@ -159,7 +187,10 @@ fn tests() -> Report {
 }
 
 fn models() -> Report {
-    cargo_test("models", "cargo xtask model --", &[])
+    // Not by cargo, which would wait for those who build with the profile that this was built with.
+    let program = env::current_exe().map_or_else(|_| "xtask".into(), |p| p.display().to_string());
+    let command = [&*program, "model", "--"];
+    Step { name: "models", outcome: Outcome::Libtest, command: &command, environment: &[] }.run()
 }
 
 fn check(name: &str, command: &str, environment: &[(&str, &str)]) -> Report {
