@@ -137,12 +137,13 @@ impl Ring {
     }
 
     /// Closes a file and tells what came of it, as `close(2)`. `EBUSY`: it was not closed, for
-    /// another clone of the handle exists (an operation under way has one). A static handle or a
-    /// slot is only dropped.
+    /// another clone of the handle exists (an operation under way has one). `EBADF`: it is a static
+    /// handle or a slot, which is only dropped.
     pub fn close(&self, file: Handle) -> Operation<Close> {
         let file = match file.into_fd() {
             Ok(fd) => Ok(fd),
-            Err(shared) if shared.is_shared() => Err(Errno::EBUSY),
+            // Not by the number of clones: another thread may have dropped the last one meanwhile.
+            Err(shared) if shared.owns() => Err(Errno::EBUSY),
             Err(_) => Err(Errno::EBADF),
         };
         self.operation(Close(file))

@@ -90,8 +90,9 @@ impl Handle {
         matches!(*self.0, Inner::Direct { .. })
     }
 
-    pub(super) fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.0) > 1
+    /// Whether its last clone closes a descriptor.
+    pub(super) fn owns(&self) -> bool {
+        matches!(*self.0, Inner::Owned(_))
     }
 
     /// Gives the descriptor up, if this is the only clone of it and it owns one.
@@ -100,7 +101,7 @@ impl Handle {
     /// The handle, unchanged: an operation is under way, another clone exists, or it is a slot or
     /// static.
     pub fn into_fd(self) -> Result<OwnedFd, Handle> {
-        if !matches!(*self.0, Inner::Owned(_)) {
+        if !self.owns() {
             return Err(self);
         }
         let inner = Arc::try_unwrap(self.0).map_err(Handle)?;

@@ -54,7 +54,11 @@ fn errors_are_the_kernels_and_buffers_come_back() {
         let (count, text) = ring.write_at(&directory, "yours", 0).wait();
         assert_eq!((count, text), (Err(Errno::EBADF), "yours"));
         let stdin = Handle::stdin();
+        assert_eq!(ring.close(stdin.clone()).wait(), Err(Errno::EBADF));
         assert_eq!(ring.close(stdin).wait(), Err(Errno::EBADF));
+        let another = directory.clone();
+        assert_eq!(ring.close(directory).wait(), Err(Errno::EBUSY));
+        assert_eq!(ring.close(another).wait(), Ok(()));
     });
 }
 
