@@ -164,12 +164,16 @@ fn suite() -> Report {
 /// What debuggers know of variables takes a sixth of the time that it takes to build tests.
 const TESTS_PROFILE: [(&str, &str); 1] = [("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")];
 
-/// Builds what [`tests`] runs, where nobody else wants the processor. It counts for nothing: what does
-/// not build fails there.
+/// Builds what [`tests`] runs, and the libraries that some of them install, where nobody else wants the
+/// processor. It counts for nothing: what does not build fails there.
 fn tests_built() -> Report {
-    let command = "chrt --idle 0 cargo test --workspace --no-run";
-    let command: Vec<&str> = command.split_whitespace().collect();
-    watch("tests, built", &command, &TESTS_PROFILE, |_| true);
+    const IDLY: [&str; 4] = ["chrt", "--idle", "0", "cargo"];
+
+    let prefix = target_directory().join("tests-prefix").display().to_string();
+    let tests = ["test", "--workspace", "--no-run"];
+    let libraries = ["xtask", "install", "--prefix", &prefix];
+    watch("tests, built", &[&IDLY[..], &tests].concat(), &TESTS_PROFILE, |_| true);
+    watch("libraries, built", &[&IDLY[..], &libraries].concat(), &TESTS_PROFILE, |_| true);
     Report::default()
 }
 
