@@ -11,7 +11,8 @@ RECORD = struct.Struct("<IHHQqQ")       # length, kind, flags, id, result, handl
 DATA = 65536                            # where the ring begins; the overflow area lies behind it
 VALUES = ["3Q timing", "Q path", "2Q cache", "Q deadline", "Q full", " ioprio", " rw_flags",
           " credentials", "2I place", "Q retry", "Q trace", "2Q checksum"]
-PATHS = [None, "inline", "readiness", "kernel AIO", "worker", "in place", "io_uring"]
+PATHS = [None, "inline", "readiness", "kernel AIO", "worker", "in place", "io_uring",
+         "taken over"]
 
 
 class Band:

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use sysring::syslet::{Builder, Outcome, Scope, available};
+use sysring::syslet::attr::{Answers, Attribute, Path, Timing, Wanted};
+use sysring::syslet::{Builder, Outcome, Scope, available, scope};
 use sysring_sys::{Errno, call};
 
 use crate::compare::{Contender, Samples, Spread, interleave};
@@ -73,11 +74,17 @@ pub fn inline(settings: &Settings) -> Result<Vec<Row>, Error> {
                 Contender::new("by a function", function),
                 Contender::new("scope", move || scoped(Builder::new())),
                 Contender::new("cpu_local", move || scoped(local)),
+                Contender::new("scope, path and timing asked", move || {
+                    scope(|s| {
+                        let make = |_| make_with(s, number, args);
+                        per_call(span, || (0..BATCH).try_for_each(make))
+                    })
+                }),
             ],
         );
         let work = format!("{name}, which does not block");
-        for (candidate, at_most) in
-            [(&samples[1], None), (&samples[2], Some(20.0)), (&samples[3], Some(5.0))]
+        for (candidate, at_most) in [(1, None), (2, Some(20.0)), (3, Some(5.0)), (4, None)]
+            .map(|(n, goal)| (&samples[n], goal))
         {
             let goal = Goal::Added { at_most };
             rows.push(Row::new(&work, (0, PER_CALL), goal, &samples[0], candidate));
@@ -122,11 +129,25 @@ unsafe fn instruction(number: u32, args: [usize; 6]) -> sysring_sys::Result<usiz
 /// A call that may be taken for blocked when its processor is wanted elsewhere.
 fn make(scope: &Scope, number: u32, args: [usize; 6]) -> Result<(), Error> {
     // SAFETY: the memory outlives the scope, and only the kernel writes to it.
-    match unsafe { scope.call(number, args) } {
+    answer(scope, unsafe { scope.call(number, args) })
+}
+
+#[inline]
+fn answer(scope: &Scope, outcome: Outcome) -> Result<(), Error> {
+    match outcome {
         Outcome::Done(result) => result.map(drop)?,
         Outcome::Pending(_) => scope.wait(scope.pending()).try_for_each(|d| d.result.map(drop))?,
     }
     Ok(())
+}
+
+/// The same, of which something is to be told.
+fn make_with(scope: &Scope, number: u32, args: [usize; 6]) -> Result<(), Error> {
+    const WANTED: Wanted = Wanted::NONE.required(Path::MASK | Timing::MASK);
+    let mut answers = Answers::none();
+    // SAFETY: the memory outlives the scope, and only the kernel writes to it.
+    let outcome = unsafe { scope.call_with(number, args, &WANTED, &mut answers) };
+    answer(scope, outcome)
 }
 
 /// Reads of an empty pipe: how long until the caller goes on, on a processor of its own and on one

@@ -91,6 +91,9 @@ const char *sysring_ring_engine(const struct io_uring *ring);
 /* By the kernel's io_uring. */
 #define SYSRING_PATH_IO_URING 6
 
+/* By a thread that another took over from when it blocked: a call of a scope (Rust). */
+#define SYSRING_PATH_TAKEN_OVER 7
+
 /* A context: calls that are pending, and the ring that their answers come to. */
 struct sysring_calls;
 

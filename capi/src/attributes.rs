@@ -50,6 +50,8 @@ pub const SYSRING_PATH_WORKER: u64 = 4;
 pub const SYSRING_PATH_IN_PLACE: u64 = 5;
 /// By the kernel's io_uring.
 pub const SYSRING_PATH_IO_URING: u64 = 6;
+/// By a thread that another took over from when it blocked: a call of a scope (Rust).
+pub const SYSRING_PATH_TAKEN_OVER: u64 = 7;
 
 /// SYSRING_ATTR_TIMING, in nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +102,7 @@ const _: () = {
     assert!(size_of::<sysring_event>() == 512);
     assert!(SYSRING_EVENT_LONGEST as usize == MAX_LEN);
     assert!(1 << SYSRING_ATTR_CHECKSUM == <attr::Checksum as attr::Attribute>::MASK);
-    assert!(SYSRING_PATH_IO_URING == attr::Path::IoUring as u64);
+    assert!(SYSRING_PATH_TAKEN_OVER == attr::Path::TakenOver as u64);
 };
 
 /// Copies an attribute's value out of an event, as much as `size` bytes hold. Its length in bytes,

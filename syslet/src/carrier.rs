@@ -6,7 +6,7 @@
 
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
-use core::sync::atomic::{AtomicPtr, AtomicU32};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 use sysring_sys::abi::{NSEC_PER_SEC, Timespec};
 use sysring_sys::raw::general as g;
@@ -27,6 +27,9 @@ pub struct Carrier {
     context: AtomicPtr<Context>,
     /// Where the result of the call goes that the context has left.
     pub slot: AtomicPtr<Slot>,
+    /// What is asked of the call that this thread makes: by the context, while it runs here, for this
+    /// thread itself, which looks when it has been left behind. Otherwise nothing.
+    pub asked: AtomicU64,
     /// What it is while it waits to take over.
     pub standby: Standby,
     /// 1 when the context has left this thread for its home.
@@ -124,9 +127,12 @@ pub extern "C" fn standby_thread(carrier: usize) -> ! {
 /// Where a thread comes to that was left with a call: `arch::enter` calls it with the result.
 pub extern "C" fn orphaned(carrier: &Carrier, result: isize) -> ! {
     let context = carrier.context();
-    let slot = carrier.slot.load(Relaxed);
+    let asked = carrier.asked.swap(0, Relaxed);
     // Without a slot it is the call that the context went home from, which nobody asks for.
-    if !slot.is_null() {
+    let slot = carrier.slot.load(Relaxed);
+    // SAFETY: the slot was given to this call when the context left it.
+    if let Some(answered) = unsafe { slot.as_ref() } {
+        answered.noted.note(asked);
         context.hand_in(slot, result);
     }
     stand_by(carrier)

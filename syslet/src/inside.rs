@@ -19,6 +19,7 @@ mod somewhere {
     use crate::scope::{Builder, Scope};
     use crate::store::Slot;
     use crate::support::Unavailable;
+    use crate::told::Told;
     use crate::{carrier, kernel, life};
 
     /// A context, as a scope has it.
@@ -62,9 +63,33 @@ mod somewhere {
             unsafe { arch::enter(self.context, request) }
         }
 
-        /// Puts down who is waiting for the call that has just blocked, and what it is called;
-        /// prepares for the next.
-        pub fn blocked(&self, scope: &Scope) -> u64 {
+        /// The same, and if it blocks the thread that is left with it tells what it was asked.
+        ///
+        /// # Safety
+        /// As [`call`](Inside::call).
+        pub unsafe fn call_asked(&self, request: &Request, asked: u64) -> Option<isize> {
+            // SAFETY: carriers live as long as the context. It is this thread; behind the call it is
+            // another one if there is no result.
+            let carrier = unsafe { &*self.context().carrier.load(Relaxed) };
+            carrier.asked.store(asked, Relaxed);
+            // SAFETY: passed on to the caller.
+            let result = unsafe { self.call(request) };
+            if result.is_some() {
+                carrier.asked.store(0, Relaxed);
+            }
+            result
+        }
+
+        /// Whether somebody is there to take over if a call blocks.
+        pub fn is_covered(&self) -> bool {
+            let context = self.context();
+            let (slot, standbys) = (context.spare.load(Relaxed), &context.standbys);
+            !slot.is_null() && !standbys.is_empty() && context.is_here()
+        }
+
+        /// Puts down who is waiting for the call that has just blocked, what it is called, and what is
+        /// to be told of it; prepares for the next.
+        pub fn blocked(&self, scope: &Scope, told: &Told) -> u64 {
             let context = self.context();
             let id = context.named.load(Relaxed);
             context.named.store(id + 1, Relaxed);
@@ -72,6 +97,7 @@ mod somewhere {
             let slot = unsafe { &*context.spare.load(Relaxed) };
             slot.owner.set(scope);
             slot.id.set(id);
+            slot.told.set(*told);
             context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
             if context.standbys.is_empty() {
                 // Without one, the next call that blocks is waited for.
@@ -124,6 +150,7 @@ mod somewhere {
             }
             context.store.each_owned(|slot| {
                 slot.result.store(Errno::ECANCELED.to_res() as isize, Relaxed);
+                slot.told.set(slot.told.get().of_another_process());
                 // SAFETY: a scope waits for its calls before it ends; the child has a copy of it.
                 let owner = unsafe { &*slot.owner.replace(ptr::null()) };
                 owner.arrive(slot);
@@ -202,6 +229,7 @@ mod nowhere {
     use crate::scope::{Builder, Scope};
     use crate::store::Slot;
     use crate::support::Unavailable;
+    use crate::told::Told;
 
     /// There is no context: this is never made.
     #[derive(Debug)]
@@ -216,7 +244,15 @@ mod nowhere {
             match *self {}
         }
 
-        pub fn blocked(&self, _: &Scope) -> u64 {
+        pub unsafe fn call_asked(&self, _: &Request, _: u64) -> Option<isize> {
+            match *self {}
+        }
+
+        pub fn is_covered(&self) -> bool {
+            match *self {}
+        }
+
+        pub fn blocked(&self, _: &Scope, _: &Told) -> u64 {
             match *self {}
         }
 

@@ -33,7 +33,8 @@
 //!
 //! Results are the kernel's: a number, or an [`Errno`]. Any system call may be made, those of
 //! kernels to come included, but for those that would change the thread they are made by
-//! ([`refuses`]).
+//! ([`refuses`]). What is to be told of a call beyond that is asked for with it
+//! ([`Scope::call_with`]): when it was made and done, by which thread, and whether it was taken over.
 //!
 //! # Where it works
 //! On x86-64 Linux 5.9 or newer, without any privilege. Elsewhere, or where something forbids it
@@ -107,8 +108,11 @@ mod store;
 mod support;
 #[cfg(target_arch = "x86_64")]
 mod thread;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no result ever waits"))]
+mod told;
 
 pub use refused::refuses;
 pub use scope::{Builder, Completion, Completions, Id, Outcome, Scope, scope};
 pub use support::{Unavailable, available};
+pub use sysring_events::attr;
 pub use sysring_sys::{Errno, Result};

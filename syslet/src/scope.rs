@@ -5,6 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
 
+use sysring_events::attr::{Answers, Attribute, Path, Wanted};
 use sysring_sys::{Errno, Result};
 
 use crate::arch::{self, Request};
@@ -12,6 +13,7 @@ use crate::inside::{self, Inside};
 use crate::refused;
 use crate::store::{Arrived, Slot};
 use crate::support::Unavailable;
+use crate::told::{Noted, Told};
 
 /// The most calls that may be pending at once in a scope: each is a thread.
 const MOST_CALLS: u32 = 4096;
@@ -139,6 +141,22 @@ pub struct Completion {
     pub id: Id,
     /// What it would have returned.
     pub result: Result<usize>,
+    answers: Answers<'static>,
+}
+
+impl Completion {
+    /// The value of an attribute; nothing if it was not asked for ([`Scope::call_with`]), or cannot be
+    /// told.
+    #[must_use]
+    pub fn attr<A: Attribute>(&self) -> Option<A> {
+        self.answers.get()
+    }
+
+    /// Which attributes were handled, by mask.
+    #[must_use]
+    pub fn handled(&self) -> u64 {
+        self.answers.handled()
+    }
 }
 
 /// A place where calls become asynchronous if they block: see [`scope`].
@@ -174,18 +192,91 @@ impl Scope {
             // SAFETY: passed on to the caller.
             Ok(inside) => match unsafe { inside.call(&request) } {
                 Some(result) => Outcome::Done(Errno::from_ret(result)),
-                None => Outcome::Pending(self.blocked(inside)),
+                None => Outcome::Pending(self.blocked(inside, &Told::NOTHING)),
             },
             // SAFETY: passed on to the caller.
             Err(_) => Outcome::Done(unsafe { in_place(&request) }),
         }
     }
 
+    /// Makes a system call, and asks for attributes. Of a call that is done, `answers` has their values;
+    /// of one that is pending, its [`Completion`] will.
+    ///
+    /// A scope tells [`Timing`](crate::attr::Timing), [`Path`], [`Place`](crate::attr::Place) and
+    /// [`Trace`](crate::attr::Trace); of anything else it is not handled. A
+    /// path is [`Path::Inline`] of a call that was done where it was made; [`Path::TakenOver`] of one
+    /// that blocked, and was left behind; [`Path::InPlace`] where nobody was there to take over, and it would have been
+    /// waited for: contexts are not moved ([`Scope::moves`]), as many calls are pending as may be, or the
+    /// scope's first thread has not come up yet. A child of `fork` is told no more than the trace of calls that its parent had pending.
+    ///
+    /// ```
+    /// use sysring_syslet::attr::{Answers, Attribute, Path, Timing, Wanted};
+    /// use sysring_syslet::{Outcome, scope};
+    /// # if sysring_syslet::available().is_err() { return }
+    ///
+    /// let time = [0i64, 20_000_000]; // 20 ms
+    /// let wanted = Wanted::NONE.best_effort(Timing::MASK | Path::MASK);
+    /// let mut answers = Answers::none();
+    /// scope(|s| {
+    ///     let args = [time.as_ptr() as usize, 0, 0, 0, 0, 0];
+    ///     // SAFETY: the time outlives the scope.
+    ///     let outcome = unsafe { s.call_with(35, args, &wanted, &mut answers) }; // nanosleep
+    ///     if let Outcome::Done(_) = outcome {
+    ///         assert_eq!(answers.get(), Some(Path::InPlace)); // nobody was there yet
+    ///     }
+    ///     for done in s.wait(1) {
+    ///         assert_eq!(done.attr(), Some(Path::TakenOver));
+    ///         let timing: Timing = done.attr().expect("can always be told");
+    ///         assert!(timing.completed - timing.issued >= 20_000_000);
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](Scope::call), and `Done(Err(EOPNOTSUPP))`, without the kernel being asked, where an
+    /// attribute is required that a scope does not tell.
+    ///
+    /// # Safety
+    /// As [`call`](Scope::call).
+    pub unsafe fn call_with(
+        &self,
+        number: u32,
+        args: [usize; 6],
+        wanted: &Wanted,
+        answers: &mut Answers<'_>,
+    ) -> Outcome {
+        answers.clear();
+        if refused::refuses(number, &args) {
+            return Outcome::Done(Err(Errno::EOPNOTSUPP));
+        }
+        let told = match Told::begin(wanted) {
+            Ok(told) => told,
+            Err(error) => return Outcome::Done(Err(error)),
+        };
+        let request = Request { number: number as usize, args };
+        let (result, path) = match &self.inside {
+            Ok(inside) => {
+                let covered = told.asks_for::<Path>() && inside.is_covered();
+                // SAFETY: passed on to the caller.
+                let Some(result) = (unsafe { inside.call_asked(&request, told.mask()) }) else {
+                    return Outcome::Pending(self.blocked(inside, &told));
+                };
+                (Errno::from_ret(result), if covered { Path::Inline } else { Path::InPlace })
+            }
+            // SAFETY: passed on to the caller.
+            Err(_) => (unsafe { in_place(&request) }, Path::InPlace),
+        };
+        let noted = Noted::default();
+        noted.note(told.mask());
+        told.answer(&noted, path, answers);
+        Outcome::Done(result)
+    }
+
     /// The call has been left behind, and this is another thread.
     #[cold]
-    fn blocked(&self, inside: &Inside) -> Id {
+    fn blocked(&self, inside: &Inside, told: &Told) -> Id {
         self.pending.set(self.pending.get() + 1);
-        Id(inside.blocked(self))
+        Id(inside.blocked(self, told))
     }
 
     /// Waits until `count` results are there, or those of all pending calls if they are fewer, and
@@ -283,10 +374,12 @@ impl Scope {
         self.pending.set(self.pending.get() - 1);
         let result = Errno::from_ret(slot.result.load(core::sync::atomic::Ordering::Relaxed));
         let cancelled = slot.cancelled.get() && result == Err(Errno::EINTR);
-        let completion = Completion {
+        let mut completion = Completion {
             id: Id(slot.id.get()),
             result: if cancelled { Err(Errno::ECANCELED) } else { result },
+            answers: Answers::none(),
         };
+        slot.told.get().answer(&slot.noted, Path::TakenOver, &mut completion.answers);
         if let Ok(inside) = &self.inside {
             inside.give_back(slot);
         }

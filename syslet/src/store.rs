@@ -14,6 +14,7 @@ use sysring_sys::{Result, call};
 #[cfg(target_arch = "x86_64")]
 use crate::carrier::Carrier;
 use crate::scope::Scope;
+use crate::told::{Noted, Told};
 
 /// Nobody finishes a call for another where contexts do not move.
 #[cfg(not(target_arch = "x86_64"))]
@@ -39,6 +40,10 @@ pub struct Slot {
     pub carrier: Cell<*const Carrier>,
     /// It is to end before its time.
     pub cancelled: Cell<bool>,
+    /// What is to be told of it; the context's own.
+    pub told: Cell<Told>,
+    /// What is told by the thread that finishes the call, as the result is.
+    pub noted: Noted,
 }
 
 /// Slots that were asked for later.

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use common::{Pipe, READ, finish, gettid, in_process, move_once, said, skipped};
+use sysring_syslet::attr::{Answers, Attribute, Path, Trace, Wanted};
 use sysring_syslet::{Errno, Outcome, Unavailable, scope};
 
 fn exits() {
@@ -49,15 +50,22 @@ fn forks() {
     let args = pipes[0].read();
     scope(|s| {
         move_once(s, &mut pipes[1]);
+        let wanted = Wanted::NONE.required(Path::MASK | Trace::MASK).with_trace(9);
+        let mut answers = Answers::none();
         // SAFETY: the byte outlives the scope.
-        let Outcome::Pending(id) = (unsafe { s.call(READ, args) }) else { panic!("has data") };
+        let outcome = unsafe { s.call_with(READ, args, &wanted, &mut answers) };
+        let Outcome::Pending(id) = outcome else { panic!("has data") };
         let status = fork(|| {
             assert_eq!(s.moves(), Err(Unavailable::Forked));
             let done: Vec<_> = s.wait(1).collect();
             assert_eq!((done[0].id, done[0].result), (id, Err(Errno::ECANCELED)));
+            assert_eq!((done[0].handled(), done[0].attr()), (Trace::MASK, Some(Trace(9))));
+            let mut answers = Answers::none();
+            let getpid = libc::SYS_getpid as u32;
             // SAFETY: no addresses.
-            let pid = finish(s, unsafe { s.call(libc::SYS_getpid as u32, [0; 6]) });
-            assert_eq!(pid, Ok(std::process::id() as usize));
+            let outcome = unsafe { s.call_with(getpid, [0; 6], &wanted, &mut answers) };
+            assert_eq!(finish(s, outcome), Ok(std::process::id() as usize));
+            assert_eq!(answers.get(), Some(Path::InPlace));
             // A scope of its own is a whole one.
             let here = gettid();
             scope(|own| {

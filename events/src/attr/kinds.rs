@@ -39,10 +39,14 @@ pub enum Path {
     Aio = 3,
     /// By a worker thread.
     Worker = 4,
-    /// By the caller, who waited in it if it blocked: a call that was issued synchronously.
+    /// By the caller, who waited in it if it blocked: a call that was issued synchronously, or one of a
+    /// scope that could not be left.
     InPlace = 5,
     /// By the kernel's io_uring.
     IoUring = 6,
+    /// By the thread that was the caller, until another took over from it because it blocked: a call
+    /// of a scope.
+    TakenOver = 7,
 }
 
 impl Attribute for Path {
@@ -51,7 +55,7 @@ impl Attribute for Path {
 
     fn read(words: &[u64]) -> Option<Path> {
         use Path::*;
-        let all = [Inline, Readiness, Aio, Worker, InPlace, IoUring];
+        let all = [Inline, Readiness, Aio, Worker, InPlace, IoUring, TakenOver];
         all.into_iter().find(|&path| [path as u64] == words)
     }
 
