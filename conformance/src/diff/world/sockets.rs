@@ -110,6 +110,7 @@ pub(super) fn sockets() {
     // Orderly: the peer reads end of file, not a reset.
     // SAFETY: made above, to be closed; 238 is reset when the world ends.
     unsafe { libc::close(lane::fd(239)) };
+    await_end(238);
     socket(libc::AF_INET, 0, 255);
     socket(libc::AF_UNIX, 0, 256);
     socket(libc::AF_INET, libc::SOCK_NONBLOCK, 257);
@@ -119,6 +120,14 @@ pub(super) fn sockets() {
     // Addresses nobody has.
     note(4, tcp_address());
     note(5, unix_address());
+}
+
+/// Waits until a stream's other side is known to be closed: on a busy machine that takes its way, too.
+fn await_end(fd: i32) {
+    let mut end = libc::pollfd { fd: lane::fd(fd), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one entry, as said.
+    check(unsafe { libc::poll(&raw mut end, 1, 10_000) });
+    assert_ne!(end.revents & libc::POLLRDHUP, 0, "closed ten seconds ago");
 }
 
 /// No TIME_WAIT: the ports of a hundred thousand programs would not suffice.
