@@ -8,15 +8,14 @@
 
 use core::ptr;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize};
-
-use sysring_sys::call;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize};
 
 use crate::arch;
 use crate::atomic::AtomicU64;
 use crate::carrier::Carrier;
 use crate::kernel;
 use crate::monitor;
+use crate::process;
 use crate::room::Room;
 use crate::standbys::Standbys;
 use crate::store::{Slot, Store};
@@ -67,8 +66,8 @@ pub struct Context {
     pub moves: AtomicU64,
     /// Names given to calls that blocked.
     pub named: AtomicU64,
-    /// The process; another one after `fork`.
-    pub process: AtomicU32,
+    /// The process's [`number`](process::number); another one after `fork`.
+    pub process: AtomicI32,
     /// The next of the process's contexts, for the monitor.
     pub next: AtomicPtr<Context>,
 
@@ -133,7 +132,7 @@ impl Context {
 
     /// Whether this is the process that made the context, and not a child of its.
     pub fn is_here(&self) -> bool {
-        self.process.load(Relaxed) == call::getpid() as u32
+        self.process.load(Relaxed) == process::number()
     }
 }
 

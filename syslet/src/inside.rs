@@ -175,7 +175,7 @@ mod somewhere {
             let thread = unsafe { &*slot.carrier.get() }.thread();
             // It is still in that call, or hands in, or waits to take over, where a signal does
             // nothing: it cannot be the context before this thread makes a call.
-            kick::kick(context.process.load(Relaxed) as i32, thread as i32)
+            kick::kick(call::getpid(), thread as i32)
         }
 
         fn sleep(&self, until: Option<&Timespec>) -> Result<(), Errno> {

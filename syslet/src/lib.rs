@@ -94,6 +94,8 @@ mod locks;
 mod model;
 #[cfg(target_arch = "x86_64")]
 mod monitor;
+#[cfg(target_arch = "x86_64")]
+mod process;
 mod refused;
 #[cfg(target_arch = "x86_64")]
 mod room;

@@ -14,6 +14,7 @@ use crate::kernel;
 use crate::late;
 use crate::locks;
 use crate::monitor;
+use crate::process;
 use crate::room::Room;
 use crate::scope::Builder;
 use crate::support::{self, Unavailable};
@@ -40,7 +41,7 @@ pub fn begin(builder: &Builder) -> Result<*const Context, Unavailable> {
     let (fs, gs) = unsafe { (arch::fs_base(), arch::gs_base()) };
     context.fs.store(fs, Relaxed);
     context.gs.store(gs, Relaxed);
-    context.process.store(call::getpid() as u32, Relaxed);
+    context.process.store(process::number(), Relaxed);
     context.store.begin();
     context.spare.store(context.store.take().unwrap_or(ptr::null_mut()), Relaxed);
     let home = context.room.seat_home(context);

@@ -18,6 +18,7 @@ use sysring_sys::{Errno, Result, arch, call};
 use crate::context::{Context, watcher};
 use crate::kernel;
 use crate::late;
+use crate::process;
 
 /// Nanoseconds between two looks.
 const TICK: i64 = 200_000;
@@ -44,12 +45,12 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
 });
 /// 1 while the monitor sleeps until it is woken.
 static ASLEEP: AtomicU32 = AtomicU32::new(0);
-/// Whose registry it is: a child of `fork` has a copy that is not its own. Negated while it is
-/// being made anew.
+/// Whose registry it is, by the process's number: a child of `fork` has a copy that is not its own.
+/// Negated while it is being made anew.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 fn registry() -> Guard<'static, Registry> {
-    let me = call::getpid();
+    let me = process::number();
     loop {
         let owner = PROCESS.load(Acquire);
         if owner == me {

@@ -33,16 +33,83 @@ fn a_process_may_exit_with_calls_pending() {
 /// Runs `child` in a forked process; its exit status.
 fn fork(child: impl FnOnce()) -> i32 {
     // SAFETY: the child does what one thread of a forked process may.
-    let pid = unsafe { libc::fork() };
+    status_of(unsafe { libc::fork() }, child)
+}
+
+/// The same in a process-id namespace of its own, where it is process 1.
+fn fork_as_the_first(namespaces: i32, child: impl FnOnce()) -> i32 {
+    let flags = libc::CLONE_NEWPID | namespaces | libc::SIGCHLD;
+    // SAFETY: as by `fork`: no memory is shared, and no stack given.
+    status_of(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32, child)
+}
+
+/// In the child, which has 0, runs it; otherwise the child's exit status.
+fn status_of(pid: i32, child: impl FnOnce()) -> i32 {
     if pid == 0 {
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).is_err();
         // SAFETY: ends the child.
         unsafe { libc::_exit(i32::from(failed)) };
     }
+    assert!(pid > 0, "{}", std::io::Error::last_os_error());
     let mut status = 0;
     // SAFETY: our child.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     status
+}
+
+fn forks_as_the_first() {
+    let status = fork_as_the_first(as_root(), || {
+        let mut pipe = Pipe::new();
+        let args = pipe.read();
+        scope(|s| {
+            // SAFETY: the byte outlives the scope.
+            let Outcome::Pending(id) = (unsafe { s.call(READ, args) }) else { panic!("has data") };
+            let status = fork_as_the_first(0, || {
+                assert_eq!(std::process::id(), 1);
+                assert_eq!(s.moves(), Err(Unavailable::Forked));
+                let done: Vec<_> = s.wait(1).collect();
+                assert_eq!((done[0].id, done[0].result), (id, Err(Errno::ECANCELED)));
+                let mut pipe = Pipe::new();
+                scope(|own| {
+                    assert_eq!(own.moves(), Ok(()));
+                    (0..5).for_each(|_| move_once(own, &mut pipe));
+                });
+            });
+            assert_eq!(status, 0, "the child failed");
+            assert_eq!((std::process::id(), s.moves()), (1, Ok(())));
+            pipe.write(b'f');
+            assert_eq!(s.wait(1).map(|done| done.result).collect::<Vec<_>>(), [Ok(1)]);
+        });
+    });
+    assert_eq!(status, 0, "the process that forks failed");
+}
+
+/// Whether this process may make a namespace of process ids.
+fn makes_namespaces() -> bool {
+    let user = if as_root() == 0 { &[][..] } else { &["--user"] };
+    let made = Command::new("unshare").args(user).args(["--pid", "--fork", "true"]).output();
+    made.is_ok_and(|made| made.status.success())
+}
+
+/// Who is not root is, in a user namespace: what else there is to be, then.
+fn as_root() -> i32 {
+    // SAFETY: no arguments.
+    if unsafe { libc::geteuid() } == 0 { 0 } else { libc::CLONE_NEWUSER }
+}
+
+#[test]
+fn a_child_may_have_its_parents_id() {
+    if skipped() {
+        return;
+    }
+    if !makes_namespaces() {
+        println!("skipped: no namespace of process ids may be made here");
+        return;
+    }
+    let name = "a_child_may_have_its_parents_id";
+    if let Some(output) = in_process(&[], name, forks_as_the_first) {
+        assert!(output.status.success(), "{}", said(&output));
+    }
 }
 
 fn forks() {
