@@ -49,8 +49,8 @@ const ROWS: [(Lane, Lane); 5] = [
     // Cargo has a lock for each profile: these do not wait for each other. To link for speed takes
     // one processor, for most of the time.
     (&[written], &[built, models]),
-    // Each leaves a processor idle now and then, and neither rests on time: one compares, and waits
-    // for programs; machines are emulated in the other.
+    // Each leaves a processor idle, and neither rests on time: one compares, a program after the
+    // other, and waits for them; machines are emulated in the other.
     (&[compared], &[aarch64::report]),
     // This asks what happens where there are more threads than processors.
     (&[under_load], &[]),
@@ -120,10 +120,10 @@ fn built() -> Report {
     check("release build", command, &[])
 }
 
-/// The engine beside the kernel.
+/// The engine beside the kernel, one program after the other.
 fn compared() -> Report {
     let mut report = conformance("every field of every operation", "fields");
-    report += conformance("random programs", "diff --threads 2 --programs 100000");
+    report += conformance("random programs", "diff --programs 100000");
     report +=
         conformance("random programs, through the trap", "diff --backend run --programs 3000");
     report += conformance("system calls that fail", "faults --programs 10000");
